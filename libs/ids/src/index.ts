@@ -1,1 +1,4 @@
-export {};
+export * from './binary-id.ts';
+export * from './byte-writer.ts';
+export * from './ids.ts';
+export * from './xxh64.ts';

@@ -1,1 +1,4 @@
-export {};
+export * from './node-state.ts';
+export * from './profiles.ts';
+export * from './symbols.ts';
+export * from './topics.ts';

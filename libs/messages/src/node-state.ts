@@ -1,0 +1,45 @@
+import { z } from 'zod';
+
+export const DISCOVERY_MODES = ['pods', 'containers-only', 'whole-system'] as const;
+export type DiscoveryMode = (typeof DISCOVERY_MODES)[number];
+
+/** Sampler ladder: 1 eBPF, 2 perf_event system-wide, 3 perf_event on what the user may see, 4 none. */
+export type Rung = 1 | 2 | 3 | 4;
+
+/** What a node says of itself; kept in the registry and shown on the page. Times are Unix milliseconds. */
+export const nodeStateSchema = z.object({
+  node: z.string().min(1).max(253),
+  cluster: z.string().max(253).default(''),
+  epoch: z.string().max(16),
+  startedAt: z.number(),
+  updatedAt: z.number(),
+  version: z.string().max(64).default(''),
+  mode: z.enum(DISCOVERY_MODES),
+  fallback: z.boolean(),
+  modeReason: z.string().max(2000),
+  rung: z.number().int().min(1).max(4),
+  rungReason: z.string().max(2000),
+  kernel: z.string().max(200).default(''),
+  cgroupVersion: z.enum(['v1', 'v2', 'hybrid', 'none']).default('none'),
+  cpus: z.number().int().default(0),
+  rateHz: z.number(),
+  restarts: z.number().int().default(0),
+  lastExit: z.string().max(500).default(''),
+  taken: z.number().default(0),
+  published: z.number().default(0),
+  lost: z.record(z.string(), z.number()).default({}),
+  clockSkewMs: z.number().default(0),
+});
+export type NodeState = z.infer<typeof nodeStateSchema>;
+
+/** Value on `perfleet.events`, keyed by node. */
+export const nodeEventSchema = z.object({
+  time: z.number(),
+  node: z.string().min(1).max(253),
+  cluster: z.string().max(253).default(''),
+  epoch: z.string().max(16),
+  kind: z.enum(['started', 'stopped', 'mode-changed', 'rung-changed', 'sampler-crashed', 'unclean-exit', 'rate-changed']),
+  message: z.string().max(4000),
+  state: nodeStateSchema.optional(),
+});
+export type NodeEvent = z.infer<typeof nodeEventSchema>;
