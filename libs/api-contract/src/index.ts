@@ -1,1 +1,99 @@
-export {};
+/** Shapes of `/api/v1`. Times in requests are Unix seconds or `now-15m`; times in answers are Unix milliseconds. */
+
+/** Flame graph nodes as columns, in depth-first order; node 0 is the root and `parent[i] < i`. Values in `unit`. */
+export interface FlameGraphColumns {
+  readonly strings: readonly string[];
+  readonly parent: readonly number[];
+  /** Index into `strings`: function name. */
+  readonly name: readonly number[];
+  /** Index into `strings`: source file, or "". */
+  readonly file: readonly number[];
+  /** Index into `strings`: module (base name of the binary), or "". */
+  readonly module: readonly number[];
+  /** Index into `strings`: profile.frame.type (native, kernel, v8js, …). */
+  readonly kind: readonly number[];
+  /** 1 when the frame was inlined into its parent. */
+  readonly inlined: readonly number[];
+  readonly self: readonly number[];
+  readonly total: readonly number[];
+}
+
+/** GET flamegraph?query=SELECTOR&from&until */
+export interface FlameGraphResponse {
+  readonly type: string;
+  readonly unit: string;
+  readonly total: number;
+  readonly graph: FlameGraphColumns;
+  /** Milliseconds the query took in the store. */
+  readonly tookMs: number;
+}
+
+/** GET top?query&from&until&limit */
+export interface TopResponse {
+  readonly unit: string;
+  readonly total: number;
+  readonly functions: ReadonlyArray<{ function: string; file: string; module: string; kind: string; self: number; total: number }>;
+}
+
+/** GET series?query&from&until&step(seconds)&by=label : sum of the value per step. */
+export interface SeriesResponse {
+  readonly unit: string;
+  readonly step: number;
+  readonly times: readonly number[];
+  readonly series: ReadonlyArray<{ labels: Record<string, string>; values: readonly number[] }>;
+}
+
+/** GET labels -> { labels }, GET labels/:name/values -> { values } with the value of CPU each had, largest first. */
+export interface LabelsResponse {
+  readonly labels: readonly string[];
+}
+export interface LabelValuesResponse {
+  readonly values: ReadonlyArray<{ value: string; total: number }>;
+}
+
+/** GET profile-types */
+export interface ProfileTypesResponse {
+  readonly types: ReadonlyArray<{ type: string; unit: string }>;
+}
+
+/** GET nodes, nodes/:id. `alive` is the heartbeat; the state is the node's last word. */
+export interface NodeSummary {
+  readonly node: string;
+  readonly cluster: string;
+  readonly alive: boolean;
+  readonly lastSeen: number;
+  readonly mode: 'pods' | 'containers-only' | 'whole-system';
+  readonly fallback: boolean;
+  readonly modeReason: string;
+  readonly rung: number;
+  readonly rungReason: string;
+  readonly kernel: string;
+  readonly cgroupVersion: string;
+  readonly cpus: number;
+  readonly rateHz: number;
+  readonly restarts: number;
+  readonly lastExit: string;
+  readonly taken: number;
+  readonly published: number;
+  readonly lost: Record<string, number>;
+  readonly clockSkewMs: number;
+}
+export interface NodesResponse {
+  readonly nodes: readonly NodeSummary[];
+}
+
+/** POST sql {"query", "params"} */
+export interface SqlRequest {
+  readonly query: string;
+  readonly params?: Record<string, string | number>;
+}
+export interface SqlResponse {
+  readonly columns: ReadonlyArray<{ name: string; type: string }>;
+  readonly rows: readonly (readonly unknown[])[];
+  readonly tookMs: number;
+}
+
+/** Every error answer. `position` points into the query, 0-based, where it is known. */
+export interface ErrorResponse {
+  readonly error: { readonly code: string; readonly message: string; readonly position?: number };
+}
