@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+// Starts the bundled command with the Node version that the project pins.
+import { spawn } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))));
+const bundle = join(root, 'apps/cli/dist/main.js');
+const pinned = join(root, 'node_modules/node/bin/node');
+
+if (!existsSync(bundle)) {
+  process.stderr.write('perfleet: not built yet; run `npm run setup` in the repository first\n');
+  process.exit(1);
+}
+if (Number(process.versions.node.split('.')[0]) >= 24 || !existsSync(pinned)) {
+  await import(pathToFileURL(bundle).href);
+} else {
+  // Ctrl-C reaches the child through the process group; a signal to this process alone is handed on.
+  const child = spawn(pinned, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  child.on('exit', (code) => process.exit(code ?? 1));
+}

@@ -1,0 +1,93 @@
+/**
+ * Installs what is missing and skips what is there: npm packages, Debian packages (when root), the native build,
+ * the bundles and, for tests, the Kafka jars. Uses only what Node 20 itself brings.
+ *
+ *   node tools/setup.mjs          what `npm start` needs
+ *   node tools/setup.mjs --tests  what `npm test` needs besides
+ */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { fingerprint, hasCommand, nodeBinary, root, run, setStamp, stampIs, toolEnv } from './steps.mjs';
+
+const DEBIAN_BUILD = ['clang', 'libelf-dev', 'zlib1g-dev', 'pkg-config', 'make', 'gcc', 'g++'];
+const DEBIAN_TEST = ['redis-server', 'chromium', 'fonts-dejavu-core', 'linux-perf', 'runc', 'binutils'];
+
+export async function setup({ tests = false } = {}) {
+  const notes = [];
+  const attempt = async (what, step) => {
+    try {
+      await step();
+    } catch (error) {
+      notes.push(`${what}: ${error.message}`);
+    }
+  };
+  await npmPackages();
+  await attempt('Debian packages', () => debianPackages([...DEBIAN_BUILD, ...(tests ? DEBIAN_TEST : [])], notes));
+  await attempt('native build', nativeBuild);
+  if (tests) {
+    await attempt('Kafka jars', async () => {
+      const { ensureKafkaJars } = await import('./kafka-jars.mjs');
+      await ensureKafkaJars({ log: (line) => process.stderr.write(`perfleet: ${line}\n`) });
+    });
+  }
+  await bundles();
+  for (const note of notes) process.stderr.write(`perfleet: going on without: ${note}\n`);
+  return notes;
+}
+
+async function npmPackages() {
+  const lock = readFileSync(join(root, 'package-lock.json'), 'utf8');
+  const key = `${lock.length}:${fingerprint(['package.json'])}`;
+  if (stampIs('npm', key) && existsSync(nodeBinary)) return;
+  await run('npm packages', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  if (!existsSync(nodeBinary)) {
+    // npm may hold back install scripts; this one links the Node binary that came as a package.
+    await run('Node 24', process.execPath, ['installArchSpecificPackage.js'], { cwd: join(root, 'node_modules', 'node') });
+  }
+  setStamp('npm', key);
+}
+
+async function debianPackages(wanted, notes) {
+  if (!hasCommand('dpkg-query')) return;
+  const answer = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...wanted], { encoding: 'utf8' }).stdout;
+  const installed = new Set(answer.split('\n').filter((line) => line.endsWith(' installed')).map((line) => line.split(' ')[0]));
+  const missing = wanted.filter((name) => !installed.has(name));
+  if (missing.length === 0) return;
+  if (process.getuid() !== 0) {
+    notes.push(`Debian packages are missing and this is not root; install them with: sudo apt-get install ${missing.join(' ')}`);
+    return;
+  }
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await run('Debian package lists', 'apt-get', ['update', '-q'], { env });
+  await run(`Debian packages ${missing.join(' ')}`, 'apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { env });
+}
+
+async function nativeBuild() {
+  const key = fingerprint(['native']);
+  const addon = join(root, 'native', 'symbols', 'perfleet-symbols.node');
+  if (stampIs('native', key) && existsSync(addon) && existsSync(join(root, 'native/target/release/perfleet-sampler'))) return;
+  if (!hasCommand('cargo')) throw new Error('cargo is missing; install Rust (https://rustup.rs), then run again. Nothing can be sampled until then');
+  await run('native build (sampler, symbols)', 'cargo', ['build', '--release', '--locked'], { cwd: join(root, 'native') });
+  // A rename replaces the file whole: a process that has the old one loaded keeps it.
+  copyFileSync(join(root, 'native/target/release/libperfleet_symbols.so'), `${addon}.new`);
+  renameSync(`${addon}.new`, addon);
+  setStamp('native', key);
+}
+
+async function bundles() {
+  const key = fingerprint(['apps', 'libs', 'tsconfig.json', 'package-lock.json']);
+  if (stampIs('bundles', key) && existsSync(join(root, 'apps/cli/dist/main.js')) && existsSync(join(root, 'apps/web/dist/index.html'))) return;
+  for (const app of ['cli', 'web']) {
+    await run(`bundle ${app}`, nodeBinary, [join(root, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'warn'], { cwd: join(root, 'apps', app), env: toolEnv });
+  }
+  setStamp('bundles', key);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await setup({ tests: process.argv.includes('--tests') }).catch((error) => {
+    process.stderr.write(`perfleet: ${error.message}\n`);
+    process.exit(1);
+  });
+}
