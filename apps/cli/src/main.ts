@@ -1,0 +1,28 @@
+import 'reflect-metadata';
+import { Command, CommanderError } from 'commander';
+import { registerDiscover } from './commands/discover.ts';
+import { registerDoctor } from './commands/doctor.ts';
+import { registerNodes } from './commands/nodes.ts';
+import { registerQuery } from './commands/query.ts';
+import { registerRecord } from './commands/record.ts';
+import { registerServices } from './commands/services.ts';
+import { registerUp } from './commands/up.ts';
+import { describeError } from './errors.ts';
+
+const program = new Command('perfleet')
+  .description('Cluster-wide continuous profiler: eBPF samples, SQL over profiles, alerts on nodes in fallback mode')
+  .version('0.1.0')
+  .showHelpAfterError('(add --help for the options)')
+  .addHelpText('after', '\nEvery flag has its variable: --http-port is PERFLEET_HTTP_PORT. `perfleet COMMAND --help` tells more.')
+  .exitOverride();
+
+for (const register of [registerUp, registerServices, registerRecord, registerDiscover, registerDoctor, registerQuery, registerNodes]) register(program);
+program.commands.forEach((command) => command.exitOverride());
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode);
+  process.stderr.write(`perfleet: ${describeError(error)}\n`);
+  process.exit(1);
+}

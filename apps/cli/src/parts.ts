@@ -1,0 +1,65 @@
+import { createAggregator } from '@perfleet/aggregator';
+import { createApi } from '@perfleet/api';
+import type { Store } from '@perfleet/clickhouse';
+import { createCollector } from '@perfleet/collector';
+import type { NodeStateStore } from '@perfleet/node-state';
+import { createLogger, type Logger } from '@perfleet/observability';
+import { createPodNames } from '@perfleet/pods';
+import type { Stream } from '@perfleet/stream';
+import { createSymbolizerService } from '@perfleet/symbolizer';
+import { createSymbolizer } from '@perfleet/symbols';
+import { join } from 'node:path';
+import { samplerPath, webRoot } from './paths.ts';
+import type { Settings } from './settings.ts';
+
+/** Composition of the services over whatever adapters the caller opened: the same for one machine and for many. */
+export interface Ports {
+  readonly settings: Settings;
+  readonly stream: Stream;
+  readonly logger: Logger;
+}
+
+export function serviceLogger(settings: Settings, name: string): Logger {
+  return createLogger(name, { level: settings.logLevel, pretty: process.stderr.isTTY });
+}
+
+export function makeAggregator({ settings, stream }: Ports, store: Store) {
+  return createAggregator({ stream, store, topicPrefix: settings.topicPrefix, cluster: settings.cluster, logger: serviceLogger(settings, 'aggregator') });
+}
+
+export function makeSymbolizer({ settings, stream }: Ports) {
+  const logger = serviceLogger(settings, 'symbolizer');
+  const symbols = createSymbolizer({ binariesDir: settings.binariesDir || undefined, onWarning: (message: string) => logger.warn(message) });
+  return createSymbolizerService({ stream, topicPrefix: settings.topicPrefix, instance: settings.node, symbols, logger });
+}
+
+export function makeCollector({ settings, stream }: Ports, nodeState: NodeStateStore) {
+  const pods = createPodNames({});
+  return createCollector({
+    stream,
+    nodeState,
+    topicPrefix: settings.topicPrefix,
+    node: settings.node,
+    cluster: settings.cluster,
+    rateHz: settings.rateHz,
+    windowSeconds: settings.windowSeconds,
+    dataDir: join(settings.dataDir, 'collector'),
+    samplerBinary: samplerPath(settings.samplerBinary),
+    rung: settings.rung,
+    kubernetes: settings.kubernetes,
+    podNames: (podUid, containerId) => pods.lookup(podUid, containerId),
+    logger: serviceLogger(settings, 'collector'),
+  });
+}
+
+export function makeApi({ settings }: Pick<Ports, 'settings'>, store: Store, nodeState: NodeStateStore) {
+  return createApi({
+    store,
+    nodeState,
+    webRoot: webRoot(),
+    host: settings.httpHost,
+    port: settings.httpPort,
+    cluster: settings.cluster,
+    logger: serviceLogger(settings, 'api'),
+  });
+}
