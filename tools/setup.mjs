@@ -44,32 +44,54 @@ async function npmPackages() {
   await run('npm packages', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
   if (!existsSync(nodeBinary)) {
     // npm may hold back install scripts; this one links the Node binary that came as a package.
-    await run('Node 24', process.execPath, ['installArchSpecificPackage.js'], { cwd: join(root, 'node_modules', 'node') });
+    await run('Node 24', process.execPath, ['installArchSpecificPackage.js'], {
+      cwd: join(root, 'node_modules', 'node'),
+    });
   }
   setStamp('npm', key);
 }
 
 async function debianPackages(wanted, notes) {
   if (!hasCommand('dpkg-query')) return;
-  const answer = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...wanted], { encoding: 'utf8' }).stdout;
-  const installed = new Set(answer.split('\n').filter((line) => line.endsWith(' installed')).map((line) => line.split(' ')[0]));
+  const answer = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...wanted], {
+    encoding: 'utf8',
+  }).stdout;
+  const installed = new Set(
+    answer
+      .split('\n')
+      .filter((line) => line.endsWith(' installed'))
+      .map((line) => line.split(' ')[0]),
+  );
   const missing = wanted.filter((name) => !installed.has(name));
   if (missing.length === 0) return;
   if (process.getuid() !== 0) {
-    notes.push(`Debian packages are missing and this is not root; install them with: sudo apt-get install ${missing.join(' ')}`);
+    notes.push(
+      `Debian packages are missing and this is not root; install them with: sudo apt-get install ${missing.join(' ')}`,
+    );
     return;
   }
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
   await run('Debian package lists', 'apt-get', ['update', '-q'], { env });
-  await run(`Debian packages ${missing.join(' ')}`, 'apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { env });
+  await run(
+    `Debian packages ${missing.join(' ')}`,
+    'apt-get',
+    ['install', '-y', '-q', '--no-install-recommends', ...missing],
+    { env },
+  );
 }
 
 async function nativeBuild() {
   const key = fingerprint(['native']);
   const addon = join(root, 'native', 'symbols', 'perfleet-symbols.node');
-  if (stampIs('native', key) && existsSync(addon) && existsSync(join(root, 'native/target/release/perfleet-sampler'))) return;
-  if (!hasCommand('cargo')) throw new Error('cargo is missing; install Rust (https://rustup.rs), then run again. Nothing can be sampled until then');
-  await run('native build (sampler, symbols)', 'cargo', ['build', '--release', '--locked'], { cwd: join(root, 'native') });
+  if (stampIs('native', key) && existsSync(addon) && existsSync(join(root, 'native/target/release/perfleet-sampler')))
+    return;
+  if (!hasCommand('cargo'))
+    throw new Error(
+      'cargo is missing; install Rust (https://rustup.rs), then run again. Nothing can be sampled until then',
+    );
+  await run('native build (sampler, symbols)', 'cargo', ['build', '--release', '--locked'], {
+    cwd: join(root, 'native'),
+  });
   // A rename replaces the file whole: a process that has the old one loaded keeps it.
   copyFileSync(join(root, 'native/target/release/libperfleet_symbols.so'), `${addon}.new`);
   renameSync(`${addon}.new`, addon);
@@ -78,9 +100,19 @@ async function nativeBuild() {
 
 async function bundles() {
   const key = fingerprint(['apps', 'libs', 'tsconfig.json', 'package-lock.json']);
-  if (stampIs('bundles', key) && existsSync(join(root, 'apps/cli/dist/main.js')) && existsSync(join(root, 'apps/web/dist/index.html'))) return;
+  if (
+    stampIs('bundles', key) &&
+    existsSync(join(root, 'apps/cli/dist/main.js')) &&
+    existsSync(join(root, 'apps/web/dist/index.html'))
+  )
+    return;
   for (const app of ['cli', 'web']) {
-    await run(`bundle ${app}`, nodeBinary, [join(root, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'warn'], { cwd: join(root, 'apps', app), env: toolEnv });
+    await run(
+      `bundle ${app}`,
+      nodeBinary,
+      [join(root, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'warn'],
+      { cwd: join(root, 'apps', app), env: toolEnv },
+    );
   }
   setStamp('bundles', key);
 }

@@ -41,7 +41,12 @@ export function run(label, command, args, options = {}) {
     const started = Date.now();
     const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`;
     process.stderr.write(`perfleet: ${label} …\n`);
-    const child = spawn(command, args, { cwd: root, ...options, env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, {
+      cwd: root,
+      ...options,
+      env: { ...process.env, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let output = '';
     let last = '';
     const keep = (data) => {
@@ -70,4 +75,8 @@ export function run(label, command, args, options = {}) {
 
 export const nodeBinary = join(root, 'node_modules', 'node', 'bin', 'node');
 /** Environment whose PATH finds the pinned Node and the local commands first. */
-export const toolEnv = { PATH: `${join(root, 'node_modules', '.bin')}:${process.env.PATH}`, NX_DAEMON: 'false', NX_NO_CLOUD: 'true' };
+export const toolEnv = {
+  PATH: `${join(root, 'node_modules', '.bin')}:${process.env.PATH}`,
+  NX_DAEMON: 'false',
+  NX_NO_CLOUD: 'true',
+};

@@ -15,7 +15,11 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 
 function execute(command, args, cwd = root, onOutput = () => undefined) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd, env: { ...process.env, ...toolEnv, CI: '1' }, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, ...toolEnv, CI: '1' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     child.stdout.on('data', (data) => {
       process.stdout.write(data);
       onOutput(String(data));
@@ -46,9 +50,13 @@ async function vitest(project) {
   const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const code = await execute(nodeBinary, [join(root, 'node_modules/vitest/vitest.mjs'), ...args]);
   if (!existsSync(report)) return count(project, 0, 1);
-  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
+    readFileSync(report, 'utf8'),
+  );
   // A file that fails to load has no failed test of its own; it counts as one all the same.
-  const broken = testResults.filter((file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'));
+  const broken = testResults.filter(
+    (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
+  );
   for (const file of testResults)
     for (const test of file.assertionResults)
       if (test.status === 'pending' || test.status === 'skipped') process.stdout.write(`skipped: ${test.fullName}\n`);
@@ -59,7 +67,12 @@ async function vitest(project) {
 async function cargo() {
   if (!hasCommand('cargo')) return count('cargo test: cargo is missing', 0, 0, 1);
   let text = '';
-  const code = await execute('cargo', ['test', '--release', '--locked'], join(root, 'native'), (data) => (text += data));
+  const code = await execute(
+    'cargo',
+    ['test', '--release', '--locked'],
+    join(root, 'native'),
+    (data) => (text += data),
+  );
   let [passed, failed, ignored] = [0, 0, 0];
   for (const match of text.matchAll(/test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/g)) {
     passed += Number(match[1]);
@@ -93,5 +106,7 @@ try {
 }
 mkdirSync(reports, { recursive: true });
 for (const [name, stage] of Object.entries(stages)) if (wanted.length === 0 || wanted.includes(name)) await stage();
-process.stdout.write(`\n${total.passed} passed, ${total.failed} failed${total.skipped ? `, ${total.skipped} skipped` : ''}\n`);
+process.stdout.write(
+  `\n${total.passed} passed, ${total.failed} failed${total.skipped ? `, ${total.skipped} skipped` : ''}\n`,
+);
 process.exit(total.failed === 0 ? 0 : 1);

@@ -23,7 +23,12 @@ export function ensureDataDir(path: string): void {
 export async function openStream(settings: Settings, logger: Logger): Promise<Stream> {
   const stream =
     settings.kafkaBrokers.length > 0
-      ? await openKafkaStream({ brokers: settings.kafkaBrokers, clientId: `perfleet-${settings.node}`, replication: settings.kafkaReplication, logger })
+      ? await openKafkaStream({
+          brokers: settings.kafkaBrokers,
+          clientId: `perfleet-${settings.node}`,
+          replication: settings.kafkaReplication,
+          logger,
+        })
       : await openEmbeddedStream({ path: join(settings.dataDir, 'stream.db'), logger });
   const names = Object.keys(TOPICS) as TopicName[];
   await stream.ensureTopics(names.map((name) => ({ name: settings.topicPrefix + TOPICS[name], ...TOPIC_SPECS[name] })));

@@ -12,21 +12,36 @@ export class ApiError extends Error {
 }
 
 /** Calls `/api/v1/PATH` of a running api or `perfleet up`. */
-export async function callApi<T>(server: string, path: string, query: Record<string, string | undefined> = {}, body?: unknown): Promise<T> {
+export async function callApi<T>(
+  server: string,
+  path: string,
+  query: Record<string, string | undefined> = {},
+  body?: unknown,
+): Promise<T> {
   const url = new URL(`/api/v1/${path}`, server);
   for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
   let response: Response;
   try {
-    response = await fetch(url, body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    response = await fetch(
+      url,
+      body === undefined
+        ? {}
+        : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
+    );
   } catch {
-    throw new ApiError(`nothing answers at ${server}; start it with \`perfleet up\`, or name it with --server URL (PERFLEET_SERVER)`);
+    throw new ApiError(
+      `nothing answers at ${server}; start it with \`perfleet up\`, or name it with --server URL (PERFLEET_SERVER)`,
+    );
   }
   if (response.ok) {
     const type = response.headers.get('content-type') ?? '';
     return (type.includes('json') ? await response.json() : Buffer.from(await response.arrayBuffer())) as T;
   }
   const text = await response.text();
-  let error: ErrorResponse['error'] = { code: String(response.status), message: text.slice(0, 500) || response.statusText };
+  let error: ErrorResponse['error'] = {
+    code: String(response.status),
+    message: text.slice(0, 500) || response.statusText,
+  };
   try {
     error = (JSON.parse(text) as ErrorResponse).error ?? error;
   } catch {

@@ -13,10 +13,22 @@ const program = new Command('perfleet')
   .description('Cluster-wide continuous profiler: eBPF samples, SQL over profiles, alerts on nodes in fallback mode')
   .version('0.1.0')
   .showHelpAfterError('(add --help for the options)')
-  .addHelpText('after', '\nEvery flag has its variable: --http-port is PERFLEET_HTTP_PORT. `perfleet COMMAND --help` tells more.')
+  .addHelpText(
+    'after',
+    '\nEvery flag has its variable: --http-port is PERFLEET_HTTP_PORT. `perfleet COMMAND --help` tells more.',
+  )
   .exitOverride();
 
-for (const register of [registerUp, registerServices, registerRecord, registerDiscover, registerDoctor, registerQuery, registerNodes]) register(program);
+for (const register of [
+  registerUp,
+  registerServices,
+  registerRecord,
+  registerDiscover,
+  registerDoctor,
+  registerQuery,
+  registerNodes,
+])
+  register(program);
 program.commands.forEach((command) => command.exitOverride());
 
 try {

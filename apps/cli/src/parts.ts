@@ -24,13 +24,28 @@ export function serviceLogger(settings: Settings, name: string): Logger {
 }
 
 export function makeAggregator({ settings, stream }: Ports, store: Store) {
-  return createAggregator({ stream, store, topicPrefix: settings.topicPrefix, cluster: settings.cluster, logger: serviceLogger(settings, 'aggregator') });
+  return createAggregator({
+    stream,
+    store,
+    topicPrefix: settings.topicPrefix,
+    cluster: settings.cluster,
+    logger: serviceLogger(settings, 'aggregator'),
+  });
 }
 
 export function makeSymbolizer({ settings, stream }: Ports) {
   const logger = serviceLogger(settings, 'symbolizer');
-  const symbols = createSymbolizer({ binariesDir: settings.binariesDir || undefined, onWarning: (message: string) => logger.warn(message) });
-  return createSymbolizerService({ stream, topicPrefix: settings.topicPrefix, instance: settings.node, symbols, logger });
+  const symbols = createSymbolizer({
+    binariesDir: settings.binariesDir || undefined,
+    onWarning: (message: string) => logger.warn(message),
+  });
+  return createSymbolizerService({
+    stream,
+    topicPrefix: settings.topicPrefix,
+    instance: settings.node,
+    symbols,
+    logger,
+  });
 }
 
 export function makeCollector({ settings, stream }: Ports, nodeState: NodeStateStore) {

@@ -42,11 +42,24 @@ const integer = (min: number, max: number) => z.coerce.number().int().min(min).m
 export const fields = {
   dataDir: z.string().min(1),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-  topicPrefix: z.string().regex(/^[a-zA-Z0-9._-]*$/, 'letters, digits, dot, underscore and dash only').default(''),
+  topicPrefix: z
+    .string()
+    .regex(/^[a-zA-Z0-9._-]*$/, 'letters, digits, dot, underscore and dash only')
+    .default(''),
   /** Comma-separated host:port list; empty = the embedded log. */
-  kafkaBrokers: z.string().default('').transform((s) => s.split(',').map((b) => b.trim()).filter(Boolean)),
+  kafkaBrokers: z
+    .string()
+    .default('')
+    .transform((s) =>
+      s
+        .split(',')
+        .map((b) => b.trim())
+        .filter(Boolean),
+    ),
   kafkaReplication: integer(1, 9).default(1),
-  redisUrl: z.union([z.literal(''), z.string().regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')]).default(''),
+  redisUrl: z
+    .union([z.literal(''), z.string().regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')])
+    .default(''),
   clickhouseUrl: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]).default(''),
   clickhouseUser: z.string().default('default'),
   clickhousePassword: z.string().default(''),

@@ -45,7 +45,9 @@ export function stackId(frames: readonly FrameId[]): StackId {
 
 /** @param labels name → value; the order of the entries does not matter, empty values count as absent. */
 export function seriesId(labels: Iterable<readonly [string, string]>): SeriesId {
-  const sorted = [...labels].filter(([, value]) => value !== '').sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const sorted = [...labels]
+    .filter(([, value]) => value !== '')
+    .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   writer.reset();
   for (const [name, value] of sorted) writer.str(name).str(value);
   return xxh64(writer.bytes());

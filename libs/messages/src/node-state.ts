@@ -38,7 +38,15 @@ export const nodeEventSchema = z.object({
   node: z.string().min(1).max(253),
   cluster: z.string().max(253).default(''),
   epoch: z.string().max(16),
-  kind: z.enum(['started', 'stopped', 'mode-changed', 'rung-changed', 'sampler-crashed', 'unclean-exit', 'rate-changed']),
+  kind: z.enum([
+    'started',
+    'stopped',
+    'mode-changed',
+    'rung-changed',
+    'sampler-crashed',
+    'unclean-exit',
+    'rate-changed',
+  ]),
   message: z.string().max(4000),
   state: nodeStateSchema.optional(),
 });

@@ -1,7 +1,16 @@
 import { z } from 'zod';
 
 /** Why a sample that was taken is not stored. */
-export const LOSS_REASONS = ['throttled', 'map-full', 'ring-full', 'spool-dropped', 'spool-full', 'undecodable', 'clamped', 'unclean-exit'] as const;
+export const LOSS_REASONS = [
+  'throttled',
+  'map-full',
+  'ring-full',
+  'spool-dropped',
+  'spool-full',
+  'undecodable',
+  'clamped',
+  'unclean-exit',
+] as const;
 export type LossReason = (typeof LOSS_REASONS)[number];
 export type LossCounts = Partial<Record<LossReason, number>>;
 
@@ -28,7 +37,9 @@ export interface ProfileHeaders {
   readonly lost: LossCounts;
 }
 
-const lossSchema = z.record(z.string().max(64), count).refine((r) => Object.keys(r).length <= 32, 'more than 32 reasons');
+const lossSchema = z
+  .record(z.string().max(64), count)
+  .refine((r) => Object.keys(r).length <= 32, 'more than 32 reasons');
 const headersSchema = z.object({
   schema: z.string().max(128),
   node: z.string().min(1).max(253),
@@ -80,7 +91,10 @@ export function decodeProfileHeaders(raw: Readonly<Record<string, string>>): Par
 export function parseWith<T>(schema: z.ZodType<T>, input: unknown): Parsed<T> {
   const result = schema.safeParse(input);
   if (result.success) return { ok: true, value: result.data };
-  return { ok: false, error: result.error.issues.map((i) => `${i.path.join('.') || 'message'}: ${i.message}`).join('; ') };
+  return {
+    ok: false,
+    error: result.error.issues.map((i) => `${i.path.join('.') || 'message'}: ${i.message}`).join('; '),
+  };
 }
 
 /** Parses a JSON body of at most `maxBytes`. Never throws. */

@@ -36,7 +36,10 @@ export class Shutdown {
       try {
         await Promise.race([part.stop(), deadline]);
       } catch (error) {
-        this.logger.error({ part: part.name, error: error instanceof Error ? error.message : String(error) }, 'stop failed');
+        this.logger.error(
+          { part: part.name, error: error instanceof Error ? error.message : String(error) },
+          'stop failed',
+        );
       } finally {
         clearTimeout(timer);
       }

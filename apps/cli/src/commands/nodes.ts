@@ -4,7 +4,12 @@ import { callApi } from '../api-client.ts';
 import { formatTable } from '../table.ts';
 import { serverOption } from './query.ts';
 
-const RUNGS: Record<number, string> = { 1: '1 eBPF', 2: '2 perf, whole system', 3: '3 perf, own processes', 4: '4 none' };
+const RUNGS: Record<number, string> = {
+  1: '1 eBPF',
+  2: '2 perf, whole system',
+  3: '3 perf, own processes',
+  4: '4 none',
+};
 
 export function registerNodes(program: Command): void {
   program

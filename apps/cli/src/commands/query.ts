@@ -25,11 +25,15 @@ export function registerQuery(program: Command): void {
     .argument('<selector>', 'as in Prometheus and Pyroscope: cpu{service="checkout", pod=~"web-.*"}')
     .option('--from <time>', 'Unix seconds, RFC 3339 or now-15m (default now-1h)')
     .option('--until <time>', 'default now')
-    .addOption(new Option('--format <format>', 'what to print').choices(['top', 'folded', 'pprof', 'json']).default('top'))
+    .addOption(
+      new Option('--format <format>', 'what to print').choices(['top', 'folded', 'pprof', 'json']).default('top'),
+    )
     .option('--limit <n>', 'functions in the top list', '30')
     .option('-o, --output <file>', 'write to a file instead of the terminal')
     .addOption(serverOption())
-    .action((selector: string, flags: QueryFlags) => query(selector, flags).catch((error) => withCaret(selector, error)));
+    .action((selector: string, flags: QueryFlags) =>
+      query(selector, flags).catch((error) => withCaret(selector, error)),
+    );
 
   program
     .command('sql')
@@ -37,28 +41,36 @@ export function registerQuery(program: Command): void {
     .argument('<query>', 'e.g. "SELECT function, sum(self) FROM functions GROUP BY function ORDER BY 2 DESC LIMIT 10"')
     .addOption(new Option('--format <format>', 'what to print').choices(['table', 'json', 'csv']).default('table'))
     .addOption(serverOption())
-    .action((text: string, flags: { server: string; format: string }) => sql(text, flags).catch((error) => withCaret(text, error)));
+    .action((text: string, flags: { server: string; format: string }) =>
+      sql(text, flags).catch((error) => withCaret(text, error)),
+    );
 }
 
 async function query(selector: string, flags: QueryFlags): Promise<void> {
   const range = { query: selector, from: flags.from ?? 'now-1h', until: flags.until ?? 'now' };
   if (flags.format === 'folded' || flags.format === 'pprof') {
     const data = await callApi<Buffer>(flags.server, 'export', { ...range, format: flags.format });
-    if (flags.format === 'pprof' && !flags.output && process.stdout.isTTY) throw new Error('pprof is binary; name a file with -o profile.pb.gz');
+    if (flags.format === 'pprof' && !flags.output && process.stdout.isTTY)
+      throw new Error('pprof is binary; name a file with -o profile.pb.gz');
     return emit(data, flags.output);
   }
-  if (flags.format === 'json') return emit(`${JSON.stringify(await callApi(flags.server, 'flamegraph', range))}\n`, flags.output);
+  if (flags.format === 'json')
+    return emit(`${JSON.stringify(await callApi(flags.server, 'flamegraph', range))}\n`, flags.output);
   const top = await callApi<TopResponse>(flags.server, 'top', { ...range, limit: flags.limit });
   const share = (value: number) => `${top.total ? ((100 * value) / top.total).toFixed(1) : '0.0'} %`.padStart(7);
   const rows = top.functions.map((f) => [share(f.self), share(f.total), f.function, f.module || f.file]);
-  emit(`total ${(top.total / 1e9).toFixed(2)} s of CPU\n${formatTable(['   self', '  total', 'function', 'module'], rows)}`, flags.output);
+  emit(
+    `total ${(top.total / 1e9).toFixed(2)} s of CPU\n${formatTable(['   self', '  total', 'function', 'module'], rows)}`,
+    flags.output,
+  );
 }
 
 async function sql(text: string, flags: { server: string; format: string }): Promise<void> {
   const answer = await callApi<SqlResponse>(flags.server, 'sql', {}, { query: text });
   const names = answer.columns.map((column) => column.name);
   if (flags.format === 'json') emit(`${JSON.stringify(answer)}\n`);
-  else if (flags.format === 'csv') emit([names, ...answer.rows].map((row) => row.map(csvCell).join(',')).join('\n') + '\n');
+  else if (flags.format === 'csv')
+    emit([names, ...answer.rows].map((row) => row.map(csvCell).join(',')).join('\n') + '\n');
   else emit(formatTable(names, answer.rows));
 }
 

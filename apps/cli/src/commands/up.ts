@@ -6,15 +6,10 @@ import { loadSettings } from '../settings.ts';
 import { asSettings, withOptions } from './options.ts';
 
 export function registerUp(program: Command): void {
-  withOptions(program.command('up').description('profile this machine and serve the page: every service in one process'), [
-    'httpPort',
-    'httpHost',
-    'data',
-    'rate',
-    'rung',
-    'node',
-    'logLevel',
-  ]).action(up);
+  withOptions(
+    program.command('up').description('profile this machine and serve the page: every service in one process'),
+    ['httpPort', 'httpHost', 'data', 'rate', 'rung', 'node', 'logLevel'],
+  ).action(up);
 }
 
 async function up(flags: Record<string, unknown>): Promise<void> {

@@ -1,0 +1,55 @@
+import type { FlameGraphResponse } from '@perfleet/api-contract';
+import { useCallback, useMemo, useState } from 'react';
+import { get } from '../api.ts';
+import { FlameGraph } from '../flame/flame-graph.tsx';
+import { frameColor, KIND_NAMES } from '../flame/colors.ts';
+import { layoutFlameGraph } from '../flame/layout.ts';
+import { formatShare, formatValue } from '../format.ts';
+import { usePolled } from '../use-polled.ts';
+import { EmptyState, ErrorLine } from './empty-state.tsx';
+import type { RangeQuery } from './filters.tsx';
+
+export function FlamePanel({ query, everyMs, search }: { query: RangeQuery; everyMs: number; search: string }) {
+  const { data, error } = usePolled(JSON.stringify(query), everyMs, (signal) =>
+    get<FlameGraphResponse>('flamegraph', { ...query }, signal),
+  );
+  const layout = useMemo(() => data && layoutFlameGraph(data.graph), [data]);
+  const [matched, setMatched] = useState<{ value: number | null; error: string | null }>({ value: null, error: null });
+  const onMatched = useCallback(
+    (value: number | null, problem: string | null) => setMatched({ value, error: problem }),
+    [],
+  );
+  return (
+    <section className="card" aria-label="Flame graph">
+      <div className="card-head">
+        <strong data-testid="total">{data ? `${formatValue(data.total, data.unit)} of CPU` : '…'}</strong>
+        {matched.value !== null && data && (
+          <span className="matched" data-testid="matched">
+            {formatShare(matched.value, data.total)} matches
+          </span>
+        )}
+        {matched.error && <span className="muted">{matched.error}</span>}
+        <span className="legend">
+          {KIND_NAMES.map(([kind, name]) => (
+            <span key={kind}>
+              <i style={{ background: frameColor(kind, '', '') }} /> {name}
+            </span>
+          ))}
+        </span>
+        <span className="exports">
+          {['pprof', 'folded', 'speedscope'].map((format) => (
+            <a key={format} href={`/api/v1/export?${new URLSearchParams({ ...query, format })}`} download>
+              {format}
+            </a>
+          ))}
+        </span>
+      </div>
+      <ErrorLine error={error} />
+      {layout && layout.length > 1 ? (
+        <FlameGraph layout={layout} unit={data!.unit} search={search} onMatched={onMatched} />
+      ) : (
+        !error && <EmptyState waiting={data === null} />
+      )}
+    </section>
+  );
+}

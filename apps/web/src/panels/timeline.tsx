@@ -1,0 +1,98 @@
+import type { SeriesResponse } from '@perfleet/api-contract';
+import { useEffect, useRef, useState, type PointerEvent } from 'react';
+import { get } from '../api.ts';
+import { formatValue } from '../format.ts';
+import { usePolled } from '../use-polled.ts';
+import type { RangeQuery } from './filters.tsx';
+
+const HEIGHT = 54;
+const BARS = 120;
+
+/** Seconds a bar stands for, so that about a hundred bars fill the range and each holds at least one window. */
+function stepFor(query: RangeQuery): number {
+  const minutes = /^now-(\d+)m$/.exec(query.from);
+  const seconds = minutes ? Number(minutes[1]) * 60 : Number(query.until) - Number(query.from);
+  return Math.max(5, Math.ceil(seconds / BARS / 5) * 5);
+}
+
+/** CPU used over time in cores; dragging chooses a range. */
+export function Timeline({
+  query,
+  everyMs,
+  onSelect,
+}: {
+  query: RangeQuery;
+  everyMs: number;
+  onSelect: (from: number, until: number) => void;
+}) {
+  const step = stepFor(query);
+  const { data } = usePolled(JSON.stringify(query), everyMs, (signal) =>
+    get<SeriesResponse>('series', { ...query, step: String(step) }, signal),
+  );
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
+  const times = data?.times ?? [];
+  const values = data?.series[0]?.values ?? [];
+  const cores = values.map((value) => value / 1e9 / step);
+  const peak = Math.max(0.01, ...cores);
+
+  useEffect(() => {
+    const element = canvas.current!;
+    const ratio = window.devicePixelRatio || 1;
+    const width = element.clientWidth;
+    element.width = width * ratio;
+    element.height = HEIGHT * ratio;
+    const context = element.getContext('2d')!;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, HEIGHT);
+    const bar = width / Math.max(1, cores.length);
+    context.fillStyle = getComputedStyle(element).color;
+    cores.forEach((value, i) => {
+      const height = (value / peak) * (HEIGHT - 4);
+      context.fillRect(i * bar, HEIGHT - height, Math.max(1, bar - 1), height);
+    });
+    if (drag) {
+      context.fillStyle = 'rgb(120 140 255 / 30%)';
+      context.fillRect(Math.min(drag.from, drag.to) * width, 0, Math.abs(drag.to - drag.from) * width, HEIGHT);
+    }
+  });
+
+  const at = (event: PointerEvent<HTMLCanvasElement>) => {
+    const box = event.currentTarget.getBoundingClientRect();
+    return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+  };
+  const finish = () => {
+    if (drag && times.length > 1 && Math.abs(drag.to - drag.from) > 0.01) {
+      const begin = times[0]! / 1000;
+      const span = times.length * step;
+      onSelect(
+        Math.floor(begin + Math.min(drag.from, drag.to) * span),
+        Math.ceil(begin + Math.max(drag.from, drag.to) * span),
+      );
+    }
+    setDrag(null);
+  };
+  return (
+    <section className="card timeline" aria-label="CPU over time">
+      <span className="muted">
+        CPU, peak {peak.toFixed(2)} cores
+        {values.length > 0 &&
+          ` · ${formatValue(
+            values.reduce((a, b) => a + b, 0),
+            data!.unit,
+          )} in all`}{' '}
+        · drag to choose a range
+      </span>
+      <canvas
+        ref={canvas}
+        style={{ height: HEIGHT }}
+        onPointerDown={(event) => {
+          event.currentTarget.setPointerCapture(event.pointerId);
+          setDrag({ from: at(event), to: at(event) });
+        }}
+        onPointerMove={(event) => drag && setDrag({ from: drag.from, to: at(event) })}
+        onPointerUp={finish}
+      />
+    </section>
+  );
+}
