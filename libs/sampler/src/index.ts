@@ -1,1 +1,9 @@
-export {};
+export * from './binary-path.ts';
+export * from './decode-window.ts';
+export * from './encode-window.ts';
+export * from './errors.ts';
+export * from './frames.ts';
+export * from './messages.ts';
+export * from './sampler-process.ts';
+export * from './supervisor.ts';
+export * from './window.ts';
