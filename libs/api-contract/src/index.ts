@@ -82,6 +82,35 @@ export interface NodesResponse {
   readonly nodes: readonly NodeSummary[];
 }
 
+/** GET alerts. `since` and the reason say when and why; a node may have several. */
+export interface Alert {
+  readonly kind: 'silent' | 'fallback' | 'rung';
+  readonly node: string;
+  readonly cluster: string;
+  /** Unix milliseconds. */
+  readonly since: number;
+  readonly reason: string;
+}
+export interface AlertsResponse {
+  readonly alerts: readonly Alert[];
+}
+
+/** GET diff?query&from&until&baseQuery&baseFrom&baseUntil&limit : functions of both sides, largest change of share first. */
+export interface DiffResponse {
+  readonly unit: string;
+  readonly baseTotal: number;
+  readonly total: number;
+  readonly functions: ReadonlyArray<{
+    function: string;
+    file: string;
+    module: string;
+    kind: string;
+    base: { self: number; total: number };
+    self: number;
+    total: number;
+  }>;
+}
+
 /** POST sql {"query", "params"} */
 export interface SqlRequest {
   readonly query: string;

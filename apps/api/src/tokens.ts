@@ -1,0 +1,6 @@
+/** Injection tokens: everything a controller needs is named, never found by reflected types. */
+export const DB = Symbol('Db');
+export const PROFILES = Symbol('ProfileQueries');
+export const SQL = Symbol('SqlService');
+export const NODES = Symbol('NodeQueries');
+export const METRICS = Symbol('Metrics');
