@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { fingerprint, hasCommand, nodeBinary, root, run, setStamp, stampIs, toolEnv } from './steps.mjs';
 
 const DEBIAN_BUILD = ['clang', 'libelf-dev', 'zlib1g-dev', 'pkg-config', 'make', 'gcc', 'g++'];
-const DEBIAN_TEST = ['redis-server', 'chromium', 'fonts-dejavu-core', 'linux-perf', 'runc', 'binutils'];
+const DEBIAN_TEST = ['redis-server', 'chromium', 'fonts-dejavu-core', 'linux-perf', 'runc', 'binutils', 'prometheus'];
 
 export async function setup({ tests = false } = {}) {
   const notes = [];
