@@ -1,1 +1,1 @@
-export {};
+export { createApi, type Api, type ApiOptions } from './create-api.ts';

@@ -1,0 +1,31 @@
+import { Controller, Get, Inject, Param, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { clientSignal } from '../http/client-signal.ts';
+import { openApiDocument } from '../http/openapi.ts';
+import type { NodeQueries } from '../nodes/node-queries.ts';
+import { NODES } from '../tokens.ts';
+
+@Controller('api')
+export class NodesController {
+  constructor(@Inject(NODES) private readonly nodes: NodeQueries) {}
+
+  @Get('v1/nodes')
+  list() {
+    return this.nodes.list();
+  }
+
+  @Get('v1/nodes/:id')
+  get(@Param('id') id: string) {
+    return this.nodes.get(id);
+  }
+
+  @Get('v1/alerts')
+  alerts(@Res({ passthrough: true }) reply: FastifyReply) {
+    return this.nodes.alerts(clientSignal(reply));
+  }
+
+  @Get(['openapi.json', 'v1/openapi.json'])
+  openApi() {
+    return openApiDocument;
+  }
+}

@@ -1,0 +1,78 @@
+import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { badRequest } from '../http/api-error.ts';
+import { clientSignal } from '../http/client-signal.ts';
+import { integer, range, selector, text, type RawQuery } from '../http/params.ts';
+import { parseRange } from '../http/time.ts';
+import { queryLabels, queryLabelValues, queryProfileTypes } from '../queries/labels.ts';
+import type { ProfileQueries } from '../queries/profile-queries.ts';
+import { defaultStep } from '../queries/series.ts';
+import { EXPORT_FORMATS, type ExportFormat } from '../queries/views.ts';
+import { PROFILES } from '../tokens.ts';
+
+@Controller('api/v1')
+export class ProfilesController {
+  constructor(@Inject(PROFILES) private readonly profiles: ProfileQueries) {}
+
+  @Get('labels')
+  labels(@Res({ passthrough: true }) reply: FastifyReply) {
+    return queryLabels(this.profiles.db, { signal: clientSignal(reply) });
+  }
+
+  @Get('labels/:name/values')
+  values(@Param('name') name: string, @Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
+    const limit = integer(raw, 'limit', 1000, 1, 10_000);
+    const options = { signal: clientSignal(reply) };
+    return queryLabelValues(this.profiles.db, name, selector(raw), range(raw, Date.now()), limit, options);
+  }
+
+  @Get('profile-types')
+  types(@Res({ passthrough: true }) reply: FastifyReply) {
+    return queryProfileTypes(this.profiles.db, { signal: clientSignal(reply) });
+  }
+
+  @Get('flamegraph')
+  flameGraph(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
+    return this.profiles.flameGraph(selection(raw), { signal: clientSignal(reply) });
+  }
+
+  @Get('top')
+  top(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
+    const limit = integer(raw, 'limit', 100, 1, 10_000);
+    return this.profiles.top(selection(raw), limit, { signal: clientSignal(reply) });
+  }
+
+  @Get('series')
+  series(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
+    const of = selection(raw);
+    const step = integer(raw, 'step', defaultStep(of.range), 1, 31_536_000);
+    const limit = integer(raw, 'limit', 20, 1, 100);
+    return this.profiles.timeSeries({ ...of, step, by: text(raw, 'by'), limit }, { signal: clientSignal(reply) });
+  }
+
+  @Get('diff')
+  diff(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
+    const of = selection(raw);
+    const base = {
+      selector: text(raw, 'baseQuery') === undefined ? of.selector : selector(raw, 'baseQuery'),
+      range: parseRange(text(raw, 'baseFrom') ?? text(raw, 'from'), text(raw, 'baseUntil') ?? text(raw, 'until'), Date.now(), 'base '),
+    };
+    const limit = integer(raw, 'limit', 100, 1, 10_000);
+    return this.profiles.diff(base, of, limit, { signal: clientSignal(reply) });
+  }
+
+  @Get('export')
+  async export(@Query() raw: RawQuery, @Res() reply: FastifyReply) {
+    const format = (text(raw, 'format') ?? 'pprof') as ExportFormat;
+    if (!EXPORT_FORMATS.includes(format)) throw badRequest(`format must be one of ${EXPORT_FORMATS.join(', ')}`);
+    const { body, mediaType, fileName } = await this.profiles.export(selection(raw), format, { signal: clientSignal(reply) });
+    void reply
+      .header('content-type', mediaType)
+      .header('content-disposition', `attachment; filename="${fileName}"`)
+      .send(typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+  }
+}
+
+function selection(raw: RawQuery) {
+  return { selector: selector(raw), range: range(raw, Date.now()) };
+}

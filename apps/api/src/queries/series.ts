@@ -1,0 +1,57 @@
+import type { SeriesResponse } from '@perfleet/api-contract';
+import { labelExpression, type Selector } from '@perfleet/selector';
+import { badRequest } from '../http/api-error.ts';
+import type { TimeRange } from '../http/time.ts';
+import type { AskOptions, Db } from './db.ts';
+import { labelTotalsSql, stepsSql, type SqlText } from './samples.ts';
+
+export const MAX_POINTS = 11_000;
+/** Points when the request states no step. */
+const DEFAULT_POINTS = 300;
+const REST = '(other)';
+
+export function labelSql(name: string): SqlText {
+  const { where, params } = labelExpression(name, 'label');
+  return { sql: where, params };
+}
+
+/** A step that gives about 300 points, 1 s at least. */
+export function defaultStep({ from, until }: TimeRange): number {
+  return Math.max(1, Math.ceil((until - from) / DEFAULT_POINTS));
+}
+
+/**
+ * The value per step, summed over all series or per value of a label. Of a label's values the `limit` largest have
+ * a line of their own and the rest share `(other)`, so that the lines always add up to the total.
+ */
+export async function queryTimeSeries(
+  db: Db,
+  request: { selector: Selector; range: TimeRange; step: number; by: string | undefined; limit: number; unit: string },
+  options: AskOptions,
+): Promise<SeriesResponse> {
+  const { selector, range, step, by, limit, unit } = request;
+  const first = Math.floor(range.from / step) * step;
+  const count = Math.ceil((range.until - first) / step);
+  if (count > MAX_POINTS) throw badRequest(`more than ${MAX_POINTS} points; choose a larger step`);
+  const times = Array.from({ length: count }, (_, i) => (first + i * step) * 1000);
+
+  const label: SqlText = by === undefined ? { sql: "''", params: {} } : labelSql(by);
+  const totals = await db.ask(...args(labelTotalsSql(label, selector, range, limit + 1)), options);
+  const shown = totals.rows.slice(0, limit).map((row) => String(row[0]));
+  const steps = await db.ask(...args(stepsSql(label, selector, range, step, shown, REST)), options);
+
+  const lines = new Map<string, number[]>();
+  for (const [t, name, value] of steps.rows) {
+    const key = String(name);
+    let values = lines.get(key);
+    if (!values) lines.set(key, (values = new Array<number>(count).fill(0)));
+    values[(Number(t) - first) / step] = Number(value);
+  }
+  const order = totals.rows.length > limit ? [...shown, REST] : shown;
+  const series = [...new Set(order)]
+    .filter((name) => lines.has(name))
+    .map((name) => ({ labels: by === undefined ? {} : { [by]: name }, values: lines.get(name) ?? [] }));
+  return { unit, step, times, series };
+}
+
+export const args = ({ sql, params }: SqlText) => [sql, params] as const;

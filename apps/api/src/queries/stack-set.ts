@@ -1,0 +1,97 @@
+import type { Selector } from '@perfleet/selector';
+import { ApiError, badRequest } from '../http/api-error.ts';
+import type { TimeRange } from '../http/time.ts';
+import type { AskOptions, Db } from './db.ts';
+import { chunks, type FrameNames, type ResolvedFrame } from './frames.ts';
+import { stacksSql, typesSql } from './samples.ts';
+import { args } from './series.ts';
+
+/** Distinct (process, stack) pairs of one answer; more are refused, since a part would give a wrong total. */
+export const MAX_STACKS = 1_000_000;
+const CHUNK = 5000;
+
+/** A value type that all matched series share. */
+export interface ValueType {
+  readonly type: string;
+  readonly unit: string;
+}
+
+export interface StackRow {
+  /** Root first; the first frame is the process (kind `process`). */
+  readonly frames: readonly ResolvedFrame[];
+  readonly value: number;
+}
+
+export interface StackSet extends ValueType {
+  readonly stacks: readonly StackRow[];
+  /** Sum of all values: every sample of the range, whether or not its frames have names. */
+  readonly total: number;
+}
+
+/** Values of different types do not add up, so a selector must come down to one. */
+export async function valueType(db: Db, selector: Selector, options: AskOptions): Promise<ValueType> {
+  const { rows } = await db.ask(...args(typesSql(selector)), options);
+  const types = rows.map(([type, unit]) => ({ type: String(type), unit: String(unit) }));
+  if (types.length > 1) {
+    const names = types.map(({ type }) => type).join(', ');
+    throw badRequest(`the selector matches several profile types (${names}); put one in front of it, e.g. ${types[0]?.type}{…}`, 0);
+  }
+  return types[0] ?? { type: selector.type, unit: '' };
+}
+
+/** The samples of a selector and range, grouped by stack in the store, then named. */
+export async function loadStacks(
+  db: Db,
+  names: FrameNames,
+  selector: Selector,
+  range: TimeRange,
+  options: AskOptions,
+): Promise<StackSet> {
+  const type = await valueType(db, selector, options);
+  const { rows } = await db.ask(...args(stacksSql(selector, range, MAX_STACKS + 1)), options);
+  if (rows.length > MAX_STACKS) {
+    throw new ApiError(400, 'limit', `more than ${MAX_STACKS} different stacks; narrow the time range or the selector`);
+  }
+  const framesOf = await loadFrameIds(db, new Set(rows.map((row) => String(row[1]))), options);
+  const chains = await names.resolve(distinct(framesOf.values()), options);
+  let total = 0;
+  const stacks = rows.map(([process, stack, v]) => {
+    const value = Number(v);
+    total += value;
+    const ids = framesOf.get(String(stack));
+    const frames = ids ? ids.flatMap((id) => chains.get(id) ?? []) : [missingStack];
+    return { frames: [processFrame(String(process)), ...frames], value };
+  });
+  return { ...type, stacks, total };
+}
+
+async function loadFrameIds(db: Db, stacks: ReadonlySet<string>, options: AskOptions): Promise<Map<string, string[]>> {
+  const result = new Map<string, string[]>();
+  for (const ids of chunks([...stacks], CHUNK)) {
+    const { rows } = await db.ask(
+      'SELECT stack, frames FROM stacks WHERE stack IN {ids:Array(UInt64)} LIMIT 1 BY stack',
+      { ids: `[${ids.join(',')}]` },
+      options,
+    );
+    for (const [stack, frames] of rows) result.set(String(stack), (frames as unknown[]).map(String));
+  }
+  return result;
+}
+
+function* distinct(lists: Iterable<readonly string[]>): Generator<string> {
+  const seen = new Set<string>();
+  for (const list of lists) {
+    for (const id of list) {
+      if (seen.has(id)) continue;
+      seen.add(id);
+      yield id;
+    }
+  }
+}
+
+const frame = (name: string, kind: string): ResolvedFrame => ({ name, file: '', line: 0, module: '', kind, inlined: false });
+
+/** A sample whose stack's row is not there (yet): its value still counts. */
+const missingStack = frame('[stack not stored]', 'native');
+
+const processFrame = (process: string) => frame(process || '[unknown process]', 'process');
