@@ -17,7 +17,11 @@ export type AttributeValue = string | boolean | bigint | number | Uint8Array | n
 
 export interface Dictionary {
   readonly strings: readonly string[];
-  readonly attributes: { readonly key: Int32Array; readonly value: readonly AttributeValue[]; readonly unit: Int32Array };
+  readonly attributes: {
+    readonly key: Int32Array;
+    readonly value: readonly AttributeValue[];
+    readonly unit: Int32Array;
+  };
   readonly mappings: {
     readonly start: BigUint64Array;
     readonly limit: BigUint64Array;

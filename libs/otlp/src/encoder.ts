@@ -1,0 +1,218 @@
+import { KEYS } from './attributes.ts';
+import type { AttributeValue } from './model.ts';
+import { WireWriter } from './wire-writer.ts';
+
+export interface MappingInput {
+  readonly filename: string;
+  readonly gnuBuildId?: string;
+  readonly htlHash?: string;
+  readonly start?: bigint;
+  readonly limit?: bigint;
+  readonly fileOffset?: bigint;
+}
+
+export interface LocationInput {
+  /** Index of `mapping`; 0 = none. */
+  readonly mapping?: number;
+  readonly address?: bigint;
+  /** `profile.frame.type`. */
+  readonly kind: string;
+  /** [function index, line], innermost first. */
+  readonly lines?: ReadonlyArray<readonly [number, number]>;
+}
+
+export interface ProfileInput {
+  readonly sampleType: { readonly type: string; readonly unit: string };
+  readonly periodType: { readonly type: string; readonly unit: string };
+  readonly period: number | bigint;
+  readonly timeUnixNano: bigint;
+  readonly durationNano: bigint;
+}
+
+/** An interned table: equal entries are written once. Entry 0 is the unset one. */
+class Table {
+  readonly writer = new WireWriter(4096);
+  private readonly index = new Map<string, number>();
+
+  constructor(
+    private readonly field: number,
+    empty: string,
+  ) {
+    this.writer.message(field, () => undefined);
+    this.index.set(empty, 0);
+  }
+
+  intern(key: string, write: (writer: WireWriter) => void): number {
+    let index = this.index.get(key);
+    if (index === undefined) {
+      index = this.index.size;
+      this.writer.message(this.field, write);
+      this.index.set(key, index);
+    }
+    return index;
+  }
+}
+
+/**
+ * Builds one `ExportProfilesServiceRequest` (opentelemetry-proto v1.10.0). All tables are deduplicated; indices are those of
+ * the dictionary. `estimatedBytes` grows with every call and is at least the size of `finish()`, so a caller can split in time.
+ */
+export class ProfilesEncoder {
+  private readonly strings = new Map<string, number>([['', 0]]);
+  private readonly stringTable = new WireWriter(8192).text(5, '');
+  private readonly mappings = new Table(1, '');
+  private readonly locations = new Table(2, '');
+  private readonly functions = new Table(3, '');
+  private readonly attributes = new Table(6, '');
+  private readonly stacks = new Table(7, '');
+  private readonly resources: ResourceEncoder[] = [];
+
+  string(text: string): number {
+    let index = this.strings.get(text);
+    if (index === undefined) {
+      index = this.strings.size;
+      this.strings.set(text, index);
+      this.stringTable.text(5, text);
+    }
+    return index;
+  }
+
+  attribute(key: string, value: AttributeValue): number {
+    return this.attributes.intern(`${key}\0${typeof value}\0${String(value)}`, (w) =>
+      w.integer(1, this.string(key)).message(2, (any) => writeAnyValue(any, value)),
+    );
+  }
+
+  mapping(m: MappingInput): number {
+    const ids: number[] = [];
+    if (m.gnuBuildId) ids.push(this.attribute(KEYS.gnuBuildId, m.gnuBuildId));
+    if (m.htlHash) ids.push(this.attribute(KEYS.htlHash, m.htlHash));
+    const [start, limit, offset] = [m.start ?? 0n, m.limit ?? 0n, m.fileOffset ?? 0n];
+    return this.mappings.intern(`${m.filename}\0${ids.join()}\0${start}\0${limit}\0${offset}`, (w) =>
+      w.integer(1, start).integer(2, limit).integer(3, offset).integer(4, this.string(m.filename)).packed(5, ids),
+    );
+  }
+
+  func(name: string, file: string): number {
+    return this.functions.intern(`${name}\0${file}`, (w) =>
+      w.integer(1, this.string(name)).integer(3, this.string(file)),
+    );
+  }
+
+  location(l: LocationInput): number {
+    const kind = this.attribute(KEYS.frameType, l.kind);
+    const lines = l.lines ?? [];
+    return this.locations.intern(`${l.mapping ?? 0}\0${l.address ?? 0n}\0${kind}\0${lines.join(';')}`, (w) => {
+      w.integer(1, l.mapping ?? 0).integer(2, l.address ?? 0n);
+      for (const [func, line] of lines) w.message(3, (n) => n.integer(1, func).integer(2, line));
+      w.packed(4, [kind]);
+    });
+  }
+
+  /** @param locations location indices, leaf first */
+  stack(locations: readonly number[]): number {
+    return this.stacks.intern(locations.join(' '), (w) => w.packed(1, locations));
+  }
+
+  resource(attributes: ReadonlyArray<readonly [string, AttributeValue]>): ResourceEncoder {
+    const resource = new ResourceEncoder(this, attributes);
+    this.resources.push(resource);
+    return resource;
+  }
+
+  get estimatedBytes(): number {
+    const tables = [this.mappings, this.locations, this.functions, this.attributes, this.stacks];
+    return (
+      64 +
+      this.stringTable.length +
+      tables.reduce((sum, t) => sum + t.writer.length, 0) +
+      this.resources.reduce((sum, r) => sum + r.estimatedBytes, 0)
+    );
+  }
+
+  finish(): Uint8Array {
+    const resources = this.resources.map((resource) => resource.finish());
+    const out = new WireWriter(this.estimatedBytes);
+    for (const resource of resources) out.data(1, resource);
+    const tables = [this.mappings, this.locations, this.functions]
+      .map((t) => t.writer)
+      .concat(this.stringTable, this.attributes.writer, this.stacks.writer);
+    const dictionary = new Uint8Array(tables.reduce((sum, t) => sum + t.length, 0));
+    let at = 0;
+    for (const table of tables) {
+      dictionary.set(table.bytes(), at);
+      at += table.length;
+    }
+    return out.data(2, dictionary).bytes();
+  }
+}
+
+/** One resource: what the samples below it have in common. */
+export class ResourceEncoder {
+  private readonly head = new WireWriter(256);
+  private readonly profiles: ProfileEncoder[] = [];
+
+  constructor(
+    private readonly owner: ProfilesEncoder,
+    attributes: ReadonlyArray<readonly [string, AttributeValue]>,
+  ) {
+    this.head.message(1, (w) => {
+      for (const [key, value] of attributes)
+        w.message(1, (kv) => kv.text(1, key).message(2, (any) => writeAnyValue(any, value)));
+    });
+  }
+
+  profile(input: ProfileInput): ProfileEncoder {
+    const profile = new ProfileEncoder(this.owner, input);
+    this.profiles.push(profile);
+    return profile;
+  }
+
+  get estimatedBytes(): number {
+    return 32 + this.head.length + this.profiles.reduce((sum, p) => sum + p.writer.length + 16, 0);
+  }
+
+  finish(): Uint8Array {
+    const out = new WireWriter(this.estimatedBytes);
+    const head = this.head.bytes();
+    return out
+      .raw(head)
+      .message(2, (scope) => this.profiles.forEach((profile) => scope.data(2, profile.writer.bytes())))
+      .bytes();
+  }
+}
+
+export class ProfileEncoder {
+  readonly writer = new WireWriter(1024);
+
+  constructor(owner: ProfilesEncoder, p: ProfileInput) {
+    const valueType = (field: number, { type, unit }: { type: string; unit: string }) =>
+      this.writer.message(field, (w) => w.integer(1, owner.string(type)).integer(2, owner.string(unit)));
+    valueType(1, p.sampleType);
+    this.writer.fixed64(3, p.timeUnixNano).integer(4, p.durationNano);
+    valueType(5, p.periodType);
+    this.writer.integer(6, p.period);
+  }
+
+  /** @param timestamps Unix nanoseconds, when known */
+  sample(
+    stack: number,
+    attributes: readonly number[],
+    value: number | bigint,
+    timestamps: readonly bigint[] = [],
+  ): void {
+    this.writer.message(2, (w) =>
+      w.integer(1, stack).packed(2, attributes).packed(4, [value]).packedFixed64(5, timestamps),
+    );
+  }
+}
+
+function writeAnyValue(writer: WireWriter, value: AttributeValue): void {
+  if (typeof value === 'string') writer.text(1, value);
+  else if (typeof value === 'boolean') writer.tag(2, 0).varint(value ? 1 : 0);
+  else if (typeof value === 'bigint') writer.tag(3, 0).varint(value);
+  else if (typeof value === 'number') {
+    if (Number.isInteger(value)) writer.tag(3, 0).varint(BigInt(value));
+    else writer.double(4, value);
+  } else if (value !== null) writer.data(7, value);
+}

@@ -1,0 +1,3 @@
+export * from './errors.ts';
+export * from './wire-reader.ts';
+export * from './wire-writer.ts';
