@@ -11,6 +11,8 @@ export class ConfigConflictError extends Error {
     readonly expectedVersion: number,
     readonly actualVersion: number,
   ) {
-    super(`the configuration is at version ${actualVersion}, not ${expectedVersion}: read it again and repeat the change`);
+    super(
+      `the configuration is at version ${actualVersion}, not ${expectedVersion}: read it again and repeat the change`,
+    );
   }
 }

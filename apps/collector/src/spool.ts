@@ -1,0 +1,277 @@
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { LossCounts, ProfileHeaders } from '@perfleet/messages';
+
+/** A message that is to be sent. `samples` and `lost` are what it adds to its epoch's counts. */
+export interface SpoolRecord {
+  readonly topic: string;
+  readonly epoch: string;
+  readonly body: Uint8Array;
+  /** Samples in the body; null for a message that is not counted (an event). */
+  readonly samples: number | null;
+  readonly lost?: Readonly<Record<string, number>>;
+}
+
+export interface SpooledMessage {
+  readonly id: number;
+  readonly topic: string;
+  readonly body: Uint8Array;
+  readonly samples: number;
+  /** null for a message that is not counted. `sent` is filled in by the sender. */
+  readonly headers: Omit<ProfileHeaders, 'schema' | 'node' | 'sent'> | null;
+}
+
+export interface EpochCounts {
+  readonly epochStart: number;
+  readonly taken: number;
+  readonly stored: number;
+  readonly lost: LossCounts;
+}
+
+/*
+ * `epochs` holds an epoch's counts through its last message that left the spool, sent or dropped. The header of the
+ * oldest message is that plus its own share, so messages that are behind a dropped one count it, and the header of a
+ * message sent twice is the same twice.
+ */
+const SCHEMA = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = NORMAL;
+  CREATE TABLE IF NOT EXISTS epochs (
+    epoch TEXT PRIMARY KEY, start INTEGER NOT NULL, next_seq INTEGER NOT NULL,
+    taken INTEGER NOT NULL, stored INTEGER NOT NULL, lost TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER,
+    samples INTEGER NOT NULL, lost TEXT NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL
+  ) STRICT;
+`;
+
+interface MessageRow {
+  id: number;
+  topic: string;
+  epoch: string;
+  seq: number | null;
+  samples: number;
+  lost: string;
+  size: number;
+  body: Uint8Array;
+}
+
+interface EpochRow {
+  start: number;
+  next_seq: number;
+  taken: number;
+  stored: number;
+  lost: string;
+}
+
+/** Bytes that a row costs beside its body. */
+const ROW_BYTES = 200;
+
+/**
+ * Messages on their way to the stream, on disk: in order, bounded, oldest dropped first, kept over restarts.
+ * A record is in it entirely or not at all, also after a kill in the middle of a write.
+ */
+export class Spool {
+  private bytes: number;
+  private inFlight = -1;
+  /** Counts of records that the disk did not take; the next record of the epoch carries them. */
+  private refused: Record<string, number> = {};
+
+  private constructor(
+    private readonly db: DatabaseSync,
+    private readonly maxBytes: number,
+    /** What was wrong with the file that was there before, "" normally. */
+    readonly openedWith: string,
+  ) {
+    const row = db.prepare(`SELECT coalesce(sum(size), 0) AS bytes FROM messages`).get() as { bytes: number };
+    this.bytes = row.bytes;
+  }
+
+  /** A file that is not a spool is put aside (`.corrupt`) and a new one begun. @throws when the directory is not writable */
+  static open(path: string, maxBytes: number): Spool {
+    mkdirSync(dirname(path), { recursive: true });
+    try {
+      return new Spool(openDatabase(path), maxBytes, '');
+    } catch (error) {
+      for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
+      renameSync(path, `${path}.corrupt`);
+      const reason = `${path} could not be read (${error instanceof Error ? error.message : String(error)})`;
+      return new Spool(openDatabase(path), maxBytes, `${reason}; it was put aside as ${path}.corrupt`);
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.db.isOpen;
+  }
+
+  get pendingBytes(): number {
+    return this.bytes;
+  }
+
+  beginEpoch(epoch: string, start: number): void {
+    this.db.prepare(`DELETE FROM epochs WHERE epoch NOT IN (SELECT epoch FROM messages)`).run();
+    this.db.prepare(`INSERT OR IGNORE INTO epochs VALUES (?, ?, 1, 0, 0, '{}')`).run(epoch, start);
+  }
+
+  hasEpoch(epoch: string): boolean {
+    return this.db.prepare(`SELECT 1 FROM epochs WHERE epoch = ?`).get(epoch) !== undefined;
+  }
+
+  /**
+   * Appends `records` together and drops the oldest messages while the bound is exceeded.
+   * @returns false when the disk did not take them: their samples count as lost (`spool-full`) in the next record
+   */
+  append(records: readonly SpoolRecord[]): boolean {
+    const carried = this.refused;
+    try {
+      this.transaction(() => {
+        for (const record of records) {
+          this.insert(record, record.samples === null ? {} : this.refused);
+          if (record.samples !== null) this.refused = {};
+        }
+        this.enforceBound();
+      });
+      return true;
+    } catch {
+      this.refused = { ...carried };
+      for (const record of records) {
+        add(this.refused, record.lost ?? {});
+        if (record.samples) add(this.refused, { 'spool-full': record.samples });
+      }
+      this.recount();
+      return false;
+    }
+  }
+
+  /** The oldest message, in flight from now on: it is not dropped until `settle` or the next call. */
+  next(): SpooledMessage | null {
+    const row = this.db.prepare(`SELECT * FROM messages ORDER BY id LIMIT 1`).get() as MessageRow | undefined;
+    this.inFlight = row?.id ?? -1;
+    if (!row) return null;
+    return { id: row.id, topic: row.topic, body: row.body, samples: row.samples, headers: this.headersOf(row) };
+  }
+
+  /** The stream has the message. */
+  settle(id: number): void {
+    this.transaction(() => this.remove(id, false));
+    this.inFlight = -1;
+  }
+
+  /** Counts of messages that left the spool. */
+  counts(epoch: string): EpochCounts {
+    const row = this.epoch(epoch);
+    return { epochStart: row.start, taken: row.taken, stored: row.stored, lost: JSON.parse(row.lost) as LossCounts };
+  }
+
+  /** Counts that were refused and wait for a record to carry them. */
+  get carried(): Readonly<Record<string, number>> {
+    return this.refused;
+  }
+
+  close(): void {
+    if (this.db.isOpen) this.db.close();
+  }
+
+  private insert(record: SpoolRecord, carried: Readonly<Record<string, number>>): void {
+    const lost = { ...record.lost };
+    add(lost, carried);
+    const size = record.body.byteLength + ROW_BYTES;
+    let seq: number | null = null;
+    if (record.samples !== null) {
+      seq = this.epoch(record.epoch).next_seq;
+      this.db.prepare(`UPDATE epochs SET next_seq = ? WHERE epoch = ?`).run(seq + 1, record.epoch);
+    }
+    this.db
+      .prepare(`INSERT INTO messages (topic, epoch, seq, samples, lost, size, body) VALUES (?, ?, ?, ?, ?, ?, ?)`)
+      .run(record.topic, record.epoch, seq, record.samples ?? 0, JSON.stringify(lost), size, record.body);
+    this.bytes += size;
+  }
+
+  private enforceBound(): void {
+    while (this.bytes > this.maxBytes) {
+      const row = this.db.prepare(`SELECT id FROM messages WHERE id <> ? ORDER BY id LIMIT 1`).get(this.inFlight) as
+        { id: number } | undefined;
+      if (!row) return;
+      this.remove(row.id, true);
+    }
+  }
+
+  private remove(id: number, dropped: boolean): void {
+    const row = this.db.prepare(`SELECT * FROM messages WHERE id = ?`).get(id) as MessageRow | undefined;
+    if (!row) return;
+    if (row.seq !== null) {
+      const { epoch, taken, stored, lost } = this.after(row);
+      if (dropped) add(lost, { 'spool-dropped': row.samples });
+      this.db
+        .prepare(`UPDATE epochs SET taken = ?, stored = ?, lost = ? WHERE epoch = ?`)
+        .run(taken, dropped ? epoch.stored : stored, JSON.stringify(lost), row.epoch);
+    }
+    this.db.prepare(`DELETE FROM messages WHERE id = ?`).run(id);
+    this.bytes -= row.size;
+  }
+
+  private headersOf(row: MessageRow): SpooledMessage['headers'] {
+    if (row.seq === null) return null;
+    const { epoch, taken, lost } = this.after(row);
+    return { epoch: row.epoch, epochStart: epoch.start, seq: row.seq, taken, lost };
+  }
+
+  /** The epoch's counts when `row` is the next of its messages that is stored. */
+  private after(row: MessageRow): { epoch: EpochRow; taken: number; stored: number; lost: Record<string, number> } {
+    const epoch = this.epoch(row.epoch);
+    const own = JSON.parse(row.lost) as Record<string, number>;
+    const lost = JSON.parse(epoch.lost) as Record<string, number>;
+    add(lost, own);
+    const taken = epoch.taken + row.samples + sum(own);
+    return { epoch, taken, stored: epoch.stored + row.samples, lost };
+  }
+
+  private epoch(epoch: string): EpochRow {
+    const row = this.db.prepare(`SELECT * FROM epochs WHERE epoch = ?`).get(epoch) as EpochRow | undefined;
+    if (!row) throw new Error(`epoch ${epoch} was not begun`);
+    return row;
+  }
+
+  private transaction(run: () => void): void {
+    this.db.exec('BEGIN IMMEDIATE');
+    try {
+      run();
+      this.db.exec('COMMIT');
+    } catch (error) {
+      if (this.db.isTransaction) this.db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  private recount(): void {
+    try {
+      const row = this.db.prepare(`SELECT coalesce(sum(size), 0) AS bytes FROM messages`).get() as { bytes: number };
+      this.bytes = row.bytes;
+    } catch {
+      // The next append finds out again.
+    }
+  }
+}
+
+export function add(into: Record<string, number>, more: Readonly<Record<string, number>>): void {
+  for (const [reason, n] of Object.entries(more)) if (n > 0) into[reason] = (into[reason] ?? 0) + n;
+}
+
+export function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, n) => total + n, 0);
+}
+
+function openDatabase(path: string): DatabaseSync {
+  const db = new DatabaseSync(path);
+  try {
+    db.exec(SCHEMA);
+    const check = db.prepare(`PRAGMA quick_check`).get() as { quick_check: string };
+    if (check.quick_check !== 'ok') throw new Error(check.quick_check);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}

@@ -1,0 +1,145 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { encodeWindow } from './encode-window.ts';
+import { writeFakeSampler } from './fake-sampler.ts';
+import { spawnSampler, type SamplerExit } from './sampler-process.ts';
+import { superviseSampler, type SamplerCrash, type SuperviseOptions, type Supervisor } from './supervisor.ts';
+import type { Window } from './window.ts';
+
+const until = (condition: () => void) => vi.waitFor(condition, { timeout: 15_000, interval: 10 });
+const windows = [1, 2, 3].map((n) =>
+  encodeWindow({ taken: n, samples: [{ process: { pid: 1 }, count: 1, stack: [] }] }),
+);
+
+let dir: string;
+let supervisor: Supervisor | null = null;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'perfleet-sampler-'));
+});
+afterEach(async () => {
+  await supervisor?.stop();
+  supervisor = null;
+  rmSync(dir, { recursive: true, force: true });
+});
+
+function supervise(binary: string, more: Partial<SuperviseOptions> = {}) {
+  const backoffMs = { min: 5, max: 20 };
+  const made = superviseSampler({ binary, rateHz: 19, windowSeconds: 5, backoffMs, retryMs: 60_000, ...more });
+  const crashes: SamplerCrash[] = [];
+  const rungs: Array<{ from: number; to: number; reason: string }> = [];
+  const seen: Window[] = [];
+  made.on('crash', (crash) => crashes.push(crash));
+  made.on('rung', (change) => rungs.push(change));
+  made.on('window', (window) => seen.push(window));
+  supervisor = made;
+  made.start();
+  return { supervisor: made, crashes, rungs, seen };
+}
+
+describe('spawnSampler', () => {
+  it('hands over hello, windows, stats and the last window before the exit', async () => {
+    const child = spawnSampler({ binary: writeFakeSampler(dir, { behaviour: 'steady', windows, everyMs: 20 }) });
+    const seen: number[] = [];
+    let exit: SamplerExit | null = null;
+    const hello = vi.fn();
+    child
+      .on('hello', hello)
+      .on('window', (w) => seen.push(w.taken))
+      .on('exit', (e) => (exit = e));
+    await until(() => expect(seen.length).toBeGreaterThan(0));
+    const before = seen.length;
+    await child.stop();
+    expect(hello).toHaveBeenCalledOnce();
+    expect(seen).toEqual([1, 2, 3].slice(0, seen.length));
+    expect(seen.length).toBeGreaterThanOrEqual(Math.min(3, before + 1));
+    expect(exit).toMatchObject({ code: 0, signal: null, requested: true, error: null });
+  });
+
+  it('kills one that does not stop', async () => {
+    const child = spawnSampler({ binary: writeFakeSampler(dir, { behaviour: 'deaf' }), stopMs: 100 });
+    const exits: SamplerExit[] = [];
+    child.on('exit', (e) => exits.push(e));
+    await until(() => expect(child.pid).toBeDefined());
+    await child.stop();
+    expect(exits).toHaveLength(1);
+    expect(exits[0]).toMatchObject({ signal: 'SIGKILL', requested: true });
+  });
+
+  it('kills one that breaks the protocol and says why', async () => {
+    const child = spawnSampler({ binary: writeFakeSampler(dir, { behaviour: 'garbage' }) });
+    const exits: SamplerExit[] = [];
+    child.on('exit', (e) => exits.push(e));
+    await until(() => expect(exits).toHaveLength(1));
+    expect(exits[0]!.error?.message).toMatch(/frame of 4294967295 bytes/);
+  });
+});
+
+describe('superviseSampler', () => {
+  it('restarts after crashes, records them, and moves down the ladder to the rung that works', async () => {
+    const binary = writeFakeSampler(dir, { behaviour: 'crash-above:3', windows, everyMs: 20 });
+    const { supervisor, crashes, rungs, seen } = supervise(binary);
+    await until(() => expect(seen.length).toBeGreaterThan(0));
+    expect(crashes.map((c) => c.rung)).toEqual([1, 1, 1, 2, 2, 2]);
+    expect(crashes[0]).toMatchObject({ signal: 'SIGSEGV', lastLog: 'map lookup failed on rung 1' });
+    expect(rungs.map((r) => [r.from, r.to])).toEqual([
+      [1, 2],
+      [2, 3],
+    ]);
+    expect(supervisor.state).toMatchObject({ rung: 3, running: true, restarts: 6 });
+    expect(supervisor.state.reason).toMatch(/rung 2 crashed 3 times/);
+    expect(supervisor.state.lastExit).toMatch(/SIGSEGV.*map lookup failed on rung 2/);
+  });
+
+  it('ends on rung 4 when every rung crashes, and tries again later', async () => {
+    const { supervisor, crashes, rungs } = supervise(writeFakeSampler(dir, { behaviour: 'crash' }), { retryMs: 50 });
+    await until(() => expect(rungs.some((r) => r.to === 4)).toBe(true));
+    expect(crashes).toHaveLength(9);
+    expect(rungs.find((r) => r.to === 4)!.reason).toMatch(/rung 3 crashed 3 times/);
+    await until(() => expect(crashes.length).toBeGreaterThan(9));
+    expect(supervisor.state.restarts).toBeGreaterThan(9);
+  });
+
+  it('stays on its rung when crashes are far apart', async () => {
+    const { crashes, rungs } = supervise(writeFakeSampler(dir, { behaviour: 'crash' }), { crashWindowMs: 1 });
+    await until(() => expect(crashes.length).toBeGreaterThan(4));
+    expect(rungs).toEqual([]);
+  });
+
+  it('is on rung 4 with reason and fix when the binary is missing', async () => {
+    const { supervisor, crashes } = supervise(join(dir, 'nothing'));
+    await until(() => expect(supervisor.state.rung).toBe(4));
+    expect(supervisor.state.reason).toMatch(/does not exist; build it with `npm run setup`/);
+    expect(crashes).toEqual([]);
+  });
+
+  it('is on rung 4 when the binary cannot be executed, and recovers when it can', async () => {
+    const binary = join(dir, 'fake-sampler-steady');
+    writeFileSync(binary, 'not executable', { mode: 0o644 });
+    const { supervisor, rungs } = supervise(binary, { retryMs: 50 });
+    await until(() => expect(supervisor.state.rung).toBe(4));
+    expect(supervisor.state.reason).toMatch(/cannot be executed \(EACCES\)/);
+    writeFakeSampler(dir, { behaviour: 'steady' });
+    chmodSync(binary, 0o755);
+    await until(() => expect(supervisor.state).toMatchObject({ rung: 1, running: true, reason: '' }));
+    expect(rungs.at(-1)).toMatchObject({ from: 4, to: 1 });
+  });
+
+  it('takes a sampler that says nothing for hung', async () => {
+    const { crashes } = supervise(writeFakeSampler(dir, { behaviour: 'silent' }), { silenceMs: 300 });
+    await until(() => expect(crashes.length).toBeGreaterThan(0));
+    expect(crashes[0]!.message).toMatch(/wrote nothing for 300 ms/);
+  });
+
+  it('sets the rate of this run and of later ones', async () => {
+    const logs: string[] = [];
+    const rates: number[] = [];
+    const { supervisor } = supervise(writeFakeSampler(dir, { behaviour: 'steady' }));
+    supervisor.on('log', (log) => logs.push(log.message)).on('hello', (hello) => rates.push(hello.rateHz));
+    await until(() => expect(supervisor.state.running).toBe(true));
+    supervisor.setRate(49);
+    await until(() => expect(logs).toContain('rate 49'));
+    expect(rates).toEqual([19]);
+  });
+});
