@@ -59,7 +59,9 @@ export function createApi(options: ApiOptions): Api {
         await app.close();
         app = null;
         const why = cause instanceof Error ? cause.message : String(cause);
-        throw new Error(`cannot listen on ${host}:${options.port} (${why}); choose another port with --http-port`, { cause });
+        throw new Error(`cannot listen on ${host}:${options.port} (${why}); choose another port with --http-port`, {
+          cause,
+        });
       }
       return { url: urlOf(app, host) };
     },

@@ -18,10 +18,23 @@ export class ApiMetrics {
   ) {
     const registers = [registry];
     collectDefaultMetrics({ register: registry });
-    const gauge = (name: string, help: string, labelNames: string[]) => new Gauge({ name, help, labelNames, registers });
-    this.mode = gauge('perfleet_node_discovery_mode', '1 for the mode of discovery that the node is in, 0 for the others', ['node', 'mode']);
-    this.fallback = gauge('perfleet_node_fallback', '1 when the node cannot see its pods although Kubernetes is evident', ['node']);
-    this.rung = gauge('perfleet_node_rung', 'Sampler in use: 1 eBPF, 2 perf events of the system, 3 perf events of the user, 4 none', ['node']);
+    const gauge = (name: string, help: string, labelNames: string[]) =>
+      new Gauge({ name, help, labelNames, registers });
+    this.mode = gauge(
+      'perfleet_node_discovery_mode',
+      '1 for the mode of discovery that the node is in, 0 for the others',
+      ['node', 'mode'],
+    );
+    this.fallback = gauge(
+      'perfleet_node_fallback',
+      '1 when the node cannot see its pods although Kubernetes is evident',
+      ['node'],
+    );
+    this.rung = gauge(
+      'perfleet_node_rung',
+      'Sampler in use: 1 eBPF, 2 perf events of the system, 3 perf events of the user, 4 none',
+      ['node'],
+    );
     this.alive = gauge('perfleet_node_alive', '1 while the heartbeat of the node is in force', ['node']);
     this.reachable = gauge('perfleet_api_node_state_up', '1 when the node state store answered this scrape', []);
     this.requests = new Histogram({

@@ -24,7 +24,10 @@ export class HealthController {
   /** Ready when both stores answer; 503 names the one that does not. */
   @Get('readyz')
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
-    const parts = { store: () => this.db.ask('SELECT 1', {}, { seconds: READY_SECONDS }), nodeState: () => this.nodes.entries() };
+    const parts = {
+      store: () => this.db.ask('SELECT 1', {}, { seconds: READY_SECONDS }),
+      nodeState: () => this.nodes.entries(),
+    };
     const checks = await Promise.all(
       Object.entries(parts).map(async ([name, check]) => [name, await within(READY_SECONDS * 1000, check)] as const),
     );

@@ -55,7 +55,12 @@ export class ProfilesController {
     const of = selection(raw);
     const base = {
       selector: text(raw, 'baseQuery') === undefined ? of.selector : selector(raw, 'baseQuery'),
-      range: parseRange(text(raw, 'baseFrom') ?? text(raw, 'from'), text(raw, 'baseUntil') ?? text(raw, 'until'), Date.now(), 'base '),
+      range: parseRange(
+        text(raw, 'baseFrom') ?? text(raw, 'from'),
+        text(raw, 'baseUntil') ?? text(raw, 'until'),
+        Date.now(),
+        'base ',
+      ),
     };
     const limit = integer(raw, 'limit', 100, 1, 10_000);
     return this.profiles.diff(base, of, limit, { signal: clientSignal(reply) });
@@ -65,7 +70,9 @@ export class ProfilesController {
   async export(@Query() raw: RawQuery, @Res() reply: FastifyReply) {
     const format = (text(raw, 'format') ?? 'pprof') as ExportFormat;
     if (!EXPORT_FORMATS.includes(format)) throw badRequest(`format must be one of ${EXPORT_FORMATS.join(', ')}`);
-    const { body, mediaType, fileName } = await this.profiles.export(selection(raw), format, { signal: clientSignal(reply) });
+    const { body, mediaType, fileName } = await this.profiles.export(selection(raw), format, {
+      signal: clientSignal(reply),
+    });
     void reply
       .header('content-type', mediaType)
       .header('content-disposition', `attachment; filename="${fileName}"`)

@@ -22,18 +22,23 @@ export class ErrorFilter implements ExceptionFilter {
       void reply.header('cache-control', 'no-cache').sendFile('index.html');
       return;
     }
-    if (status >= 500) this.logger.error({ path: request.url.split('?')[0], status, error: body.error.message }, 'request failed');
+    if (status >= 500)
+      this.logger.error({ path: request.url.split('?')[0], status, error: body.error.message }, 'request failed');
     void reply.status(status).header('cache-control', 'no-store').send(body);
   }
 
   private answer(error: unknown): { status: number; body: ErrorResponse } {
     if (error instanceof ApiError) return { status: error.status, body: error.toBody() };
     const status = error instanceof HttpException ? error.getStatus() : statusOf(error);
-    if (status === 404) return { status, body: { error: { code: 'not-found', message: 'there is nothing at this address' } } };
+    if (status === 404)
+      return { status, body: { error: { code: 'not-found', message: 'there is nothing at this address' } } };
     const message = error instanceof Error ? error.message : String(error);
     if (status < 500) return { status, body: { error: { code: 'bad-request', message } } };
     this.logger.error({ error: error instanceof Error ? error.stack : message }, 'bug');
-    return { status, body: { error: { code: 'internal', message: 'an error inside the API; its log has the details' } } };
+    return {
+      status,
+      body: { error: { code: 'internal', message: 'an error inside the API; its log has the details' } },
+    };
   }
 }
 

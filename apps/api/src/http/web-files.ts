@@ -37,9 +37,9 @@ export async function serveWebFiles(app: NestFastifyApplication, webRoot: string
   await app.register(fastifyStatic, {
     root: webRoot,
     cacheControl: false,
-    setHeaders: (response, path) => {
+    setHeaders: (reply, path) => {
       const immutable = path.startsWith(join(webRoot, 'assets'));
-      response.setHeader('cache-control', immutable ? 'public, max-age=31536000, immutable' : 'no-cache');
+      void reply.header('cache-control', immutable ? 'public, max-age=31536000, immutable' : 'no-cache');
     },
   });
 }

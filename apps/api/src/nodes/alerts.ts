@@ -16,13 +16,28 @@ function alertsOfNode({ state, alive, lastSeen }: NodeEntry, changes: LastChange
   const of = { node: state.node, cluster: state.cluster };
   const alerts: Alert[] = [];
   if (!alive) {
-    alerts.push({ ...of, kind: 'silent', since: lastSeen, reason: `no heartbeat; last word: mode ${state.mode}, rung ${state.rung}` });
+    alerts.push({
+      ...of,
+      kind: 'silent',
+      since: lastSeen,
+      reason: `no heartbeat; last word: mode ${state.mode}, rung ${state.rung}`,
+    });
   }
   if (state.fallback) {
-    alerts.push({ ...of, kind: 'fallback', since: changes.mode ?? state.startedAt, reason: `mode ${state.mode}: ${state.modeReason}` });
+    alerts.push({
+      ...of,
+      kind: 'fallback',
+      since: changes.mode ?? state.startedAt,
+      reason: `mode ${state.mode}: ${state.modeReason}`,
+    });
   }
   if (state.rung > 1) {
-    alerts.push({ ...of, kind: 'rung', since: changes.rung ?? state.startedAt, reason: `rung ${state.rung}: ${state.rungReason}` });
+    alerts.push({
+      ...of,
+      kind: 'rung',
+      since: changes.rung ?? state.startedAt,
+      reason: `rung ${state.rung}: ${state.rungReason}`,
+    });
   }
   return alerts;
 }

@@ -39,7 +39,10 @@ FROM node_event_log WHERE time > now() - INTERVAL 90 DAY GROUP BY node`,
         { signal, seconds: 5 },
       );
       return new Map(
-        rows.map(([node, mode, rung]) => [String(node), { mode: Number(mode) || undefined, rung: Number(rung) || undefined }]),
+        rows.map(([node, mode, rung]) => [
+          String(node),
+          { mode: Number(mode) || undefined, rung: Number(rung) || undefined },
+        ]),
       );
     } catch (error) {
       if (error instanceof ApiError) return new Map();
@@ -52,7 +55,13 @@ FROM node_event_log WHERE time > now() - INTERVAL 90 DAY GROUP BY node`,
       return await call();
     } catch (cause) {
       if (!(cause instanceof NodeStateUnavailableError)) throw cause;
-      throw new ApiError(503, 'node-state-unavailable', `the node state store does not answer: ${cause.message}`, undefined, { cause });
+      throw new ApiError(
+        503,
+        'node-state-unavailable',
+        `the node state store does not answer: ${cause.message}`,
+        undefined,
+        { cause },
+      );
     }
   }
 }

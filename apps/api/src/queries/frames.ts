@@ -115,5 +115,12 @@ function ownName(row: readonly unknown[]): { chain: FrameChain; final: boolean }
 }
 
 function unknownFrame(id: string): ResolvedFrame {
-  return { name: `[frame ${BigInt(id).toString(16).padStart(16, '0')}]`, file: '', line: 0, module: '', kind: 'native', inlined: false };
+  return {
+    name: `[frame ${BigInt(id).toString(16).padStart(16, '0')}]`,
+    file: '',
+    line: 0,
+    module: '',
+    kind: 'native',
+    inlined: false,
+  };
 }

@@ -30,15 +30,25 @@ export async function queryLabelValues(
 ): Promise<LabelValuesResponse> {
   const label = labelSql(name);
   const { rows } = await db.ask(...args(labelTotalsSql(label, selector, range, limit + 1)), options);
-  const values = rows.map(([value, total]) => ({ value: String(value), total: Number(total) })).filter(({ value }) => value !== '');
+  const values = rows
+    .map(([value, total]) => ({ value: String(value), total: Number(total) }))
+    .filter(({ value }) => value !== '');
   if (values.length === 0 && label.sql.startsWith('labels[')) {
-    const known = await db.ask('SELECT 1 FROM series WHERE mapContains(labels, {label:String}) LIMIT 1', label.params, options);
+    const known = await db.ask(
+      'SELECT 1 FROM series WHERE mapContains(labels, {label:String}) LIMIT 1',
+      label.params,
+      options,
+    );
     if (known.rows.length === 0) throw notFound(`no series has the label ${name.slice(0, 100)}`);
   }
   return { values: values.slice(0, limit) };
 }
 
 export async function queryProfileTypes(db: Db, options: AskOptions): Promise<ProfileTypesResponse> {
-  const { rows } = await db.ask(`SELECT DISTINCT type, unit FROM series ORDER BY type LIMIT ${MAX_LABELS}`, {}, options);
+  const { rows } = await db.ask(
+    `SELECT DISTINCT type, unit FROM series ORDER BY type LIMIT ${MAX_LABELS}`,
+    {},
+    options,
+  );
   return { types: rows.map(([type, unit]) => ({ type: String(type), unit: String(unit) })) };
 }

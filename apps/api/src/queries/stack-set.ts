@@ -34,7 +34,10 @@ export async function valueType(db: Db, selector: Selector, options: AskOptions)
   const types = rows.map(([type, unit]) => ({ type: String(type), unit: String(unit) }));
   if (types.length > 1) {
     const names = types.map(({ type }) => type).join(', ');
-    throw badRequest(`the selector matches several profile types (${names}); put one in front of it, e.g. ${types[0]?.type}{…}`, 0);
+    throw badRequest(
+      `the selector matches several profile types (${names}); put one in front of it, e.g. ${types[0]?.type}{…}`,
+      0,
+    );
   }
   return types[0] ?? { type: selector.type, unit: '' };
 }
@@ -89,7 +92,14 @@ function* distinct(lists: Iterable<readonly string[]>): Generator<string> {
   }
 }
 
-const frame = (name: string, kind: string): ResolvedFrame => ({ name, file: '', line: 0, module: '', kind, inlined: false });
+const frame = (name: string, kind: string): ResolvedFrame => ({
+  name,
+  file: '',
+  line: 0,
+  module: '',
+  kind,
+  inlined: false,
+});
 
 /** A sample whose stack's row is not there (yet): its value still counts. */
 const missingStack = frame('[stack not stored]', 'native');

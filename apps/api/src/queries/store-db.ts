@@ -26,13 +26,37 @@ export function toApiError(cause: unknown, seconds: number): unknown {
   const because = { cause };
   switch (cause.code) {
     case CODE.unavailable:
-      return new ApiError(503, 'store-unavailable', `the profile store does not answer: ${cause.message}`, undefined, because);
+      return new ApiError(
+        503,
+        'store-unavailable',
+        `the profile store does not answer: ${cause.message}`,
+        undefined,
+        because,
+      );
     case CODE.regexp:
-      return new ApiError(400, 'bad-request', `not an RE2 regular expression: ${firstLine(cause.message)}`, undefined, because);
+      return new ApiError(
+        400,
+        'bad-request',
+        `not an RE2 regular expression: ${firstLine(cause.message)}`,
+        undefined,
+        because,
+      );
     case CODE.timeout:
-      return new ApiError(503, 'timeout', `the query took longer than ${seconds} s; narrow the time range or the selector`, undefined, because);
+      return new ApiError(
+        503,
+        'timeout',
+        `the query took longer than ${seconds} s; narrow the time range or the selector`,
+        undefined,
+        because,
+      );
     case CODE.memory:
-      return new ApiError(503, 'memory', 'the query needs more memory than it may have; narrow the time range or the selector', undefined, because);
+      return new ApiError(
+        503,
+        'memory',
+        'the query needs more memory than it may have; narrow the time range or the selector',
+        undefined,
+        because,
+      );
     case CODE.aborted:
       return new ApiError(499, 'aborted', 'the client went away', undefined, because);
     default:

@@ -36,13 +36,13 @@ const BY_CATEGORY: Readonly<Record<string, string>> = {
     sumMapWithOverflow sumMappedArrays sumWithOverflow theilsU topK topKWeighted uniq uniqCombined uniqCombined64
     uniqExact uniqHLL12 uniqUpTo varPop varPopStable varSamp varSampStable welchTTest windowFunnel
   `,
-  'arithmetic': `
+  arithmetic: `
     abs avg2 byteSwap divide divideDecimal divideOrNull gcd ifNotFinite intDiv intDivOrNull intDivOrZero isFinite
     isInfinite isNaN lcm max2 midpoint min2 minus mod modOrNull modulo moduloLegacy moduloOrNull moduloOrZero
     multiply multiplyDecimal negate plus pmod pmodOrNull positiveModulo positiveModuloOrNull positive_modulo
     positive_modulo_or_null sqr
   `,
-  'arrays': `
+  arrays: `
     CARDINALITY OCTET_LENGTH array arrayAUC arrayAUCPR arrayAll arrayAutocorrelation arrayAvg arrayBottomK
     arrayCompact arrayConcat arrayCount arrayCumSum arrayCumSumNonNegative arrayDifference arrayDistinct
     arrayDotProduct arrayElement arrayElementOrNull arrayEnumerate arrayEnumerateDense arrayEnumerateDenseRanked
@@ -60,19 +60,19 @@ const BY_CATEGORY: Readonly<Record<string, string>> = {
     has hasAll hasAny hasSubstr indexOf indexOfAssumeSorted length notEmpty randomHadamardTransform range replicate
     reverse unnest
   `,
-  'bit': `
+  bit: `
     bitAnd bitCount bitHammingDistance bitNot bitOr bitRotateLeft bitRotateRight bitShiftLeft bitShiftRight bitSlice
     bitTest bitTestAll bitTestAny bitXor
   `,
-  'bitmap': `
+  bitmap: `
     bitmapAnd bitmapAndCardinality bitmapAndnot bitmapAndnotCardinality bitmapBuild bitmapCardinality bitmapContains
     bitmapHasAll bitmapHasAny bitmapMax bitmapMin bitmapOr bitmapOrCardinality bitmapSubsetInRange bitmapSubsetLimit
     bitmapToArray bitmapTransform bitmapXor bitmapXorCardinality subBitmap
   `,
-  'comparison': `
+  comparison: `
     equals greater greaterOrEquals in isDistinctFrom isNotDistinctFrom less lessOrEquals notEquals notIn
   `,
-  'conditional': `
+  conditional: `
     caseWithoutExpr caseWithoutExpression clamp greatest if least multiIf
   `,
   'dates and times': `
@@ -100,7 +100,7 @@ const BY_CATEGORY: Readonly<Record<string, string>> = {
     toYYYYMM toYYYYMMDD toYYYYMMDDhhmmss toYear toYearNumSinceEpoch toYearWeek to_utc_timestamp today week yearweek
     yesterday
   `,
-  'distance': `
+  distance: `
     L1Distance L1Norm L1Normalize L2Distance L2DistanceTransposed L2DistanceTransposedQuantized L2Norm L2Normalize
     L2SquaredDistance L2SquaredNorm LinfDistance LinfNorm LinfNormalize LpDistance LpNorm LpNormalize cosineDistance
     cosineDistanceTransposed cosineDistanceTransposedQuantized distanceCosine distanceCosineTransposed distanceL1
@@ -108,11 +108,11 @@ const BY_CATEGORY: Readonly<Record<string, string>> = {
     dotProductTransposedQuantized normL1 normL2 normL2Squared normLinf normLp normalizeL1 normalizeL2 normalizeLinf
     normalizeLp scalarProductTransposed
   `,
-  'encoding': `
+  encoding: `
     bin bitPositionsToArray bitmaskToArray bitmaskToList char hex hilbertDecode hilbertEncode mortonDecode
     mortonEncode sqid sqidDecode sqidEncode unbin unhex
   `,
-  'hash': `
+  hash: `
     MD4 MD5 RIPEMD160 SHA1 SHA224 SHA256 SHA384 SHA512 SHA512_256 URLHash cityHash64 farmFingerprint64 farmHash64
     gccMurmurHash halfMD5 hiveHash icebergHash intHash32 intHash64 javaHash javaHashUTF16LE jumpConsistentHash
     kafkaMurmurHash keccak256 kostikConsistentHash metroHash64 murmurHash2_32 murmurHash2_64 murmurHash3_128
@@ -132,7 +132,7 @@ const BY_CATEGORY: Readonly<Record<string, string>> = {
     IPv6StringToNumOrDefault IPv6StringToNumOrNull cutIPv6 isIPAddressInRange isIPv4String isIPv6String toIPv4
     toIPv4OrDefault toIPv4OrNull toIPv4OrZero toIPv6 toIPv6OrDefault toIPv6OrNull toIPv6OrZero
   `,
-  'json': `
+  json: `
     JSONAllPaths JSONAllPathsWithTypes JSONAllValues JSONArrayLength JSONDynamicPaths JSONDynamicPathsWithTypes
     JSONExtract JSONExtractArrayRaw JSONExtractArrayRawCaseInsensitive JSONExtractBool
     JSONExtractBoolCaseInsensitive JSONExtractCaseInsensitive JSONExtractFloat JSONExtractFloatCaseInsensitive
@@ -146,21 +146,21 @@ const BY_CATEGORY: Readonly<Record<string, string>> = {
     simpleJSONExtractUInt simpleJSONHas toJSONString visitParamExtractBool visitParamExtractFloat
     visitParamExtractInt visitParamExtractRaw visitParamExtractString visitParamExtractUInt visitParamHas
   `,
-  'logical': `
+  logical: `
     and not or xor
   `,
-  'map': `
+  map: `
     MAP_FROM_ARRAYS extractKeyValuePairs extractKeyValuePairsWithEscaping map mapAdd mapAll mapApply mapConcat
     mapContains mapContainsKey mapContainsKeyLike mapContainsValue mapContainsValueLike mapExists mapExtractKeyLike
     mapExtractValueLike mapFilter mapFromArrays mapFromString mapKeys mapPartialReverseSort mapPartialSort
     mapPopulateSeries mapReverseSort mapSort mapSubtract mapUpdate mapValues str_to_map
   `,
-  'mathematical': `
+  mathematical: `
     acos acosh asin asinh atan atan2 atanh cbrt cos cosh degrees e erf erfc exp exp10 exp2 factorial hypot intExp10
     intExp2 isPrime isProbablePrime lgamma ln log log10 log1p log2 pi pow power proportionsZTest radians sigmoid
     sign sin sinh sqrt tan tanh tgamma widthBucket width_bucket
   `,
-  'null': `
+  null: `
     assumeNotNull coalesce firstNonDefault ifNull isNotNull isNull isNullable isZeroOrNull nullIf toNullable
   `,
   'random number': `
@@ -168,10 +168,10 @@ const BY_CATEGORY: Readonly<Record<string, string>> = {
     randFisherF randLogNormal randNegativeBinomial randNormal randPoisson randStudentT randUniform randomFixedString
     randomPrintableASCII randomString randomStringUTF8
   `,
-  'rounding': `
+  rounding: `
     ceil ceiling floor round roundAge roundBankers roundDown roundDuration roundToExp2 trunc truncate
   `,
-  'string': `
+  string: `
     CHARACTER_LENGTH CHAR_LENGTH CRC32 CRC32IEEE CRC64 FROM_BASE64 NATURAL_SORT_KEY REGEXP_EXTRACT REGEXP_SUBSTR
     SUBSTRING_INDEX TO_BASE64 appendTrailingCharIfAbsent ascii base32Decode base32Encode base58Decode base58Encode
     base64Decode base64Encode base64URLDecode base64URLEncode basename byteHammingDistance byteSlice caseFoldUTF8
@@ -217,7 +217,7 @@ const BY_CATEGORY: Readonly<Record<string, string>> = {
   'time window': `
     hop hopEnd hopStart tumble tumbleEnd tumbleStart windowID
   `,
-  'tuple': `
+  tuple: `
     dotProduct flattenTuple scalarProduct tuple tupleConcat tupleDivide tupleDivideByNumber tupleElement
     tupleHammingDistance tupleIntDiv tupleIntDivByNumber tupleIntDivOrZero tupleIntDivOrZeroByNumber tupleMinus
     tupleModulo tupleModuloByNumber tupleMultiply tupleMultiplyByNumber tupleNames tupleNegate tuplePlus
@@ -256,7 +256,7 @@ const BY_CATEGORY: Readonly<Record<string, string>> = {
     toUInt64 toUInt64OrDefault toUInt64OrNull toUInt64OrZero toUInt8 toUInt8OrDefault toUInt8OrNull toUInt8OrZero
     toUUID toUUIDOrZero toUnixTimestamp64Micro toUnixTimestamp64Milli toUnixTimestamp64Nano toUnixTimestamp64Second
   `,
-  'url': `
+  url: `
     URLHierarchy URLPathHierarchy cutFragment cutQueryString cutQueryStringAndFragment
     cutToFirstSignificantSubdomain cutToFirstSignificantSubdomainCustom cutToFirstSignificantSubdomainCustomRFC
     cutToFirstSignificantSubdomainCustomWithWWW cutToFirstSignificantSubdomainCustomWithWWWRFC
@@ -267,7 +267,7 @@ const BY_CATEGORY: Readonly<Record<string, string>> = {
     firstSignificantSubdomainCustomRFC firstSignificantSubdomainRFC fragment netloc path pathFull port portRFC
     protocol queryString queryStringAndFragment topLevelDomain topLevelDomainRFC
   `,
-  'uuid': `
+  uuid: `
     UUIDNumToString UUIDStringToNum UUIDToNum UUIDv7ToDateTime dateTime64ToSnowflakeID dateTimeToSnowflakeID
     dateTimeToUUIDv7 generateUUIDv4 generateUUIDv7 snowflakeIDToDateTime snowflakeIDToDateTime64 toUUIDOrDefault
     toUUIDOrNull

@@ -100,7 +100,7 @@ function inRefusal(index: number, nodes: readonly AstNode[], scope: Scope): stri
 }
 
 export function isAllowedFunction(name: string): boolean {
-  for (let base = name; ; ) {
+  for (let base = name; ;) {
     if (ALLOWED_FUNCTIONS.has(base) || ALLOWED_FUNCTIONS.has(base.toLowerCase())) return true;
     const shorter = base.replace(COMBINATOR, '');
     if (shorter === base || shorter === '') return false;

@@ -6,7 +6,14 @@ import { parseAst, type AstNode } from './ast.ts';
 import { commonTableNames, PUBLIC_VIEWS, refusal } from './guard.ts';
 
 /** Bounds of one query of a user. */
-export const SQL_LIMITS = { textLength: 100_000, seconds: 30, resultRows: 10_000, resultBytes: 64 << 20, memoryBytes: 2 * 2 ** 30, parameters: 100 };
+export const SQL_LIMITS = {
+  textLength: 100_000,
+  seconds: 30,
+  resultRows: 10_000,
+  resultBytes: 64 << 20,
+  memoryBytes: 2 * 2 ** 30,
+  parameters: 100,
+};
 
 const LIMIT_CODES: Readonly<Record<number, string>> = {
   158: 'it reads more rows than allowed',
@@ -52,7 +59,11 @@ export class SqlService {
     const canonical = await this.canonical(query, signal);
     const answer = await this.execute(canonical, params, signal);
     const rows = answer.rows.slice(0, SQL_LIMITS.resultRows);
-    return { columns: answer.columns.map(({ name, type }) => ({ name, type })), rows, tookMs: Math.round(performance.now() - start) };
+    return {
+      columns: answer.columns.map(({ name, type }) => ({ name, type })),
+      rows,
+      tookMs: Math.round(performance.now() - start),
+    };
   }
 
   private async canonical(query: string, signal?: AbortSignal): Promise<string> {
@@ -68,7 +79,8 @@ export class SqlService {
   }
 
   private async execute(canonical: string, params: QueryParams, signal?: AbortSignal) {
-    if (canonical === 'SHOW TABLES') return { columns: [{ name: 'name', type: 'String' }], rows: PUBLIC_VIEWS.map((name) => [name]) };
+    if (canonical === 'SHOW TABLES')
+      return { columns: [{ name: 'name', type: 'String' }], rows: PUBLIC_VIEWS.map((name) => [name]) };
     const described = /^DESCRIBE TABLE (\w+)$/.exec(canonical)?.[1];
     if (described !== undefined && (PUBLIC_VIEWS as readonly string[]).includes(described)) {
       const { columns, rows } = await this.ask(`DESCRIBE TABLE ${described}`, {}, signal);
@@ -78,7 +90,7 @@ export class SqlService {
     if (statement !== 'SELECT' && statement !== 'WITH') {
       throw badRequest(`only SELECT, WITH, SHOW TABLES and DESCRIBE of a public view are allowed, not ${statement}`);
     }
-    const clause = /^(INTO OUTFILE|FORMAT|SETTINGS)\b/m.exec(canonical)?.[1];
+    const clause = /^\s*(INTO OUTFILE|FORMAT|SETTINGS)\b/m.exec(canonical)?.[1];
     if (clause) throw badRequest(`${clause} is not allowed; the answer has one format and the limits are the server’s`);
     if (/AggregateFunction/i.test(canonical)) throw badRequest('states of aggregate functions are not allowed');
 
@@ -90,9 +102,19 @@ export class SqlService {
     return this.ask(`${text}\nSETTINGS ${SETTINGS}`, params, signal);
   }
 
-  private async parse(canonical: string, params: QueryParams, signal?: AbortSignal): Promise<AstNode[]> {
-    const { rows } = await this.ask(`SELECT * FROM (EXPLAIN AST ${canonical}\n)`, params, signal);
-    return parseAst(rows.map((row) => String(row[0])));
+  /** As a statement of its own: inside a subquery the engine would apply settings and rewrite before it shows the form. */
+  private async parse(canonical: string, params: QueryParams, abortSignal?: AbortSignal): Promise<AstNode[]> {
+    const escaped = Object.entries(params).map(([name, value]) => [name, escapeParam(String(value))]);
+    const { body } = await this.reach(() =>
+      this.store.raw({
+        sql: `EXPLAIN AST ${canonical}`,
+        format: 'JSONCompact',
+        params: Object.fromEntries(escaped) as Record<string, string>,
+        abortSignal,
+      }),
+    );
+    const { data } = JSON.parse(new TextDecoder().decode(body)) as { data: string[][] };
+    return parseAst(data.map((row) => row[0] ?? ''));
   }
 
   private async existing(signal?: AbortSignal): Promise<Set<string>> {
@@ -100,15 +122,25 @@ export class SqlService {
     return new Set(rows.map((row) => String(row[0])));
   }
 
-  /** @param offset of the text inside what the user sent, for positions */
-  private async ask(sql: string, params: QueryParams, abortSignal?: AbortSignal, offset?: number) {
+  private ask(sql: string, params: QueryParams, abortSignal?: AbortSignal, offset?: number) {
+    return this.reach(() => this.store.columns(sql, params, { abortSignal }), offset);
+  }
+
+  /** @param offset of the statement inside what the user sent, for positions */
+  private async reach<T>(call: () => Promise<T>, offset?: number): Promise<T> {
     try {
-      return await this.store.columns(sql, params, { abortSignal });
+      return await call();
     } catch (cause) {
       if (!(cause instanceof ClickHouseError)) throw cause;
       const because = { cause };
       if (cause.code === CODE.unavailable) {
-        throw new ApiError(503, 'store-unavailable', `the profile store does not answer: ${cause.message}`, undefined, because);
+        throw new ApiError(
+          503,
+          'store-unavailable',
+          `the profile store does not answer: ${cause.message}`,
+          undefined,
+          because,
+        );
       }
       if (cause.code === CODE.aborted) throw new ApiError(499, 'aborted', 'the client went away', undefined, because);
       const limit = LIMIT_CODES[cause.code];
@@ -120,6 +152,20 @@ export class SqlService {
   }
 }
 
+/** Values travel in ClickHouse's escaped form. */
+function escapeParam(value: string): string {
+  const names: Readonly<Record<string, string>> = {
+    '\\': '\\\\',
+    '\t': '\\t',
+    '\n': '\\n',
+    '\r': '\\r',
+    '\b': '\\b',
+    '\f': '\\f',
+    '\0': '\\0',
+  };
+  return value.replace(/[\\\t\n\r\x08\f\0]/g, (c) => names[c] ?? c);
+}
+
 function isPlainSelect(nodes: readonly AstNode[]): boolean {
   const list = nodes.findIndex((n) => n.parent === 0 && n.type === 'ExpressionList');
   const selects = nodes.filter((n) => n.parent === list);
@@ -129,13 +175,17 @@ function isPlainSelect(nodes: readonly AstNode[]): boolean {
 function validated(request: unknown): { query: string; params: QueryParams } {
   const { query, params = {} } = (request ?? {}) as { query?: unknown; params?: unknown };
   if (typeof query !== 'string') throw badRequest('the body must be {"query": "SELECT …", "params": {…}}');
-  if (query.length > SQL_LIMITS.textLength) throw badRequest(`the query is longer than ${SQL_LIMITS.textLength} characters`);
-  if (typeof params !== 'object' || params === null || Array.isArray(params)) throw badRequest('params must be an object');
+  if (query.length > SQL_LIMITS.textLength)
+    throw badRequest(`the query is longer than ${SQL_LIMITS.textLength} characters`);
+  if (typeof params !== 'object' || params === null || Array.isArray(params))
+    throw badRequest('params must be an object');
   const entries = Object.entries(params);
   if (entries.length > SQL_LIMITS.parameters) throw badRequest(`more than ${SQL_LIMITS.parameters} parameters`);
   for (const [name, value] of entries) {
-    if (!/^[A-Za-z_]\w{0,63}$/.test(name)) throw badRequest('a parameter’s name is a letter followed by letters, digits and _');
-    if (typeof value !== 'string' && typeof value !== 'number') throw badRequest(`parameter ${name} must be a text or a number`);
+    if (!/^[A-Za-z_]\w{0,63}$/.test(name))
+      throw badRequest('a parameter’s name is a letter followed by letters, digits and _');
+    if (typeof value !== 'string' && typeof value !== 'number')
+      throw badRequest(`parameter ${name} must be a text or a number`);
   }
   return { query, params: Object.fromEntries(entries) as QueryParams };
 }

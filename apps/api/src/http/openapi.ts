@@ -1,0 +1,112 @@
+type Json = Record<string, unknown>;
+
+const query = (name: string, description: string, schema: Json = { type: 'string' }): Json => ({
+  name,
+  in: 'query',
+  required: false,
+  description,
+  schema,
+});
+
+const SELECTOR = query('query', 'Selector, e.g. cpu{service="checkout", namespace=~"shop.*"}; empty = everything');
+const FROM = query('from', 'Unix seconds or milliseconds, RFC 3339, now, or now-15m; default one hour before until');
+const UNTIL = query('until', 'As from; default now');
+const LIMIT = query('limit', 'Most entries of the answer', { type: 'integer', minimum: 1 });
+const RANGE = [SELECTOR, FROM, UNTIL];
+
+const error = (description: string): Json => ({
+  description,
+  content: { 'application/json': { schema: { $ref: '#/components/schemas/ErrorResponse' } } },
+});
+
+const operation = (summary: string, parameters: Json[] = [], media = 'application/json'): Json => ({
+  summary,
+  parameters,
+  responses: {
+    200: { description: summary, content: { [media]: { schema: {} } } },
+    400: error('The request is wrong; position points into the query'),
+    404: error('There is no such thing'),
+    503: error('The profile store or the node state store does not answer'),
+  },
+});
+
+const get = (...args: Parameters<typeof operation>) => ({ get: operation(...args) });
+const path = (name: string): Json => ({ name, in: 'path', required: true, schema: { type: 'string' } });
+
+/** Written by hand beside the controllers; the shapes of the answers are those of `libs/api-contract`. */
+export const openApiDocument = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Perfleet',
+    version: '1',
+    description: 'Profiles of a cluster: flame graphs, SQL, the state of the nodes',
+  },
+  paths: {
+    '/api/v1/labels': get('Names of labels'),
+    '/api/v1/labels/{name}/values': get('Values of a label with what each used, largest first', [
+      path('name'),
+      ...RANGE,
+      LIMIT,
+    ]),
+    '/api/v1/profile-types': get('Profile types and their units'),
+    '/api/v1/flamegraph': get('Flame graph as columns, depth first; the first level is the process', RANGE),
+    '/api/v1/top': get('Functions by self value', [...RANGE, LIMIT]),
+    '/api/v1/series': get('Value per step', [
+      ...RANGE,
+      query('step', 'Seconds per point', { type: 'integer', minimum: 1 }),
+      query('by', 'Label whose values have a line each'),
+      LIMIT,
+    ]),
+    '/api/v1/diff': get('Functions of two selections, largest change of share first', [
+      ...RANGE,
+      query('baseQuery', 'Selector of the base; default query'),
+      query('baseFrom', 'Default from'),
+      query('baseUntil', 'Default until'),
+      LIMIT,
+    ]),
+    '/api/v1/export': get(
+      'The selection as a file',
+      [...RANGE, query('format', 'File format', { enum: ['pprof', 'folded', 'speedscope'] })],
+      'application/octet-stream',
+    ),
+    '/api/v1/sql': {
+      post: {
+        ...operation('One read-only SELECT over the public views profiles, functions, nodes, node_events, deliveries'),
+        requestBody: {
+          required: true,
+          content: { 'application/json': { schema: { $ref: '#/components/schemas/SqlRequest' } } },
+        },
+      },
+    },
+    '/api/v1/nodes': get('Every node of the registry and its last word'),
+    '/api/v1/nodes/{id}': get('One node', [path('id')]),
+    '/api/v1/alerts': get('Nodes that are silent, fell back, or sample below the first rung'),
+  },
+  components: {
+    schemas: {
+      ErrorResponse: {
+        type: 'object',
+        required: ['error'],
+        properties: {
+          error: {
+            type: 'object',
+            required: ['code', 'message'],
+            properties: {
+              code: { type: 'string' },
+              message: { type: 'string' },
+              position: { type: 'integer', minimum: 0 },
+            },
+          },
+        },
+      },
+      SqlRequest: {
+        type: 'object',
+        required: ['query'],
+        properties: {
+          query: { type: 'string' },
+          params: { type: 'object', additionalProperties: { type: ['string', 'number'] } },
+        },
+      },
+    },
+  },
+} as const;
