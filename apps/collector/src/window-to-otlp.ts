@@ -1,0 +1,189 @@
+import { ProfilesEncoder, type ProfileEncoder } from '@perfleet/otlp';
+import { NO_BINARY, type Window } from '@perfleet/sampler';
+import type { ResourceLabels } from './resource-labels.ts';
+
+/** One OTLP message and the samples (sum of counts) in it. */
+export interface ProfilePart {
+  readonly body: Uint8Array;
+  readonly samples: number;
+}
+
+/** A message ends before it grows over this; Kafka's default bound is 1 MiB with everything. */
+export const MAX_MESSAGE_BYTES = 900_000;
+
+/** What one stack with its names may add to a message, so that a message with one sample fits in any case. */
+const MAX_STACK_TEXT = 300_000;
+/** Longest name that is kept, in UTF-16 units; a stack over MAX_STACK_TEXT has its names cut shorter. */
+const MAX_NAME = 16_384;
+const FRAME_OVERHEAD = 48;
+const SAMPLE_OVERHEAD = 512;
+
+/**
+ * Pure: the messages of one window, in order, each self-contained and at most `maxBytes` long. A sample is in exactly
+ * one of them, so the parts' samples add up to the window's counts. A window without samples gives no part.
+ * @param labelsOf resource attributes of a process, by its index in the window
+ */
+export function windowToOtlp(
+  window: Window,
+  labelsOf: (process: number) => ResourceLabels,
+  maxBytes = MAX_MESSAGE_BYTES,
+): ProfilePart[] {
+  const parts: ProfilePart[] = [];
+  let part = new Part(window);
+  for (const { labels, samples } of groupByResource(window, labelsOf)) {
+    for (const sample of samples) {
+      if (part.samples > 0 && part.encoder.estimatedBytes + cost(window, sample, labels) > maxBytes) {
+        parts.push(part.finish());
+        part = new Part(window);
+      }
+      part.add(labels, sample);
+    }
+  }
+  if (part.samples > 0) parts.push(part.finish());
+  return parts;
+}
+
+/** A message without samples: it carries counts in its headers only. */
+export function emptyOtlp(): Uint8Array {
+  return new ProfilesEncoder().finish();
+}
+
+interface ResourceGroup {
+  readonly labels: ResourceLabels;
+  /** Indices into the window's samples. */
+  readonly samples: number[];
+}
+
+function groupByResource(window: Window, labelsOf: (process: number) => ResourceLabels): ResourceGroup[] {
+  const groups = new Map<string, ResourceGroup>();
+  const ofProcess = new Map<number, ResourceGroup>();
+  for (let i = 0; i < window.samples.count.length; i++) {
+    if (window.samples.count[i] === 0) continue;
+    const process = window.samples.process[i]!;
+    let group = ofProcess.get(process);
+    if (!group) {
+      const labels = labelsOf(process);
+      const key = JSON.stringify(labels);
+      group = groups.get(key) ?? { labels, samples: [] };
+      groups.set(key, group);
+      ofProcess.set(process, group);
+    }
+    group.samples.push(i);
+  }
+  return [...groups.values()];
+}
+
+/** Upper bound of what a sample can add: all its names, as if none was in the message yet. */
+function cost(window: Window, sample: number, labels: ResourceLabels): number {
+  const stack = window.samples.stack[sample]!;
+  const depth = window.stacks.offset[stack + 1]! - window.stacks.offset[stack]!;
+  let bytes = SAMPLE_OVERHEAD + depth * FRAME_OVERHEAD;
+  for (const [key, value] of labels) bytes += key.length + value.length * 3 + 16;
+  return bytes + Math.min(stackText(window, stack), MAX_STACK_TEXT);
+}
+
+/** Bytes of all names of a stack, at most. */
+function stackText(window: Window, stack: number): number {
+  const { offset, frame } = window.stacks;
+  const { kind, binary, function: name, file } = window.frames;
+  let bytes = 0;
+  for (let i = offset[stack]!; i < offset[stack + 1]!; i++) {
+    const f = frame[i]!;
+    for (const column of [kind, name, file]) bytes += window.strings[column[f]!]!.length * 3;
+    if (binary[f] !== NO_BINARY) bytes += binaryText(window, binary[f]!);
+  }
+  return bytes;
+}
+
+function binaryText(window: Window, binary: number): number {
+  const { path, gnuBuildId, htlHash } = window.binaries;
+  return [path, gnuBuildId, htlHash].reduce((sum, column) => sum + window.strings[column[binary]!]!.length * 3 + 48, 0);
+}
+
+/** One message in the making. Indices of the window map to indices of the message as they are first used. */
+class Part {
+  readonly encoder = new ProfilesEncoder();
+  samples = 0;
+  private readonly profiles = new Map<ResourceLabels, ProfileEncoder>();
+  private readonly locations = new Map<number, number>();
+  private readonly stacks = new Map<number, number>();
+
+  constructor(private readonly window: Window) {}
+
+  add(labels: ResourceLabels, sample: number): void {
+    const { samples, processes, strings } = this.window;
+    const count = samples.count[sample]!;
+    const thread = strings[samples.thread[sample]!]!;
+    const attributes = [this.encoder.attribute('process.pid', processes.pid[samples.process[sample]!]!)];
+    if (thread) attributes.push(this.encoder.attribute('thread.name', thread.slice(0, 64)));
+    this.profile(labels).sample(this.stack(samples.stack[sample]!), attributes, count);
+    this.samples += count;
+  }
+
+  finish(): ProfilePart {
+    return { body: this.encoder.finish(), samples: this.samples };
+  }
+
+  private profile(labels: ResourceLabels): ProfileEncoder {
+    let profile = this.profiles.get(labels);
+    if (!profile) {
+      const { start, end, period } = this.window;
+      profile = this.encoder.resource(labels).profile({
+        sampleType: { type: 'samples', unit: 'count' },
+        periodType: { type: 'cpu', unit: 'nanoseconds' },
+        period,
+        timeUnixNano: start,
+        durationNano: end > start ? end - start : 0n,
+      });
+      this.profiles.set(labels, profile);
+    }
+    return profile;
+  }
+
+  private stack(stack: number): number {
+    const known = this.stacks.get(stack);
+    if (known !== undefined) return known;
+    const { offset, frame } = this.window.stacks;
+    const [from, to] = [offset[stack]!, offset[stack + 1]!];
+    const hostile = stackText(this.window, stack) > MAX_STACK_TEXT;
+    const longest = hostile ? Math.max(16, Math.floor(MAX_STACK_TEXT / 16 / (to - from))) : MAX_NAME;
+    const locations: number[] = [];
+    for (let i = from; i < to; i++) locations.push(this.location(frame[i]!, longest));
+    const index = this.encoder.stack(locations);
+    this.stacks.set(stack, index);
+    return index;
+  }
+
+  /**
+   * Native: ELF address and mapping, no lines. Named: lines. Anonymous code: a mapping that only has a name (`[anon]`)
+   * and address 0.
+   */
+  private location(frame: number, longest: number): number {
+    const known = this.locations.get(frame);
+    if (known !== undefined) return known;
+    const { frames, binaries, strings } = this.window;
+    const text = (index: number) => clip(strings[index]!, longest);
+    const kind = clip(strings[frames.kind[frame]!]!, 64) || 'native';
+    const binary = frames.binary[frame]!;
+    const name = text(frames.function[frame]!);
+    let index: number;
+    if (binary !== NO_BINARY) {
+      const gnuBuildId = clip(strings[binaries.gnuBuildId[binary]!]!, 128);
+      const htlHash = clip(strings[binaries.htlHash[binary]!]!, 128);
+      const mapping = this.encoder.mapping({ filename: text(binaries.path[binary]!), gnuBuildId, htlHash });
+      index = this.encoder.location({ mapping, address: frames.address[frame]!, kind });
+    } else if (name) {
+      const lines = [[this.encoder.func(name, text(frames.file[frame]!)), 0]] as const;
+      index = this.encoder.location({ kind, lines });
+    } else {
+      const mapping = this.encoder.mapping({ filename: text(frames.file[frame]!) || '[unknown]' });
+      index = this.encoder.location({ mapping, kind });
+    }
+    this.locations.set(frame, index);
+    return index;
+  }
+}
+
+function clip(text: string, longest: number): string {
+  return text.length <= longest ? text : text.slice(0, longest);
+}
