@@ -86,7 +86,8 @@ CREATE TABLE delivery_log
     stored      UInt64,
     lost        Map(LowCardinality(String), UInt64),
     skew_ms     Int64,
-    duplicate   UInt8
+    duplicate   UInt8,
+    undecodable UInt8
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(time)

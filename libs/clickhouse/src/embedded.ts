@@ -1,0 +1,264 @@
+import { randomUUID } from 'node:crypto';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { unlink, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { drainPending, Session } from 'chdb';
+import { Lanes } from './lanes.ts';
+import type { RowBinaryBlock } from './row-binary.ts';
+import {
+  bindParams,
+  formatClause,
+  paramText,
+  parseInsertFormat,
+  quote,
+  settingsList,
+  unescapeText,
+} from './sql-text.ts';
+import type { Column, QueryOptions, QueryParams, RawRequest, RawResponse, Settings, Store } from './store.ts';
+import { ClickHouseError, toClickHouseError } from './store.ts';
+
+/** For the whole connection: results that keep 64 bits, times in UTC, inserts that are done when they return. */
+const CONNECTION_ARGS = ['--output_format_json_quote_64bit_integers=1', '--async_insert=0', '--session_timezone=UTC'];
+const QUERY_LANES = 2;
+const MIN_SHM_BYTES = 256 << 20;
+
+/**
+ * Directory that this process has open, and by how many stores. The engine is one per process: asked for a second
+ * directory it does not answer, so that is refused here.
+ */
+const opened = { directory: '', stores: 0 };
+
+/** Settings of the HTTP layer, which the engine in this process does not know. */
+const HTTP_ONLY =
+  /^(wait_end_of_query|send_progress_in_http_headers|http_.*|enable_http_compression|buffer_size|compress|decompress|readonly)$/;
+
+/**
+ * ClickHouse in this process. One process may open a data directory; within it several connections share it: one for
+ * ingestion, one that ends aborted queries, the others for queries.
+ */
+export class EmbeddedStore implements Store {
+  readonly kind = 'embedded';
+  private readonly ingest: Lanes<Session>;
+  private readonly queries: Lanes<Session>;
+  private readonly control: Lanes<Session>;
+  private readonly blocks: string;
+  private closed = false;
+
+  /** @throws ClickHouseError that names the directory and the fix */
+  constructor(path: string) {
+    const directory = resolve(path);
+    const sessions = openSessions(directory, QUERY_LANES + 2);
+    this.ingest = new Lanes(sessions.slice(0, 1));
+    this.control = new Lanes(sessions.slice(1, 2));
+    this.queries = new Lanes(sessions.slice(2));
+    this.blocks = mkdtempSync(join(blockDirectory(directory), 'perfleet-blocks-'));
+  }
+
+  async query<T>(sql: string, params: QueryParams = {}, options: QueryOptions = {}): Promise<T[]> {
+    const { columns, rows } = await this.columns(sql, params, options);
+    return rows.map((row) => Object.fromEntries(columns.map((column, i) => [column.name, row[i]])) as T);
+  }
+
+  async columns(sql: string, params: QueryParams = {}, options: QueryOptions = {}) {
+    const text = await this.run(bindParams(sql, texts(params)), 'JSONCompact', options);
+    if (text.byteLength === 0) return { columns: [], rows: [] };
+    const result = JSON.parse(text.toString('utf8')) as { meta: Column[]; data: unknown[][] };
+    return { columns: result.meta, rows: result.data };
+  }
+
+  async command(sql: string, options: QueryOptions = {}): Promise<void> {
+    await this.run(sql, 'Null', options);
+  }
+
+  async insert(table: string, columns: readonly Column[], block: RowBinaryBlock, token: string): Promise<void> {
+    if (block.rows === 0) return;
+    const names = columns.map((c) => `\`${c.name}\``).join(', ');
+    const structure = columns.map((c) => `\`${c.name}\` ${c.type}`).join(', ');
+    await this.insertBlock(`${table} (${names})`, structure, 'RowBinary', block.bytes(), {
+      insert_deduplicate: 1,
+      insert_deduplication_token: token,
+    });
+  }
+
+  async raw(request: RawRequest): Promise<RawResponse> {
+    const params = Object.fromEntries(Object.entries(request.params ?? {}).map(([k, v]) => [k, unescapeText(v)]));
+    const settings = Object.fromEntries(
+      Object.entries(request.settings ?? {}).filter(([name]) => !HTTP_ONLY.test(name)),
+    );
+    const insert = parseInsertFormat(request.sql);
+    if (insert && insert.format.toLowerCase() !== 'values') {
+      const body = Buffer.concat([Buffer.from(insert.data), request.body ?? Buffer.alloc(0)]);
+      if (body.byteLength > 0) {
+        const structure = await this.structure(insert.into, insert.columns);
+        const target = insert.columns === null ? insert.into : `${insert.into} (${insert.columns})`;
+        await this.insertBlock(target, structure, insert.format, body, settings);
+      }
+      return { body: Buffer.alloc(0), format: insert.format };
+    }
+    const sql = request.body?.byteLength
+      ? `${request.sql}\n${Buffer.from(request.body).toString('utf8')}`
+      : request.sql;
+    const format = formatClause(sql) ?? request.format ?? 'TabSeparated';
+    const body = await this.run(bindParams(sql, params), format, { settings, abortSignal: request.abortSignal });
+    return { body, format };
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    const all = [this.queries, this.control, this.ingest];
+    await Promise.all(all.map((lanes) => lanes.idle()));
+    for (const lanes of all) for (const session of lanes.sessions()) session.close();
+    await drainPending();
+    opened.stores--;
+    rmSync(this.blocks, { recursive: true, force: true });
+  }
+
+  /**
+   * The addon reads an INSERT's data as UTF-8 text, which corrupts binary formats: the block goes through a file in memory.
+   * One thread and one block, so that the deduplication token covers all of it.
+   */
+  private async insertBlock(target: string, structure: string, format: string, body: Uint8Array, settings: Settings) {
+    if (!/^\w+$/.test(format)) throw new ClickHouseError(`Code: 73. Unknown format ${format}.`, 73);
+    const file = join(this.blocks, randomUUID());
+    await writeFile(file, body);
+    try {
+      const all: Settings = {
+        max_insert_threads: 1,
+        max_threads: 1,
+        max_insert_block_size: 1 << 28,
+        min_insert_block_size_rows: 1 << 28,
+        min_insert_block_size_bytes: 1 << 30,
+        max_block_size: 1 << 24,
+        input_format_parallel_parsing: 0,
+        ...settings,
+      };
+      const sql = `INSERT INTO ${target} SELECT * FROM file(${quote(file)}, ${format}, ${quote(structure)})`;
+      await this.run(sql, 'Null', { settings: all, connection: 'ingest' });
+    } finally {
+      await unlink(file);
+    }
+  }
+
+  /** Names and types of an INSERT's columns, from the table. */
+  private async structure(table: string, columns: string | null): Promise<string> {
+    const rows = await this.query<{ name: string; type: string; default_type: string }>(`DESCRIBE TABLE ${table}`);
+    const wanted = columns?.split(',').map((c) => c.trim().replace(/^[`"]|[`"]$/g, ''));
+    const named = wanted
+      ? wanted.map((name) => rows.find((row) => row.name === name) ?? { name, type: 'String', default_type: '' })
+      : rows.filter((row) => !['MATERIALIZED', 'ALIAS'].includes(row.default_type));
+    return named.map((row) => `\`${row.name}\` ${row.type}`).join(', ');
+  }
+
+  private async run(sql: string, format: string, options: QueryOptions): Promise<Buffer> {
+    if (this.closed) throw new ClickHouseError('The store is closed.', 0);
+    const { abortSignal } = options;
+    abortSignal?.throwIfAborted();
+    const lanes = options.connection === 'ingest' ? this.ingest : this.queries;
+    const settings = Object.entries(options.settings ?? {});
+    const id = randomUUID();
+    const work = lanes.run(async (session) => {
+      abortSignal?.throwIfAborted();
+      if (settings.length > 0) await session.queryAsync(`SET ${settingsList(Object.fromEntries(settings))}`);
+      try {
+        const text = abortSignal ? `/*query:${id}*/ ${sql}` : sql;
+        return Buffer.from((await session.queryAsync(text, { format })).bytes());
+      } catch (cause) {
+        // What a failed query had written already would stand before the next answer of this connection.
+        await session.queryAsync('SELECT 1', { format: 'Null' }).catch(() => undefined);
+        throw cause;
+      } finally {
+        // A setting belongs to its query: the next one on this connection starts clean.
+        if (settings.length > 0)
+          await session.queryAsync(`SET ${settings.map(([name]) => `${name} = DEFAULT`).join(', ')}`);
+      }
+    });
+    try {
+      return await (abortSignal ? this.abortable(work, abortSignal, id) : work);
+    } catch (cause) {
+      if (abortSignal?.aborted) throw new ClickHouseError('The query was aborted.', 394, { cause });
+      throw toClickHouseError(cause);
+    }
+  }
+
+  /** Rejects at once when aborted, and ends the query in the engine; its connection is used again only after that. */
+  private async abortable<T>(work: Promise<T>, signal: AbortSignal, id: string): Promise<T> {
+    let stop: (() => void) | undefined;
+    const aborted = new Promise<never>((_, reject) => {
+      stop = () => {
+        reject(signal.reason);
+        // ASYNC: waiting for the end of the query can block for ever inside the engine.
+        void this.control
+          .run((s) => s.queryAsync(`KILL QUERY WHERE position(query, concat('query:', '${id}')) > 0 ASYNC`))
+          .catch(() => undefined);
+      };
+      signal.addEventListener('abort', stop, { once: true });
+    });
+    try {
+      return await Promise.race([work, aborted]);
+    } finally {
+      if (stop) signal.removeEventListener('abort', stop);
+    }
+  }
+}
+
+const texts = (params: QueryParams) => Object.fromEntries(Object.entries(params).map(([k, v]) => [k, paramText(v)]));
+
+function openSessions(directory: string, count: number): Session[] {
+  try {
+    makeDirectory(directory);
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ClickHouseError(
+      `The data directory ${directory} cannot be written (${why}): make it writable or choose another one.`,
+      0,
+      { cause },
+    );
+  }
+  const sessions: Session[] = [];
+  if (opened.stores > 0 && opened.directory !== directory) {
+    throw new ClickHouseError(
+      `The data directory ${directory} cannot be opened: this process holds ${opened.directory} already, and the engine opens one directory per process. ` +
+        `Close the other store first or use another process.`,
+      0,
+    );
+  }
+  try {
+    for (let i = 0; i < count; i++) sessions.push(new Session(directory, { connectionArgs: CONNECTION_ARGS }));
+    opened.directory = directory;
+    opened.stores++;
+    return sessions;
+  } catch (cause) {
+    for (const session of sessions) session.close();
+    throw new ClickHouseError(
+      `The data directory ${directory} cannot be opened: another process holds it, or its files are damaged. ` +
+        `Stop the other process, use its HTTP address instead, or choose another directory.`,
+      0,
+      { cause },
+    );
+  }
+}
+
+/** Step by step: Node's recursive form never returns where the file system answers ENOENT, as /proc does. */
+function makeDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  makeDirectory(dirname(directory));
+  mkdirSync(directory);
+}
+
+/** Memory-backed when there is enough of it, else beside the data. */
+function blockDirectory(directory: string): string {
+  try {
+    const shm = statfsSync('/dev/shm');
+    if (shm.bavail * shm.bsize >= MIN_SHM_BYTES) {
+      accessSync('/dev/shm', constants.W_OK);
+      return '/dev/shm';
+    }
+  } catch {
+    // No such file system here: the data directory serves.
+  }
+  const own = join(directory, 'tmp');
+  makeDirectory(own);
+  return own;
+}

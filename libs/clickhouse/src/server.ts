@@ -1,0 +1,118 @@
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { createClient, type ClickHouseClient, type ClickHouseSettings } from '@clickhouse/client';
+import type { RowBinaryBlock } from './row-binary.ts';
+import { formatClause, unescapeText } from './sql-text.ts';
+import type { Column, QueryOptions, QueryParams, RawRequest, RawResponse, Store } from './store.ts';
+import { toClickHouseError } from './store.ts';
+
+export interface ServerOptions {
+  readonly url: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly database?: string;
+}
+
+/** ClickHouse behind its HTTP interface; sockets of ingestion and of queries are separate pools. */
+export class ServerStore implements Store {
+  readonly kind = 'server';
+  private readonly clients: Record<'ingest' | 'query', ClickHouseClient>;
+
+  constructor(options: ServerOptions) {
+    const open = (max_open_connections: number) =>
+      createClient({
+        url: options.url,
+        username: options.user ?? 'default',
+        password: options.password ?? '',
+        database: options.database ?? 'default',
+        max_open_connections,
+        request_timeout: 120_000,
+        clickhouse_settings: {
+          output_format_json_quote_64bit_integers: 1,
+          async_insert: 0,
+          session_timezone: 'UTC',
+          // Errors must come before the first byte of the answer.
+          wait_end_of_query: 1,
+        },
+      });
+    this.clients = { ingest: open(4), query: open(16) };
+  }
+
+  async query<T>(sql: string, params: QueryParams = {}, options: QueryOptions = {}): Promise<T[]> {
+    const { columns, rows } = await this.columns(sql, params, options);
+    return rows.map((row) => Object.fromEntries(columns.map((column, i) => [column.name, row[i]])) as T);
+  }
+
+  async columns(sql: string, params: QueryParams = {}, options: QueryOptions = {}) {
+    const result = await this.guard(() =>
+      this.client(options).query({
+        query: sql,
+        format: 'JSONCompact',
+        query_params: { ...params },
+        ...passed(options),
+      }),
+    );
+    const body = await this.guard(() => result.json<unknown[]>());
+    return { columns: (body.meta ?? []) as Column[], rows: body.data };
+  }
+
+  async command(sql: string, options: QueryOptions = {}): Promise<void> {
+    await this.guard(() => this.client(options).command({ query: sql, ...passed(options) }));
+  }
+
+  async insert(table: string, columns: readonly Column[], block: RowBinaryBlock, token: string): Promise<void> {
+    if (block.rows === 0) return;
+    const names = columns.map((c) => `\`${c.name}\``).join(', ');
+    await this.exec(`INSERT INTO ${table} (${names}) FORMAT RowBinary`, 'ingest', {
+      values: Readable.from([block.bytes()], { objectMode: false }),
+      clickhouse_settings: {
+        insert_deduplicate: 1,
+        insert_deduplication_token: token,
+        max_insert_block_size: String(1 << 28),
+      } as ClickHouseSettings,
+    });
+  }
+
+  async raw(request: RawRequest): Promise<RawResponse> {
+    const format = formatClause(request.sql) ?? request.format ?? 'TabSeparated';
+    const params = Object.entries(request.params ?? {}).map(([k, v]) => [k, unescapeText(v)] as const);
+    const body = await this.exec(request.sql, 'query', {
+      ...(request.body?.byteLength ? { values: Readable.from([request.body], { objectMode: false }) } : {}),
+      query_params: Object.fromEntries(params),
+      clickhouse_settings: { ...request.settings, default_format: format } as ClickHouseSettings,
+      abort_signal: request.abortSignal,
+    });
+    return { body, format };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.clients.ingest.close(), this.clients.query.close()]);
+  }
+
+  private client(options: QueryOptions): ClickHouseClient {
+    return this.clients[options.connection ?? 'query'];
+  }
+
+  private async exec(query: string, lane: 'ingest' | 'query', options: object): Promise<Buffer> {
+    const { stream } = await this.guard(() => this.clients[lane].exec({ query, ...options }));
+    return this.guard(() => buffer(stream));
+  }
+
+  private async guard<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (cause) {
+      const code = (cause as { code?: unknown } | null)?.code;
+      throw toClickHouseError(
+        code === 'ECONNREFUSED' || code === 'ENOTFOUND'
+          ? new Error(`ClickHouse cannot be reached (${String(code)}): check its address and that it runs.`, { cause })
+          : cause,
+      );
+    }
+  }
+}
+
+const passed = (options: QueryOptions) => ({
+  abort_signal: options.abortSignal,
+  clickhouse_settings: { ...options.settings } as ClickHouseSettings,
+});
