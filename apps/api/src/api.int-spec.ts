@@ -442,6 +442,7 @@ describe('nodes', () => {
     ]);
     expect(await get('nodes/n1')).toMatchObject({ node: 'n1', kernel: '6.18' });
     expect(await refused('nodes/n9')).toMatchObject({ status: 404 });
+    expect((await refused(`nodes/${'x'.repeat(253)}`)).message).toContain('no node is called xxx');
   });
 
   it('raises alerts with their beginning and reason', async () => {

@@ -89,7 +89,12 @@ async function build(options: ApiOptions): Promise<NestFastifyApplication> {
     ],
   };
   // Connections of clients that keep theirs alive must not hold up the end.
-  const adapter = new FastifyAdapter({ bodyLimit: BODY_LIMIT, forceCloseConnections: true });
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    forceCloseConnections: true,
+    // Names of nodes have up to 253 characters, three times that when escaped.
+    routerOptions: { maxParamLength: 1024 },
+  });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false, abortOnError: false });
   const web = hasWebFiles(webRoot);
   app.useGlobalFilters(new ErrorFilter(logger, web));

@@ -7,7 +7,6 @@ import { labelTotalsSql } from './samples.ts';
 import { args, labelSql } from './series.ts';
 
 const MAX_LABELS = 1000;
-const EVERYTHING: Selector = { type: '', matchers: [] };
 
 /** The columns, then what agents added. */
 export async function queryLabels(db: Db, options: AskOptions): Promise<LabelsResponse> {
