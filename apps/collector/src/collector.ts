@@ -1,0 +1,303 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { join } from 'node:path';
+import { TOPICS, type LossCounts, type NodeEvent, type NodeState } from '@perfleet/messages';
+import type { NodeStateStore } from '@perfleet/node-state';
+import type { Logger } from '@perfleet/observability';
+import {
+  samplerBinaryPath,
+  superviseSampler,
+  type SamplerStats,
+  type Supervisor,
+  type Window,
+} from '@perfleet/sampler';
+import type { Stream } from '@perfleet/stream';
+import { LiveDiscovery, type NodeDiscovery } from './discovery/node-discovery.ts';
+import { eventRecord } from './events.ts';
+import { NodeReporter } from './node-reporter.ts';
+import { Publisher, within } from './publisher.ts';
+import { processText, resourceLabels, type PodNames, type ResourceLabels } from './resource-labels.ts';
+import { RunMarker, type RunRecord } from './run-marker.ts';
+import { SampleLedger, type WindowCounts } from './sample-ledger.ts';
+import { Spool, type SpoolRecord } from './spool.ts';
+import { emptyOtlp, windowToOtlp } from './window-to-otlp.ts';
+
+export interface CollectorDeps {
+  readonly stream: Stream;
+  readonly topicPrefix: string;
+  readonly nodeState: NodeStateStore;
+  readonly node: string;
+  readonly cluster: string;
+  readonly rateHz?: number;
+  readonly windowSeconds?: number;
+  /** Spool and run marker live here. */
+  readonly dataDir: string;
+  readonly samplerBinary?: string;
+  readonly rung?: 'auto' | '1' | '2' | '3' | 1 | 2 | 3;
+  /** Whether this node should have pods; `auto` looks for a kubelet. */
+  readonly kubernetes?: 'auto' | 'yes' | 'no';
+  readonly podNames?: PodNames;
+  readonly logger: Logger;
+  readonly discovery?: NodeDiscovery;
+  /** Bound of what waits on disk while the stream is away. */
+  readonly spoolBytes?: number;
+  readonly version?: string;
+}
+
+export interface CollectorStats {
+  readonly epoch: string;
+  readonly state: NodeState;
+  readonly spooledBytes: number;
+  readonly streamAway: boolean;
+  readonly messagesSent: number;
+  readonly sampler: SamplerStats | null;
+}
+
+const SPOOL_BYTES = 256 << 20;
+/** The parts of `stop`, milliseconds from its begin; the whole stays under the deadline of the shutdown sequence. */
+const STOP_SAMPLER_MS = 1200;
+const STOP_PUBLISH_MS = 1900;
+const STOP_PARTS_MS = 200;
+
+/** The agent of one node: sampler, discovery, spool, publisher and node state, composed. */
+export class Collector {
+  private readonly epoch = randomBytes(8).toString('hex');
+  private readonly startedAt = Date.now();
+  private readonly ledger = new SampleLedger();
+  private readonly marker: RunMarker;
+  private readonly discovery: NodeDiscovery;
+  private readonly supervisor: Supervisor;
+  private readonly reporter: NodeReporter;
+  private spool: Spool | null = null;
+  private publisher: Publisher | null = null;
+  private samplerStats: SamplerStats | null = null;
+  private rateHz: number;
+  /** Windows are handled one after another, in the order they came. */
+  private work: Promise<void> = Promise.resolve();
+  private pendingWindows = 0;
+  private stopping: Promise<void> | null = null;
+
+  constructor(private readonly deps: CollectorDeps) {
+    const { logger, kubernetes, dataDir } = deps;
+    this.rateHz = deps.rateHz ?? 19;
+    this.marker = new RunMarker(dataDir);
+    this.discovery = deps.discovery ?? new LiveDiscovery({ kubernetes, logger });
+    this.reporter = new NodeReporter({ store: deps.nodeState, state: () => this.state(), logger });
+    this.supervisor = superviseSampler({
+      binary: samplerBinaryPath(deps.samplerBinary),
+      rung: rungOf(deps.rung),
+      rateHz: this.rateHz,
+      windowSeconds: deps.windowSeconds ?? 5,
+      stopMs: STOP_SAMPLER_MS,
+    });
+  }
+
+  /** Resolves when the sampler was started; whether it runs is state. @throws when the data directory is not writable */
+  async start(): Promise<void> {
+    const { dataDir, stream, node, logger } = this.deps;
+    mkdirSync(dataDir, { recursive: true });
+    const previous = this.marker.previous();
+    this.spool = Spool.open(join(dataDir, 'spool.db'), this.deps.spoolBytes ?? SPOOL_BYTES);
+    if (this.spool.openedWith) logger.error(this.spool.openedWith);
+    this.closeEpoch(this.spool, previous);
+    this.spool.beginEpoch(this.epoch, this.startedAt);
+    this.mark(0, 0);
+    this.publisher = new Publisher({ stream, spool: this.spool, node, logger });
+    this.publisher.start();
+    await this.discovery.start((state, before) => {
+      const fallback = state.fallback ? ' (fallback)' : '';
+      const message = `mode ${before.mode} -> ${state.mode}${fallback}: ${state.reason}`;
+      if (state.fallback) logger.warn(message);
+      else logger.info(message);
+      this.event('mode-changed', message);
+    });
+    const { mode, fallback, reason } = this.discovery.state;
+    if (fallback) logger.warn({ mode, reason }, 'discovery fell back');
+    else logger.info({ mode, reason }, 'discovery');
+    if (previous) {
+      const message = `the run ${previous.epoch} before this one ended without saying so`;
+      logger.warn(message);
+      this.event('unclean-exit', message);
+    }
+    this.event('started', `mode ${mode}: ${reason}`);
+    this.listen();
+    this.supervisor.start();
+    this.reporter.start();
+  }
+
+  setRate(rateHz: number): void {
+    if (rateHz === this.rateHz) return;
+    const message = `rate ${this.rateHz} Hz -> ${rateHz} Hz`;
+    this.rateHz = rateHz;
+    this.supervisor.setRate(rateHz);
+    this.event('rate-changed', message);
+  }
+
+  /** Idempotent; under 2.5 s. What could not be sent stays on disk for the next run. */
+  stop(): Promise<void> {
+    return (this.stopping ??= this.stopAll());
+  }
+
+  stats(): CollectorStats {
+    return {
+      epoch: this.epoch,
+      state: this.state(),
+      spooledBytes: this.spool?.isOpen ? this.spool.pendingBytes : 0,
+      streamAway: this.publisher?.away ?? false,
+      messagesSent: this.publisher?.sent ?? 0,
+      sampler: this.samplerStats,
+    };
+  }
+
+  private async stopAll(): Promise<void> {
+    const { spool, publisher } = this;
+    if (!spool || !publisher) return;
+    const begin = performance.now();
+    const left = () => Math.max(0, STOP_PUBLISH_MS - (performance.now() - begin));
+    await this.supervisor.stop();
+    await within(left(), this.work);
+    this.discovery.stop();
+    const events = [eventRecord(this.source(), 'stopped', 'stopped on request', this.state())];
+    publisher.publish([...this.carriedLosses(spool), ...events]);
+    await publisher.drain(left());
+    const leaving = within(STOP_PARTS_MS, this.reporter.leave());
+    await publisher.stop(STOP_PARTS_MS);
+    await leaving;
+    spool.close();
+    this.marker.clear();
+  }
+
+  private listen(): void {
+    const { logger } = this.deps;
+    this.supervisor.on('hello', (hello) => {
+      this.ledger.begin();
+      logger.info({ rung: hello.rung, event: hello.event, rateHz: hello.rateHz, reason: hello.reason }, 'sampler runs');
+      this.reporter.report();
+    });
+    this.supervisor.on('window', (window) => this.onWindow(window));
+    this.supervisor.on('stats', (stats) => (this.samplerStats = stats));
+    this.supervisor.on('log', ({ level, message }) => logger[level](`sampler: ${message}`));
+    this.supervisor.on('crash', ({ message }) => {
+      logger.error(message);
+      const counts = this.ledger.crashed();
+      if (counts) this.enqueue(() => this.publishCounts(counts));
+      this.event('sampler-crashed', message);
+    });
+    this.supervisor.on('rung', ({ from, to, reason }) => {
+      logger.warn({ from, to, reason }, to === 4 ? 'no sampling' : 'sampler rung changed');
+      this.event('rung-changed', `rung ${from} -> ${to}: ${reason}`);
+    });
+  }
+
+  private onWindow(window: Window): void {
+    const counts = this.ledger.add(window);
+    this.mark(Date.now(), counts.taken);
+    // Naming is slower than sampling only when the node is on its knees: then memory stays bounded and the loss is counted.
+    if (this.pendingWindows >= 12) {
+      const lost = { ...counts.lost, throttled: (counts.lost['throttled'] ?? 0) + counts.samples };
+      return this.enqueue(() => this.publishCounts({ ...counts, samples: 0, lost }));
+    }
+    this.enqueue(() => this.handleWindow(window, counts));
+  }
+
+  private enqueue(work: () => void | Promise<void>): void {
+    this.pendingWindows++;
+    this.work = this.work
+      .then(work)
+      .catch((error: unknown) => this.deps.logger.error({ error: String(error) }, 'a window could not be published'))
+      .finally(() => this.pendingWindows--);
+  }
+
+  private async handleWindow(window: Window, counts: WindowCounts): Promise<void> {
+    const placements = await this.discovery.place(window);
+    const labelsOf = (index: number): ResourceLabels => {
+      const placement = placements[index] ?? { podUid: null, containerId: null };
+      const names = placement.podUid === null ? undefined : this.podName(placement.podUid, placement.containerId);
+      return resourceLabels(this.deps, processText(window, index), placement, names);
+    };
+    const parts = windowToOtlp(window, labelsOf);
+    const records = parts.map((part, i) => this.profileRecord(part, i === parts.length - 1 ? counts.lost : {}));
+    if (records.length > 0) this.publish(records);
+    else if (Object.keys(counts.lost).length > 0) this.publishCounts(counts);
+  }
+
+  /** A source of names is a convenience: whatever it does, the pod keeps its UID. */
+  private podName(podUid: string, containerId: string | null): ReturnType<PodNames> {
+    try {
+      return this.deps.podNames?.(podUid, containerId);
+    } catch {
+      return undefined;
+    }
+  }
+
+  private publishCounts(counts: WindowCounts): void {
+    this.publish([this.profileRecord({ body: emptyOtlp(), samples: 0 }, counts.lost)]);
+  }
+
+  private profileRecord(part: { body: Uint8Array; samples: number }, lost: Record<string, number>): SpoolRecord {
+    return { topic: this.deps.topicPrefix + TOPICS.profiles, epoch: this.epoch, ...part, lost };
+  }
+
+  private publish(records: readonly SpoolRecord[]): void {
+    if (this.publisher?.publish(records) === false) {
+      this.deps.logger.error('the spool did not take a message (disk full?); its samples are counted as spool-full');
+    }
+  }
+
+  /** Counts that the disk refused are said by a last message without samples. */
+  private carriedLosses(spool: Spool): SpoolRecord[] {
+    return Object.keys(spool.carried).length > 0 ? [this.profileRecord({ body: emptyOtlp(), samples: 0 }, {})] : [];
+  }
+
+  /** The samples that a killed run took after its last window are estimated at that window's count, and said in its name. */
+  private closeEpoch(spool: Spool, previous: RunRecord | null): void {
+    if (!previous || previous.lastWindowTaken === 0 || !spool.hasEpoch(previous.epoch)) return;
+    const topic = this.deps.topicPrefix + TOPICS.profiles;
+    const lost = { 'unclean-exit': previous.lastWindowTaken };
+    spool.append([{ topic, epoch: previous.epoch, body: emptyOtlp(), samples: 0, lost }]);
+  }
+
+  private mark(lastWindowAt: number, lastWindowTaken: number): void {
+    this.marker.write({ epoch: this.epoch, startedAt: this.startedAt, lastWindowAt, lastWindowTaken });
+  }
+
+  private source() {
+    const { node, cluster, topicPrefix } = this.deps;
+    return { node, cluster, topicPrefix, epoch: this.epoch };
+  }
+
+  private event(kind: NodeEvent['kind'], message: string): void {
+    if (this.stopping) return;
+    this.publish([eventRecord(this.source(), kind, message, this.state())]);
+    this.reporter.report();
+  }
+
+  private state(): NodeState {
+    const { node, cluster, version = '' } = this.deps;
+    const { mode, fallback, reason, cgroupVersion } = this.discovery.state;
+    const { rung, reason: rungReason, restarts, lastExit, hello } = this.supervisor.state;
+    const counts = this.spool?.isOpen ? this.spool.counts(this.epoch) : null;
+    return {
+      ...{ node, cluster, version, epoch: this.epoch, startedAt: this.startedAt, updatedAt: Date.now() },
+      ...{ mode, fallback, modeReason: reason.slice(0, 2000), cgroupVersion },
+      ...{
+        rung,
+        rungReason: rungReason.slice(0, 2000),
+        restarts,
+        lastExit: lastExit.slice(0, 500),
+        rateHz: this.rateHz,
+      },
+      ...{ kernel: hello?.kernel.slice(0, 200) || release(), cpus: hello?.cpus || cpus().length, clockSkewMs: 0 },
+      ...{ taken: counts?.taken ?? 0, published: counts?.stored ?? 0, lost: (counts?.lost ?? {}) as LossCounts },
+    } as NodeState;
+  }
+}
+
+export function createCollector(deps: CollectorDeps): Collector {
+  return new Collector(deps);
+}
+
+function rungOf(rung: CollectorDeps['rung']): 'auto' | 1 | 2 | 3 {
+  return rung === undefined || rung === 'auto' ? 'auto' : (Number(rung) as 1 | 2 | 3);
+}

@@ -1,0 +1,134 @@
+import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Spool, sum, type SpoolRecord } from './spool.ts';
+
+const EPOCH = '00000000000000aa';
+let dir: string;
+let path: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'perfleet-spool-'));
+  path = join(dir, 'spool.db');
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+function open(maxBytes = 1 << 20): Spool {
+  const spool = Spool.open(path, maxBytes);
+  spool.beginEpoch(EPOCH, 1000);
+  return spool;
+}
+
+function record(samples: number | null, text = 'x', lost?: Record<string, number>): SpoolRecord {
+  return { topic: 't', epoch: EPOCH, body: Buffer.from(text), samples, lost };
+}
+
+function drain(spool: Spool) {
+  const out = [];
+  for (let m = spool.next(); m; m = spool.next()) {
+    out.push({ text: Buffer.from(m.body).toString(), ...m });
+    spool.settle(m.id);
+  }
+  return out;
+}
+
+describe('Spool', () => {
+  it('gives messages back in order with counts that add up after each', () => {
+    const spool = open();
+    spool.append([record(5, 'a'), record(7, 'b', { 'map-full': 2 })]);
+    spool.append([record(null, 'event'), record(1, 'c')]);
+    const out = drain(spool);
+    expect(out.map((m) => m.text)).toEqual(['a', 'b', 'event', 'c']);
+    expect(out.map((m) => m.headers?.seq)).toEqual([1, 2, undefined, 3]);
+    expect(out.map((m) => m.headers?.taken)).toEqual([5, 14, undefined, 15]);
+    expect(out[3]!.headers).toEqual({ epoch: EPOCH, epochStart: 1000, seq: 3, taken: 15, lost: { 'map-full': 2 } });
+    expect(spool.counts(EPOCH)).toMatchObject({ taken: 15, stored: 13, lost: { 'map-full': 2 } });
+    expect(spool.pendingBytes).toBe(0);
+    spool.close();
+  });
+
+  it('drops the oldest over its bound, and later messages count what was dropped', () => {
+    const spool = open(2999);
+    const body = 'y'.repeat(800);
+    for (let n = 1; n <= 10; n++) spool.append([record(n, body, n === 2 ? { throttled: 100 } : {})]);
+    expect(spool.pendingBytes).toBeLessThanOrEqual(3000);
+    const out = drain(spool);
+    expect(out.map((m) => m.headers!.seq)).toEqual([9, 10]);
+    // 9 and 10 are stored; 1 to 8 are dropped, and what they said of the sampler's losses is not forgotten.
+    expect(out.map((m) => m.headers!.lost)).toEqual([1, 2].map(() => ({ throttled: 100, 'spool-dropped': 36 })));
+    const last = out[1]!.headers!;
+    expect(last.taken).toBe(55 + 100);
+    expect(last.taken).toBe(9 + 10 + sum(last.lost as Record<string, number>));
+    spool.close();
+  });
+
+  it('never drops the message that is being sent', () => {
+    const spool = open(3000);
+    spool.append([record(1, 'first')]);
+    const sending = spool.next()!;
+    for (let n = 0; n < 10; n++) spool.append([record(1, 'z'.repeat(800))]);
+    spool.settle(sending.id);
+    const out = drain(spool);
+    expect(out.at(-1)!.headers).toMatchObject({ seq: 11, taken: 11 });
+    expect(spool.counts(EPOCH).stored).toBe(1 + out.length);
+    expect(spool.counts(EPOCH).lost).toEqual({ 'spool-dropped': 10 - out.length });
+    spool.close();
+  });
+
+  it('keeps messages, sequence and counts over a restart, for the old epoch and beside the new one', () => {
+    const first = open();
+    first.append([record(3, 'a'), record(4, 'b')]);
+    const a = first.next()!;
+    first.settle(a.id);
+    first.close();
+    const second = Spool.open(path, 1 << 20);
+    second.beginEpoch('00000000000000bb', 2000);
+    expect(second.hasEpoch(EPOCH)).toBe(true);
+    second.append([{ ...record(9, 'c'), epoch: '00000000000000bb' }, record(0, 'tail', { 'unclean-exit': 6 })]);
+    expect(drain(second).map((m) => [m.text, m.headers!.epoch, m.headers!.seq, m.headers!.taken])).toEqual([
+      ['b', EPOCH, 2, 7],
+      ['c', '00000000000000bb', 1, 9],
+      ['tail', EPOCH, 3, 13],
+    ]);
+    second.close();
+  });
+
+  it('loses at most the record that a kill tore', () => {
+    const spool = open();
+    for (let n = 0; n < 5; n++) spool.append([record(1, `message ${n} ${'w'.repeat(5000)}`)]);
+    // The state of the disk in the middle of the last write: the end of the write-ahead log is missing.
+    const torn = join(dir, 'torn.db');
+    copyFileSync(path, torn);
+    copyFileSync(`${path}-wal`, `${torn}-wal`);
+    spool.close();
+    truncateSync(`${torn}-wal`, statSync(`${torn}-wal`).size - 2000);
+    const after = Spool.open(torn, 1 << 20);
+    expect(after.openedWith).toBe('');
+    const out = drain(after);
+    expect(out.map((m) => m.text.slice(0, 9))).toEqual([0, 1, 2, 3].map((n) => `message ${n}`));
+    after.append([record(1)]);
+    expect(drain(after)[0]!.headers).toMatchObject({ seq: 5, taken: 5 });
+    after.close();
+  });
+
+  it('puts a file that is no spool aside and goes on', () => {
+    writeFileSync(path, 'this is not a database, whatever the name says '.repeat(100));
+    const spool = open();
+    expect(spool.openedWith).toMatch(/put aside/);
+    expect(existsSync(`${path}.corrupt`)).toBe(true);
+    spool.append([record(1, 'a')]);
+    expect(drain(spool)).toHaveLength(1);
+    spool.close();
+  });
+
+  it('counts what the disk refuses in the next message', () => {
+    const spool = open();
+    spool.append([record(1, 'a')]);
+    const unknownEpoch = { ...record(5, 'b', { 'map-full': 2 }), epoch: 'never begun' };
+    expect(spool.append([unknownEpoch])).toBe(false);
+    expect(spool.carried).toEqual({ 'map-full': 2, 'spool-full': 5 });
+    spool.append([record(3, 'c')]);
+    expect(drain(spool).at(-1)!.headers).toMatchObject({ seq: 2, taken: 11, lost: { 'map-full': 2, 'spool-full': 5 } });
+    spool.close();
+  });
+});
