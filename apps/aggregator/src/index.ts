@@ -1,1 +1,3 @@
-export {};
+export * from './aggregator.module.ts';
+export * from './aggregator.ts';
+export type { AggregatorStats } from './stats.ts';

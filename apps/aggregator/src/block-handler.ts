@@ -1,0 +1,154 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { PartitionAssignment, PartitionHandler, StreamBatch, StreamMessage } from '@perfleet/stream';
+
+/** Offsets `from` (included) to `to` (not included). */
+export interface OffsetRange {
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+export interface Block<T> {
+  readonly range: OffsetRange;
+  readonly items: readonly T[];
+  /** Deduplication token of this block for a table. */
+  token(table: string): string;
+}
+
+/** What becomes of one topic's messages. */
+export interface Sink<T> {
+  /** Never throws on what a message holds. */
+  accept(message: StreamMessage, assignment: PartitionAssignment): { item: T; rows: number };
+  /** Rejects while the store is away. Called again with the same block it changes nothing. */
+  write(block: Block<T>, assignment: PartitionAssignment): Promise<void>;
+}
+
+export interface BlockLimits {
+  readonly flushMs: number;
+  readonly maxRows: number;
+  readonly maxBytes: number;
+}
+
+/**
+ * Exactly once in effect, for one assignment of one partition:
+ *
+ *   1. messages are collected into a block;
+ *   2. before the block is written its range is stored with the group, as metadata of a commit of its first offset;
+ *   3. the tables are written under tokens made of the topic's identity, the range and the raw bytes;
+ *   4. the end of the range is committed, with empty metadata.
+ *
+ * Whoever opens the partition after a crash between 2 and 4 finds the range, collects exactly it and writes it under
+ * the same tokens: what was in already is dropped by the store.
+ */
+export class BlockHandler<T> implements PartitionHandler {
+  private items: T[] = [];
+  private rows = 0;
+  private bytes = 0;
+  private since = 0;
+  private next: bigint | null = null;
+  private from: bigint | null = null;
+  private hash: Hash = createHash('sha256');
+  private replay: OffsetRange | null;
+  /** A block that is closed but not yet committed; it is finished before anything is added. */
+  private pending: Block<T> | null = null;
+
+  constructor(
+    private readonly assignment: PartitionAssignment,
+    private readonly sink: Sink<T>,
+    private readonly limits: BlockLimits,
+    /** Retention may have removed the end of a stored range of a compacted topic. */
+    private readonly compacted: boolean,
+    private readonly now: () => number = Date.now,
+  ) {
+    this.replay = parseRange(assignment.committed?.metadata);
+  }
+
+  async onBatch(batch: StreamBatch): Promise<void> {
+    await this.finishPending();
+    for (const message of batch.messages) {
+      // After a rejection the same offsets come again.
+      if (this.next !== null && message.offset < this.next) continue;
+      if (this.replay && message.offset >= this.replay.to) await this.flush();
+      this.add(message);
+      if (this.replay) {
+        if (message.offset + 1n >= this.replay.to) await this.flush();
+      } else if (this.rows >= this.limits.maxRows || this.bytes >= this.limits.maxBytes) {
+        await this.flush();
+        await batch.heartbeat();
+      }
+    }
+    if (!this.replay && this.items.length > 0 && this.now() - this.since >= this.limits.flushMs) await this.flush();
+  }
+
+  async onIdle(): Promise<void> {
+    await this.finishPending();
+    if (this.replay && !this.compacted) return;
+    await this.flush();
+  }
+
+  /** What is held back is still in the log: the next owner reads it again. */
+  async onClose(): Promise<void> {
+    if (this.assignment.signal.aborted || (this.replay && !this.compacted)) return;
+    await this.finishPending();
+    await this.flush();
+  }
+
+  private add(message: StreamMessage): void {
+    if (this.items.length === 0) {
+      this.since = this.now();
+      this.from = this.replay?.from ?? message.offset;
+    }
+    const { item, rows } = this.sink.accept(message, this.assignment);
+    this.items.push(item);
+    this.rows += rows;
+    this.bytes += message.value?.byteLength ?? 0;
+    this.hash.update(`${message.offset}:${message.timestamp}:${message.value?.byteLength ?? -1}:`);
+    if (message.value) this.hash.update(message.value);
+    this.next = message.offset + 1n;
+  }
+
+  private async flush(): Promise<void> {
+    if (this.items.length === 0 || this.from === null || this.next === null) {
+      this.replay = null;
+      return;
+    }
+    const { topic, topicId, partition } = this.assignment;
+    const range = { from: this.from, to: this.replay && !this.compacted ? this.replay.to : this.next };
+    const content = this.hash.digest('hex');
+    const token = (table: string) =>
+      createHash('sha256')
+        .update(JSON.stringify([table, topic, topicId, partition, String(range.from), String(range.to), content]))
+        .digest('hex');
+    this.pending = { range, items: this.items, token };
+    this.items = [];
+    this.rows = 0;
+    this.bytes = 0;
+    this.hash = createHash('sha256');
+    await this.finishPending();
+  }
+
+  private async finishPending(): Promise<void> {
+    const block = this.pending;
+    if (!block) return;
+    await this.assignment.commit(
+      block.range.from,
+      JSON.stringify({ from: String(block.range.from), to: String(block.range.to) }),
+    );
+    await this.sink.write(block, this.assignment);
+    await this.assignment.commit(block.range.to, '');
+    this.pending = null;
+    this.replay = null;
+  }
+}
+
+/** The stored range, or null when there is none or it is not one of ours. */
+export function parseRange(metadata: string | undefined): OffsetRange | null {
+  if (!metadata) return null;
+  try {
+    const { from, to } = JSON.parse(metadata) as { from?: unknown; to?: unknown };
+    if (typeof from !== 'string' || typeof to !== 'string') return null;
+    const range = { from: BigInt(from), to: BigInt(to) };
+    return range.to > range.from ? range : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,24 @@
+import type { StreamMessage, StreamProducer } from '@perfleet/stream';
+
+/** The message as it came, with why it could not be used and where it stood. */
+export async function sendDead(
+  producer: StreamProducer,
+  deadTopic: string,
+  letters: ReadonlyArray<{ readonly message: StreamMessage; readonly reason: string }>,
+): Promise<void> {
+  if (letters.length === 0) return;
+  await producer.send(
+    deadTopic,
+    letters.map(({ message, reason }) => ({
+      key: message.key,
+      value: message.value,
+      headers: {
+        ...message.headers,
+        reason: reason.slice(0, 1000),
+        topic: message.topic,
+        partition: String(message.partition),
+        offset: String(message.offset),
+      },
+    })),
+  );
+}

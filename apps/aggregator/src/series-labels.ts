@@ -1,0 +1,80 @@
+import { seriesId } from '@perfleet/ids';
+import type { AttributeValue } from '@perfleet/otlp';
+import type { SeriesRow } from './rows.ts';
+
+export interface SeriesType {
+  readonly type: string;
+  readonly unit: string;
+  readonly period: number;
+  /** Stored value per unit of the wire's value. */
+  readonly factor: number;
+}
+
+/** Samples counted with a period of CPU time become CPU time; every other type stays as it is. */
+export function seriesType(
+  sample: { type: string; unit: string },
+  periodType: { type: string; unit: string },
+  period: number,
+): SeriesType {
+  const counted = sample.type === 'samples' && sample.unit === 'count';
+  if (counted && periodType.type === 'cpu' && periodType.unit === 'nanoseconds') {
+    const nanoseconds = period > 0 ? period : 1;
+    return { type: 'cpu', unit: 'nanoseconds', period: nanoseconds, factor: nanoseconds };
+  }
+  return { type: sample.type || 'samples', unit: sample.unit || 'count', period: Math.max(0, period), factor: 1 };
+}
+
+const MAX_LABEL = 1024;
+
+/**
+ * Label set of a sample. Attributes of the sample win over those of the resource. A process id and a thread's name never
+ * become labels: they would make a series of every process.
+ */
+export function seriesOf(
+  attributes: ReadonlyMap<string, AttributeValue>,
+  type: SeriesType,
+  defaults: { node: string; cluster: string },
+): SeriesRow {
+  const text = (...keys: string[]) => {
+    for (const key of keys) {
+      const value = attributes.get(key);
+      if (typeof value === 'string' && value !== '') return value.slice(0, MAX_LABEL);
+    }
+    return '';
+  };
+  const container = text('k8s.container.name', 'container.name');
+  const process = baseName(text('process.executable.name', 'process.executable.path'));
+  const row = {
+    cluster: text('k8s.cluster.name') || defaults.cluster,
+    node: text('k8s.node.name', 'host.name') || defaults.node,
+    namespace: text('k8s.namespace.name'),
+    pod: text('k8s.pod.name'),
+    podUid: text('k8s.pod.uid'),
+    container,
+    containerId: text('container.id'),
+    service: text('service.name') || container || process,
+    process,
+    type: type.type,
+    unit: type.unit,
+    period: type.period,
+  };
+  const id = seriesId([
+    ['cluster', row.cluster],
+    ['node', row.node],
+    ['namespace', row.namespace],
+    ['pod', row.pod],
+    ['pod_uid', row.podUid],
+    ['container', row.container],
+    ['container_id', row.containerId],
+    ['service', row.service],
+    ['process', row.process],
+    ['type', row.type],
+    ['unit', row.unit],
+    ['period', String(row.period)],
+  ]);
+  return { id, ...row };
+}
+
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,30 @@
+/** Counts since the start. */
+export interface AggregatorStats {
+  messages: number;
+  blocks: number;
+  rows: number;
+  dead: number;
+  duplicates: number;
+  symbols: number;
+  events: number;
+  /** Offsets that retention removed before they were read. */
+  skipped: number;
+  errors: number;
+  lastError: string;
+  /** When a block was last committed; Unix milliseconds, 0 = never. */
+  lastCommit: number;
+}
+
+export const emptyStats = (): AggregatorStats => ({
+  messages: 0,
+  blocks: 0,
+  rows: 0,
+  dead: 0,
+  duplicates: 0,
+  symbols: 0,
+  events: 0,
+  skipped: 0,
+  errors: 0,
+  lastError: '',
+  lastCommit: 0,
+});
