@@ -1,9 +1,13 @@
 import { IntColumn, RaggedColumn } from './columns.ts';
 import type { AttributeValue, DecodeLimits, Dictionary } from './model.ts';
-import type { WireReader } from './wire-reader.ts';
+import { WireReader } from './wire-reader.ts';
 
-/** `ProfilesDictionary` (profiles/v1development): tables into columns, then every index checked. */
-export function decodeDictionary(reader: WireReader, limits: DecodeLimits): Dictionary {
+/**
+ * `ProfilesDictionary` (profiles/v1development): tables into columns, then every index checked. A dictionary that comes in
+ * several parts is their concatenation, as for every message field that is repeated on the wire.
+ */
+export function decodeDictionary(readers: readonly WireReader[], limits: DecodeLimits): Dictionary {
+  let reader = readers[0] ?? new WireReader(new Uint8Array());
   const strings: string[] = [];
   const attribute = {
     key: new IntColumn(),
@@ -34,29 +38,33 @@ export function decodeDictionary(reader: WireReader, limits: DecodeLimits): Dict
   const stacks = new RaggedColumn();
   let entries = 0;
 
-  while (reader.next()) {
-    if (++entries > limits.tableEntries) reader.fail(`more than ${limits.tableEntries} table entries`);
-    switch (reader.field) {
-      case 1:
-        decodeMapping();
-        break;
-      case 2:
-        decodeLocation();
-        break;
-      case 3:
-        decodeFunction();
-        break;
-      case 5:
-        strings.push(reader.text(limits.stringBytes));
-        break;
-      case 6:
-        decodeAttribute();
-        break;
-      case 7:
-        decodeStack();
-        break;
-      default:
-        reader.skip();
+  for (reader of readers) decodePart();
+
+  function decodePart(): void {
+    while (reader.next()) {
+      if (++entries > limits.tableEntries) reader.fail(`more than ${limits.tableEntries} table entries`);
+      switch (reader.field) {
+        case 1:
+          decodeMapping();
+          break;
+        case 2:
+          decodeLocation();
+          break;
+        case 3:
+          decodeFunction();
+          break;
+        case 5:
+          strings.push(reader.text(limits.stringBytes));
+          break;
+        case 6:
+          decodeAttribute();
+          break;
+        case 7:
+          decodeStack();
+          break;
+        default:
+          reader.skip();
+      }
     }
   }
   if (strings.length === 0) strings.push('');

@@ -1,6 +1,6 @@
 import { IntColumn, RaggedColumn } from './columns.ts';
 import { decodeAnyValue, decodeDictionary } from './decode-dictionary.ts';
-import { OtlpDecodeError } from './errors.ts';
+import { OtlpDecodeError, WireError } from './errors.ts';
 import {
   DEFAULT_LIMITS,
   type AttributeValue,
@@ -13,6 +13,16 @@ import {
 } from './model.ts';
 import { WireReader } from './wire-reader.ts';
 
+/** Bounds resources and, over all of them, profiles: an empty one takes two bytes in the message and a kilobyte here. */
+const MAX_PROFILES = 16_384;
+
+/** What may still come, over the whole message. */
+interface Budget {
+  samples: number;
+  profiles: number;
+  attributes: number;
+}
+
 interface Span {
   readonly start: number;
   readonly end: number;
@@ -23,20 +33,33 @@ interface Span {
  * @throws OtlpDecodeError on anything malformed, out of range or over a limit
  */
 export function decodeProfiles(bytes: Uint8Array, limits: DecodeLimits = DEFAULT_LIMITS): ProfilesData {
+  try {
+    return decodeMessage(bytes, limits);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    throw new OtlpDecodeError(error.reason, error.offset, { cause: error });
+  }
+}
+
+function decodeMessage(bytes: Uint8Array, limits: DecodeLimits): ProfilesData {
   if (bytes.length > limits.messageBytes)
-    throw new OtlpDecodeError(`message of ${bytes.length} bytes is over ${limits.messageBytes}`, 0);
+    throw new WireError(`message of ${bytes.length} bytes is over ${limits.messageBytes}`, 0);
   const reader = new WireReader(bytes);
   const resources: Span[] = [];
-  let dictionarySpan: Span = { start: 0, end: 0 };
+  const dictionarySpans: Span[] = [];
   while (reader.next()) {
     if (reader.field === 1) resources.push(reader.nested());
-    else if (reader.field === 2) dictionarySpan = reader.nested();
+    else if (reader.field === 2) dictionarySpans.push(reader.nested());
     else reader.skip();
-    if (resources.length > limits.tableEntries) reader.fail(`more than ${limits.tableEntries} resources`);
+    if (resources.length > MAX_PROFILES || dictionarySpans.length > MAX_PROFILES)
+      reader.fail(`more than ${MAX_PROFILES} resources`);
   }
   // The dictionary may stand behind what refers to it: it is read first whatever its place.
-  const dictionary = decodeDictionary(new WireReader(bytes, dictionarySpan.start, dictionarySpan.end), limits);
-  const budget = { samples: limits.samples };
+  const dictionary = decodeDictionary(
+    dictionarySpans.map((span) => new WireReader(bytes, span.start, span.end)),
+    limits,
+  );
+  const budget: Budget = { samples: limits.samples, profiles: MAX_PROFILES, attributes: limits.tableEntries };
   return {
     dictionary,
     resources: resources.map((span) =>
@@ -49,7 +72,7 @@ function decodeResource(
   reader: WireReader,
   dictionary: Dictionary,
   limits: DecodeLimits,
-  budget: { samples: number },
+  budget: Budget,
 ): ResourceProfiles {
   const attributes: Array<readonly [string, AttributeValue]> = [];
   const profiles: Profile[] = [];
@@ -59,14 +82,16 @@ function decodeResource(
       while (reader.next()) {
         if (reader.field === 1) attributes.push(decodeKeyValue(reader, dictionary, limits));
         else reader.skip();
-        if (attributes.length > 256) reader.fail('more than 256 resource attributes');
+        if (--budget.attributes < 0) reader.fail(`more than ${limits.tableEntries} resource attributes`);
       }
       reader.leave(outer);
     } else if (reader.field === 2) {
       const outer = reader.enter();
       while (reader.next()) {
-        if (reader.field === 2) profiles.push(decodeProfile(reader, dictionary, budget));
-        else reader.skip();
+        if (reader.field === 2) {
+          if (--budget.profiles < 0) reader.fail(`more than ${MAX_PROFILES} profiles`);
+          profiles.push(decodeProfile(reader, dictionary, budget));
+        } else reader.skip();
       }
       reader.leave(outer);
     } else reader.skip();
@@ -96,7 +121,7 @@ function decodeKeyValue(
   return [key, value];
 }
 
-function decodeProfile(reader: WireReader, dictionary: Dictionary, budget: { samples: number }): Profile {
+function decodeProfile(reader: WireReader, dictionary: Dictionary, budget: Budget): Profile {
   const outer = reader.enter();
   let sampleType = { type: 0, unit: 0 };
   let periodType = { type: 0, unit: 0 };

@@ -1,10 +1,17 @@
-/** The bytes are not a message this library takes; `offset` is where reading stopped. */
-export class OtlpDecodeError extends Error {
-  override readonly name = 'OtlpDecodeError';
+/** The bytes are not the Protocol Buffers wire format; `offset` is where reading stopped. */
+export class WireError extends Error {
+  override readonly name: string = 'WireError';
+  /** @param reason what is wrong, without the place */
   constructor(
-    message: string,
+    readonly reason: string,
     readonly offset: number,
+    options?: ErrorOptions,
   ) {
-    super(`${message} (at byte ${offset})`);
+    super(`${reason} (at byte ${offset})`, options);
   }
+}
+
+/** The bytes are not a message this library takes; `offset` is where reading stopped. */
+export class OtlpDecodeError extends WireError {
+  override readonly name = 'OtlpDecodeError';
 }

@@ -1,10 +1,12 @@
-import { OtlpDecodeError } from './errors.ts';
+import { WireError } from './errors.ts';
 
-const utf8 = new TextDecoder();
+// A byte order mark is text like any other: without `ignoreBOM` it would be dropped.
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
  * Protocol Buffers wire format (https://protobuf.dev/programming-guides/encoding/) over one message's bytes.
- * Nested messages are read in place: `enter` narrows the end, `leave` restores it. Everything malformed throws OtlpDecodeError.
+ * Nested messages are read in place: `enter` narrows the end, `leave` restores it. Everything malformed throws WireError.
+ * Groups (wire types 3 and 4) are refused: proto3 has none.
  * Invalid UTF-8 becomes U+FFFD, so that one odd name does not cost a whole message.
  */
 export class WireReader {
@@ -153,7 +155,7 @@ export class WireReader {
   }
 
   fail(message: string): never {
-    throw new OtlpDecodeError(message, this.offset);
+    throw new WireError(message, this.offset);
   }
 
   private advance(bytes: number): void {
