@@ -57,7 +57,6 @@ export function profilesSink(parts: SinkParts, written: WrittenIds): Sink<Profil
     },
     async write(block, assignment) {
       const dead = block.items.filter((item) => item.reason !== '');
-      await sendDead(producer, deadTopic, dead);
       const duplicates = await findDuplicates(store, block, assignment);
       const live = block.items.filter((item) => item.rows !== null && !duplicates.has(item));
       await writeTables(store, live, block, written);
@@ -65,6 +64,8 @@ export function profilesSink(parts: SinkParts, written: WrittenIds): Sink<Profil
       await store.insert('samples', TABLES.samples, samples, block.token('samples'));
       const log = encodeDeliveries(block.items, duplicates, assignment);
       await store.insert('delivery_log', TABLES.delivery_log, log, block.token('delivery_log'));
+      // After the tables: an outage of the store, with its retries, sends no letter twice.
+      await sendDead(producer, deadTopic, dead);
       stats.messages += block.items.length;
       stats.blocks += 1;
       stats.rows += samples.rows;

@@ -28,7 +28,6 @@ export function symbolsSink({ store, producer, deadTopic, stats }: SinkParts): S
     },
     async write(block) {
       const dead = block.items.filter((item) => item.reason !== '');
-      await sendDead(producer, deadTopic, dead);
       const rows = new RowBinaryBlock(1 << 16);
       for (const { value } of block.items) {
         for (const frame of value?.frames ?? []) {
@@ -40,6 +39,7 @@ export function symbolsSink({ store, producer, deadTopic, stats }: SinkParts): S
         }
       }
       await store.insert('symbols', TABLES.symbols, rows, block.token('symbols'));
+      await sendDead(producer, deadTopic, dead);
       stats.symbols += rows.rows;
       stats.dead += dead.length;
     },
@@ -55,7 +55,6 @@ export function eventsSink({ store, producer, deadTopic, cluster, stats }: SinkP
     },
     async write(block) {
       const dead = block.items.filter((item) => item.reason !== '');
-      await sendDead(producer, deadTopic, dead);
       const rows = new RowBinaryBlock();
       for (const { value } of block.items) {
         if (!value) continue;
@@ -71,6 +70,7 @@ export function eventsSink({ store, producer, deadTopic, cluster, stats }: SinkP
           .row();
       }
       await store.insert('node_event_log', TABLES.node_event_log, rows, block.token('node_event_log'));
+      await sendDead(producer, deadTopic, dead);
       stats.events += rows.rows;
       stats.dead += dead.length;
     },

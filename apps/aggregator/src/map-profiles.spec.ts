@@ -1,0 +1,68 @@
+import { namedFrameId, nativeFrameId, stackId } from '@perfleet/ids';
+import { decodeProfiles, ProfilesEncoder } from '@perfleet/otlp';
+import { describe, expect, it } from 'vitest';
+import { BUILD_ID, knownBody, KNOWN_COUNT, PERIOD } from './fixtures.ts';
+import { parseRange } from './block-handler.ts';
+import { RecentIds } from './lru.ts';
+import { mapProfiles } from './map-profiles.ts';
+import { seriesType } from './series-labels.ts';
+
+const context = { node: 'n1', cluster: 'c', timestamp: 5_000, shiftMs: 0 };
+
+describe('mapProfiles', () => {
+  it('makes ids root first, one series for all pids and threads, values in nanoseconds', () => {
+    const rows = mapProfiles(decodeProfiles(knownBody(1000)), context);
+    const main = nativeFrameId('native', `gnu:${BUILD_ID}`, 0x1000n);
+    const work = nativeFrameId('native', `gnu:${BUILD_ID}`, 0x2000n);
+    expect(rows.samples.stack[0]).toBe(stackId([main, work, namedFrameId('cpython', 'handler', 'app.py', 12)]));
+    expect(rows.series).toHaveLength(1);
+    expect(rows.samples.value).toEqual([3, 1, 1, 1].map((n) => n * PERIOD));
+    expect(rows.samples.time).toEqual([1000, 1000, 1000, 1001]);
+    expect(rows.stored).toBe(KNOWN_COUNT);
+  });
+
+  it('shifts the times it was given and uses the broker time where there is none', () => {
+    const shifted = mapProfiles(decodeProfiles(knownBody(1000)), { ...context, shiftMs: 7_000 });
+    expect(shifted.samples.time[0]).toBe(1007);
+    expect(mapProfiles(decodeProfiles(knownBody(0)), context).samples.time[0]).toBe(5);
+  });
+
+  it('keeps another type as it is', () => {
+    const e = new ProfilesEncoder();
+    const profile = e.resource([['host.name', 'other']]).profile({
+      sampleType: { type: 'alloc_space', unit: 'bytes' },
+      periodType: { type: 'space', unit: 'bytes' },
+      period: 512,
+      timeUnixNano: 1n,
+      durationNano: 0n,
+    });
+    profile.sample(e.stack([]), [], 4096);
+    const rows = mapProfiles(decodeProfiles(e.finish()), context);
+    expect(rows.series[0]).toMatchObject({ node: 'other', type: 'alloc_space', unit: 'bytes', period: 512 });
+    expect([rows.samples.value, rows.stored]).toEqual([[4096], 1]);
+  });
+});
+
+it('multiplies only counted CPU samples', () => {
+  const cpu = { type: 'cpu', unit: 'nanoseconds' };
+  expect(seriesType({ type: 'samples', unit: 'count' }, cpu, 10)).toMatchObject({
+    type: 'cpu',
+    unit: 'nanoseconds',
+    factor: 10,
+  });
+  expect(seriesType(cpu, cpu, 10)).toMatchObject({ type: 'cpu', unit: 'nanoseconds', factor: 1 });
+});
+
+it('reads a stored range and nothing else', () => {
+  expect(parseRange('{"from":"3","to":"9"}')).toEqual({ from: 3n, to: 9n });
+  for (const bad of ['', undefined, 'x', '{}', '{"from":"9","to":"3"}', '{"from":"a","to":"3"}', 'null'])
+    expect(parseRange(bad)).toBeNull();
+});
+
+it('forgets the oldest id and knows days apart', () => {
+  const ids = new RecentIds(2);
+  ids.add(1n, 1);
+  ids.add(2n, 1);
+  ids.add(3n, 1);
+  expect([ids.has(1n, 1), ids.has(3n, 1), ids.has(3n, 2), ids.size]).toEqual([false, true, false, 2]);
+});
