@@ -1,1 +1,3 @@
-export {};
+export * from './decode.ts';
+export * from './encode.ts';
+export * from './model.ts';
