@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net';
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
-import { quoteIdentifier } from './sql-text.ts';
 import { ClickHouseError, toClickHouseError, type RawRequest, type Store } from './store.ts';
 
 const compress = promisify(gzip);
@@ -98,6 +97,9 @@ async function answer(store: Store, request: IncomingMessage, response: ServerRe
   if (url.pathname !== '/') throw new ClickHouseError(`Code: 279. There is no handle ${url.pathname}.`, 279);
   if (!['GET', 'HEAD', 'POST'].includes(request.method ?? ''))
     throw new ClickHouseError('Code: 501. Use GET or POST.', 501);
+  if (header(request, 'sec-fetch-site') === 'cross-site') {
+    throw new ClickHouseError("Code: 497. Requests from other sites' pages are refused.", 497);
+  }
   const body = await readBody(request, maxBodyBytes);
   const search = url.searchParams;
   const inUrl = search.get('query');
@@ -110,6 +112,12 @@ async function answer(store: Store, request: IncomingMessage, response: ServerRe
     if (!response.writableFinished) aborted.abort(new Error('the client went away'));
   });
   const database = search.get('database') ?? header(request, 'x-clickhouse-database');
+  if (database && database !== 'default' && store.kind === 'embedded') {
+    throw new ClickHouseError(
+      `Code: 81. DB::Exception: The embedded engine has the database \`default\` only, not ${database}: write database.table instead. (UNKNOWN_DATABASE)`,
+      81,
+    );
+  }
   const queryId = search.get('query_id') ?? randomUUID();
   const settings: Record<string, string> = {};
   const params: Record<string, string> = {};
@@ -127,7 +135,6 @@ async function answer(store: Store, request: IncomingMessage, response: ServerRe
     settings,
     abortSignal: aborted.signal,
   };
-  if (database && database !== 'default') await store.command(`EXISTS DATABASE ${quoteIdentifier(database)}`);
   const result = await store.raw(raw);
   const summary = JSON.stringify({
     read_rows: '0',
@@ -195,7 +202,17 @@ function header(request: IncomingMessage, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-const STATUS: Record<number, number> = { 60: 404, 81: 404, 279: 404, 164: 403, 307: 413, 501: 501, 159: 408, 0: 503 };
+const STATUS: Record<number, number> = {
+  60: 404,
+  81: 404,
+  279: 404,
+  164: 403,
+  497: 403,
+  307: 413,
+  501: 501,
+  159: 408,
+  0: 503,
+};
 const CLIENT_ERRORS = new Set([
   6, 26, 27, 36, 41, 42, 43, 44, 46, 47, 48, 53, 62, 63, 69, 70, 72, 73, 115, 386, 395, 456,
 ]);

@@ -208,6 +208,7 @@ describe('HTTP face', () => {
     expect([bad.status, bad.headers.get('x-clickhouse-exception-code')]).toEqual([400, '62']);
     expect(await bad.text()).toMatch(/^Code: 62\. DB::Exception: /);
     expect((await get('DROP TABLE bin')).status).toBe(403);
+    expect((await get('SELECT 1', '&database=nope')).headers.get('x-clickhouse-exception-code')).toBe('81');
     expect(
       (await get('SELECT number FROM numbers(100)', '&max_rows_to_read=1')).headers.get('x-clickhouse-exception-code'),
     ).toBe('158');
