@@ -1,14 +1,19 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import type { FlameGraphResponse, SeriesResponse, SqlResponse, TopResponse } from '@perfleet/api-contract';
 import { openStore, type Store } from '@perfleet/clickhouse';
 import { namedFrameId, nativeFrameId, seriesId, stackId } from '@perfleet/ids';
 import type { NodeState } from '@perfleet/messages';
 import { openSqliteNodeState, type NodeStateStore } from '@perfleet/node-state';
 import { createLogger } from '@perfleet/observability';
+import { decodePprof } from '@perfleet/pprof';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApi, type Api } from './create-api.ts';
+import { FrameNames } from './queries/frames.ts';
+import { loadStacks } from './queries/stack-set.ts';
+import { StoreDb } from './queries/store-db.ts';
 
 /** Start of the data set: on a minute, so that steps are easy to tell, and younger than the store's retention. */
 const T0 = Math.floor(Date.now() / 60_000) * 60 - 36_000;
@@ -172,6 +177,9 @@ describe('labels', () => {
         { value: "sea'rch", total: 11 * MS },
       ],
     });
+    expect(await get('labels/process/values', { query: '{process="java"}' })).toEqual({
+      values: [{ value: 'java', total: 11 * MS }],
+    });
     expect(await get('labels/team/values', { query: 'cpu{node="n2"}' })).toEqual({
       values: [{ value: 'a', total: 11 * MS }],
     });
@@ -216,8 +224,22 @@ describe('flamegraph', () => {
     ['{node!~"n1|n3"}', 11],
     ['{team="a", pod=""}', 68],
     ['memory{}', 0],
+    ['cpu{process="node"}', 57],
+    ['{process!~"java", node="n1", type="cpu"}', 57],
   ])('selects by %s', async (query, total) => {
     expect((await get<FlameGraphResponse>('flamegraph', { query })).total).toBe(total * MS);
+  });
+
+  it('keeps totals per process when there are more stacks than it may load', async () => {
+    const db = new StoreDb(store);
+    const range = { from: T0, until: T0 + 120 };
+    const set = await loadStacks(db, new FrameNames(db), { type: 'cpu', matchers: [] }, range, {}, 1);
+    expect(set.stacks.map((s) => [s.frames.map((f) => f.name).join(';'), s.value / MS]).sort()).toEqual([
+      ['java;[more stacks]', 11],
+      ['node;[more stacks]', 7],
+      ['node;main;outer;inner', 50],
+    ]);
+    expect(set.total).toBe(68 * MS);
   });
 
   it('asks again for frames without a name', async () => {
@@ -283,6 +305,8 @@ describe('top, series, diff, export', () => {
       labels: { service: '(other)' },
       values: [11 * MS, 0],
     });
+    const one = await get<SeriesResponse>('series', { step: '60', by: 'process', query: '{process="java"}' });
+    expect(one.series).toEqual([{ labels: { process: 'java' }, values: [11 * MS, 0] }]);
     expect(await refused('series', { from: '0', until: '1000000000', step: '1' })).toMatchObject({ status: 400 });
   });
 
@@ -309,7 +333,17 @@ describe('top, series, diff, export', () => {
     expect(speedscope.profiles[0]?.endValue).toBe(68 * MS);
     const pprof = await request('/api/v1/export', { format: 'pprof' });
     expect(pprof.status).toBe(200);
-    expect([...new Uint8Array(await pprof.arrayBuffer()).slice(0, 2)]).toEqual([0x1f, 0x8b]);
+    const profile = decodePprof(gunzipSync(await pprof.arrayBuffer()));
+    const text = profile.samples.map(({ stack, values, labels }) => [
+      ...labels.map(([, value]) => value),
+      stack.flatMap(({ lines }) => lines.map((l) => l.function)).join('<'),
+      Number(values[0]) / MS,
+    ]);
+    expect(text.sort()).toEqual([
+      ['java', 'main', 11],
+      ['node', 'inner<outer<main', 50],
+      ['node', 'liblost.so+0x2abc<main', 7],
+    ]);
     expect(await refused('export', { format: 'xml' })).toMatchObject({ status: 400 });
   });
 });

@@ -40,6 +40,18 @@ describe('flameGraphOf', () => {
     expect(graph.parent).toHaveLength(depth + 1);
   });
 
+  it('keeps every total when there are more nodes than it may have', () => {
+    const graph = flameGraphOf(set('P a 9\nP a b 5\nP c d 2\nP c e 1'), 3);
+    const rows = graph.name.map((name, i) => [graph.strings[name], graph.self[i], graph.total[i]]);
+    expect(rows).toEqual([
+      ['all', 0, 17],
+      ['P', 0, 17],
+      ['a', 9, 14],
+      ['[more stacks]', 5, 5],
+      ['[more stacks]', 3, 3],
+    ]);
+  });
+
   it('is a root alone when there is nothing', () => {
     expect(flameGraphOf({ type: '', unit: '', stacks: [], total: 0 })).toMatchObject({ parent: [-1], total: [0] });
   });

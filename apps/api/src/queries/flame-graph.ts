@@ -8,24 +8,70 @@ interface Node {
   readonly frame: ResolvedFrame;
   self: number;
   total: number;
-  readonly children: Map<string, Node>;
+  /** By the number of the function; made with the first child, since most nodes are leaves. */
+  children: Map<number, Node> | null;
 }
 
-const sameFunction = (f: ResolvedFrame) => `${f.name}\0${f.file}\0${f.module}\0${f.kind}`;
-const ROOT: ResolvedFrame = { name: 'all', file: '', line: 0, module: '', kind: 'root', inlined: false };
+/** Nodes of one graph: about 20 MB of JSON. */
+export const MAX_NODES = 300_000;
 
-/** Frames of one function below one parent are one node, whatever their lines. Children: largest first, then by name. */
-export function flameGraphOf(set: StackSet): FlameGraphColumns {
-  const root: Node = { frame: ROOT, self: 0, total: 0, children: new Map() };
+const sameFunction = (f: ResolvedFrame) => `${f.name}\0${f.file}\0${f.module}\0${f.kind}`;
+const special = (name: string, kind: string): ResolvedFrame => ({
+  name,
+  file: '',
+  line: 0,
+  module: '',
+  kind,
+  inlined: false,
+});
+const ROOT = special('all', 'root');
+/** Stands for what had no place in the graph; its value keeps every total exact. */
+export const MORE = special('[more stacks]', 'truncated');
+
+/** Numbers functions; a frame object that was seen before is found without looking at its text. */
+class FunctionNumbers {
+  private readonly byFrame = new Map<ResolvedFrame, number>();
+  private readonly byText = new Map<string, number>();
+
+  of(frame: ResolvedFrame): number {
+    let number = this.byFrame.get(frame);
+    if (number === undefined) {
+      const text = `${sameFunction(frame)}\0${frame.inlined}`;
+      number = this.byText.get(text) ?? this.byText.size;
+      this.byText.set(text, number);
+      this.byFrame.set(frame, number);
+    }
+    return number;
+  }
+}
+
+/**
+ * Frames of one function below one parent are one node, whatever their lines. Children: largest first, then by name.
+ * Past `maxNodes` a stack ends in `[more stacks]` where it would need a new node; stacks come largest first, so
+ * that only small ones do.
+ */
+export function flameGraphOf(set: StackSet, maxNodes = MAX_NODES): FlameGraphColumns {
+  const numbers = new FunctionNumbers();
+  const root: Node = { frame: ROOT, self: 0, total: 0, children: null };
+  let count = 1;
+  const childOf = (node: Node, frame: ResolvedFrame) => {
+    const number = numbers.of(frame);
+    node.children ??= new Map();
+    let child = node.children.get(number);
+    if (!child && (count < maxNodes || frame === MORE)) {
+      count++;
+      node.children.set(number, (child = { frame, self: 0, total: 0, children: null }));
+    }
+    return child;
+  };
   for (const { frames, value } of set.stacks) {
     let node = root;
     node.total += value;
     for (const frame of frames) {
-      const key = `${sameFunction(frame)}\0${frame.inlined}`;
-      let child = node.children.get(key);
-      if (!child) node.children.set(key, (child = { frame, self: 0, total: 0, children: new Map() }));
-      child.total += value;
-      node = child;
+      const child = childOf(node, frame);
+      node = child ?? (childOf(node, MORE) as Node);
+      node.total += value;
+      if (!child) break;
     }
     node.self += value;
   }
@@ -59,7 +105,7 @@ function toColumns(root: Node): FlameGraphColumns {
     numbers.inlined.push(node.frame.inlined ? 1 : 0);
     numbers.self.push(node.self);
     numbers.total.push(node.total);
-    const children = [...node.children.values()].sort(
+    const children = [...(node.children?.values() ?? [])].sort(
       (a, b) => a.total - b.total || (a.frame.name < b.frame.name ? 1 : -1),
     );
     for (const child of children) open.push({ node: child, parent: index });

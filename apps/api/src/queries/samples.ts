@@ -16,17 +16,18 @@ export function typesSql(selector: Selector): SqlText {
 
 /**
  * Columns: process, stack, value. Ids only: names are joined after the grouping.
- * A series row may stand several times until it is merged, so its labels are taken once per id.
+ * A series row may stand several times until it is merged, so its labels are taken once per id. Aliases differ from
+ * the columns of `series`, since an alias would take the column's place in the condition.
  */
 export function stacksSql(selector: Selector, range: TimeRange, limit: number): SqlText {
   const { where, params } = compileSelector(selector);
   return {
-    sql: `SELECT process, stack, sum(v) AS value FROM (
+    sql: `SELECT process_name, stack, sum(v) AS value FROM (
   SELECT series, stack, sum(value) AS v FROM samples
   WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
   GROUP BY series, stack
-) AS s INNER JOIN (SELECT series, any(process) AS process FROM series WHERE ${where} GROUP BY series) AS l USING (series)
-GROUP BY process, stack ORDER BY value DESC LIMIT ${limit}`,
+) AS s INNER JOIN (SELECT series, any(process) AS process_name FROM series WHERE ${where} GROUP BY series) AS l USING (series)
+GROUP BY process_name, stack ORDER BY value DESC LIMIT ${limit}`,
     params: { ...params, ...range },
   };
 }

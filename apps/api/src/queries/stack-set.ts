@@ -1,13 +1,15 @@
 import type { Selector } from '@perfleet/selector';
-import { ApiError, badRequest } from '../http/api-error.ts';
+import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
 import { chunks, type FrameNames, type ResolvedFrame } from './frames.ts';
-import { stacksSql, typesSql } from './samples.ts';
-import { args } from './series.ts';
+import { MORE } from './flame-graph.ts';
+import { labelTotalsSql, stacksSql, typesSql } from './samples.ts';
+import { args, labelSql } from './series.ts';
 
-/** Distinct (process, stack) pairs of one answer; more are refused, since a part would give a wrong total. */
-export const MAX_STACKS = 1_000_000;
+/** Distinct (process, stack) pairs of one answer, the largest; the value of the others is kept per process. */
+export const MAX_STACKS = 200_000;
+const MAX_PROCESSES = 1_000_000;
 const CHUNK = 5000;
 
 /** A value type that all matched series share. */
@@ -49,23 +51,36 @@ export async function loadStacks(
   selector: Selector,
   range: TimeRange,
   options: AskOptions,
+  maxStacks = MAX_STACKS,
 ): Promise<StackSet> {
   const type = await valueType(db, selector, options);
-  const { rows } = await db.ask(...args(stacksSql(selector, range, MAX_STACKS + 1)), options);
-  if (rows.length > MAX_STACKS) {
-    throw new ApiError(400, 'limit', `more than ${MAX_STACKS} different stacks; narrow the time range or the selector`);
-  }
-  const framesOf = await loadFrameIds(db, new Set(rows.map((row) => String(row[1]))), options);
+  const { rows } = await db.ask(...args(stacksSql(selector, range, maxStacks + 1)), options);
+  const shown = rows.slice(0, maxStacks);
+  const framesOf = await loadFrameIds(db, new Set(shown.map((row) => String(row[1]))), options);
   const chains = await names.resolve(distinct(framesOf.values()), options);
-  let total = 0;
-  const stacks = rows.map(([process, stack, v]) => {
-    const value = Number(v);
-    total += value;
+  const processes = new ProcessFrames();
+  const stacks = shown.map(([process, stack, value]): StackRow => {
     const ids = framesOf.get(String(stack));
-    const frames = ids ? ids.flatMap((id) => chains.get(id) ?? []) : [missingStack];
-    return { frames: [processFrame(String(process)), ...frames], value };
+    const frames = ids ? ids.flatMap((id) => chains.get(id) ?? []) : [MISSING_STACK];
+    return { frames: [processes.of(String(process)), ...frames], value: Number(value) };
   });
-  return { ...type, stacks, total };
+  if (rows.length > maxStacks) {
+    const totals = await db.ask(...args(labelTotalsSql(labelSql('process'), selector, range, MAX_PROCESSES)), options);
+    addRest(stacks, totals.rows, processes);
+  }
+  return { ...type, stacks, total: stacks.reduce((sum, { value }) => sum + value, 0) };
+}
+
+/** What the stacks that are not shown hold, per process. */
+function addRest(stacks: StackRow[], totals: readonly (readonly unknown[])[], processes: ProcessFrames): void {
+  const shown = new Map<ResolvedFrame, number>();
+  for (const { frames, value } of stacks)
+    shown.set(frames[0] as ResolvedFrame, (shown.get(frames[0] as ResolvedFrame) ?? 0) + value);
+  for (const [process, total] of totals) {
+    const frame = processes.of(String(process));
+    const value = Number(total) - (shown.get(frame) ?? 0);
+    if (value > 0) stacks.push({ frames: [frame, MORE], value });
+  }
 }
 
 async function loadFrameIds(db: Db, stacks: ReadonlySet<string>, options: AskOptions): Promise<Map<string, string[]>> {
@@ -102,6 +117,15 @@ const frame = (name: string, kind: string): ResolvedFrame => ({
 });
 
 /** A sample whose stack's row is not there (yet): its value still counts. */
-const missingStack = frame('[stack not stored]', 'native');
+const MISSING_STACK = frame('[stack not stored]', 'native');
 
-const processFrame = (process: string) => frame(process || '[unknown process]', 'process');
+/** One frame object per process name. */
+class ProcessFrames {
+  private readonly frames = new Map<string, ResolvedFrame>();
+
+  of(process: string): ResolvedFrame {
+    let known = this.frames.get(process);
+    if (!known) this.frames.set(process, (known = frame(process || '[unknown process]', 'process')));
+    return known;
+  }
+}

@@ -1,5 +1,5 @@
 import type { TimeRange } from '../http/time.ts';
-import { ApiError } from '../http/api-error.ts';
+import { pprofOf } from './pprof-export.ts';
 import type { StackSet } from './stack-set.ts';
 
 export { diffOf, flameGraphOf, topOf } from './flame-graph.ts';
@@ -13,7 +13,7 @@ export interface Export {
   readonly fileName: string;
 }
 
-export function exportOf(set: StackSet, range: TimeRange, format: ExportFormat): Export {
+export async function exportOf(set: StackSet, range: TimeRange, format: ExportFormat): Promise<Export> {
   const name = `perfleet-${set.type.replace(/[^\w-]/g, '_') || 'profile'}-${range.from}`;
   switch (format) {
     case 'folded':
@@ -25,7 +25,7 @@ export function exportOf(set: StackSet, range: TimeRange, format: ExportFormat):
         fileName: `${name}.speedscope.json`,
       };
     case 'pprof':
-      throw new ApiError(501, 'not-implemented', 'pprof is not built in; use folded or speedscope');
+      return { body: await pprofOf(set, range), mediaType: 'application/gzip', fileName: `${name}.pb.gz` };
   }
 }
 
