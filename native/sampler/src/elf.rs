@@ -1,0 +1,120 @@
+//! The little of an ELF file that the sampler needs: loadable segments and the GNU build id. Bounded reads of untrusted files.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+
+#[derive(Default, Debug, PartialEq)]
+pub struct ElfInfo {
+    /// (file offset, size in the file, virtual address) of each PT_LOAD.
+    segments: Vec<(u64, u64, u64)>,
+    /// Hexadecimal, empty when there is none.
+    pub build_id: String,
+}
+
+const PT_LOAD: u32 = 1;
+const PT_NOTE: u32 = 4;
+const MAX_PROGRAM_HEADERS: u64 = 256;
+const MAX_NOTE_BYTES: u64 = 64 << 10;
+
+impl ElfInfo {
+    /// None for what is not a readable regular 64-bit little-endian ELF file.
+    pub fn open(path: &str) -> Option<ElfInfo> {
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path).ok()?;
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        Self::read(&file)
+    }
+
+    fn read(file: &File) -> Option<ElfInfo> {
+        let mut header = [0u8; 64];
+        file.read_exact_at(&mut header, 0).ok()?;
+        if &header[..6] != b"\x7fELF\x02\x01" {
+            return None;
+        }
+        let (offset, size, count) = (u64_at(&header, 32)?, u64::from(u16_at(&header, 54)?), u64::from(u16_at(&header, 56)?));
+        if size != 56 || count > MAX_PROGRAM_HEADERS {
+            return None;
+        }
+        let mut info = ElfInfo::default();
+        let mut table = vec![0u8; (size * count) as usize];
+        file.read_exact_at(&mut table, offset).ok()?;
+        for row in table.chunks_exact(56) {
+            let (kind, offset, address, length) = (u32_at(row, 0)?, u64_at(row, 8)?, u64_at(row, 16)?, u64_at(row, 32)?);
+            if kind == PT_LOAD {
+                info.segments.push((offset, length, address));
+            } else if kind == PT_NOTE && info.build_id.is_empty() {
+                let mut notes = vec![0u8; length.min(MAX_NOTE_BYTES) as usize];
+                if file.read_exact_at(&mut notes, offset).is_ok() {
+                    info.build_id = build_id(&notes).unwrap_or_default();
+                }
+            }
+        }
+        Some(info)
+    }
+
+    /// ELF virtual address of a file offset. Mappings start at page boundaries, so a segment is taken from its page's start.
+    pub fn virtual_address(&self, offset: u64) -> Option<u64> {
+        let inside = |&&(start, size, _): &&(u64, u64, u64)| offset >= (start & !0xfff) && offset < start.saturating_add(size);
+        let &(start, _, address) = self.segments.iter().filter(inside).max_by_key(|segment| segment.0)?;
+        Some(address.wrapping_add(offset.wrapping_sub(start)))
+    }
+}
+
+/// NT_GNU_BUILD_ID (type 3, owner "GNU") among the notes of a segment.
+fn build_id(mut notes: &[u8]) -> Option<String> {
+    while notes.len() >= 12 {
+        let (name, data, kind) = (u32_at(notes, 0)? as usize, u32_at(notes, 4)? as usize, u32_at(notes, 8)?);
+        let data_at = 12usize.checked_add(name.checked_next_multiple_of(4)?)?;
+        let end = data_at.checked_add(data)?;
+        let body = notes.get(data_at..end)?;
+        if kind == 3 && notes.get(12..16) == Some(b"GNU\0") && (4..=64).contains(&data) {
+            return Some(hex(body));
+        }
+        notes = notes.get(end.checked_next_multiple_of(4)?..)?;
+    }
+    None
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+pub fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_offsets_through_segments() {
+        let info = ElfInfo { segments: vec![(0, 0x800, 0x400000), (0x1200, 0x500, 0x402200)], build_id: String::new() };
+        assert_eq!(info.virtual_address(0x10), Some(0x400010));
+        assert_eq!(info.virtual_address(0x1234), Some(0x402234));
+        assert_eq!(info.virtual_address(0x1000), Some(0x402000));
+        assert_eq!(info.virtual_address(0x9999), None);
+    }
+
+    #[test]
+    fn reads_itself_and_refuses_others() {
+        assert!(!ElfInfo::open("/proc/self/exe").unwrap().segments.is_empty());
+        assert_eq!(ElfInfo::open("/dev/null"), None);
+        assert_eq!(ElfInfo::open("/etc/passwd"), None);
+    }
+
+    #[test]
+    fn odd_notes_end_the_search() {
+        assert_eq!(build_id(b"\x04\0\0\0\xff\xff\xff\xff\x03\0\0\0GNU\0"), None);
+        assert_eq!(build_id(b"\x04\0\0\0\x04\0\0\0\x03\0\0\0GNU\0\xde\xad\xbe\xef").as_deref(), Some("deadbeef"));
+    }
+}

@@ -1,0 +1,53 @@
+//! The command line.
+
+use anyhow::{Context, Result, bail};
+
+pub struct Options {
+    pub rate: u64,
+    /// Seconds.
+    pub window: u64,
+    /// 0 = the first that can run.
+    pub rung: u32,
+    pub pid: Option<u32>,
+    /// Seconds; None = until told to stop.
+    pub duration: Option<u64>,
+    pub probe: bool,
+}
+
+pub const HELP: &str = "perfleet-sampler: stacks of every process, written as frames to standard output (PROTOCOL.md)
+
+  --rate HZ        samples a second and CPU (19)
+  --window SECONDS length of a window (5)
+  --rung N         auto, 1 (eBPF), 2 (perf, whole system) or 3 (perf, own processes)
+  --pid N          this process only
+  --duration S     stop after so many seconds
+  --probe          print as JSON which rungs can run, and why not, and exit";
+
+impl Options {
+    /// None when help was asked for.
+    pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>> {
+        let mut options = Options { rate: 19, window: 5, rung: 0, pid: None, duration: None, probe: false };
+        while let Some(flag) = args.next() {
+            let mut value = || args.next().with_context(|| format!("{flag} wants a value; see --help"));
+            match flag.as_str() {
+                "--help" | "-h" => return Ok(None),
+                "--probe" => options.probe = true,
+                "--rate" => options.rate = number(&flag, &value()?, 1, 9999)?,
+                "--window" => options.window = number(&flag, &value()?, 1, 3600)?,
+                "--pid" => options.pid = Some(number(&flag, &value()?, 1, 4_194_304)? as u32),
+                "--duration" => options.duration = Some(number(&flag, &value()?, 1, 86_400)?),
+                "--cgroup-controller" => drop(value()?),
+                "--rung" => {
+                    let text = value()?;
+                    options.rung = if text == "auto" { 0 } else { number(&flag, &text, 1, 3)? as u32 };
+                }
+                _ => bail!("unknown option {flag}; see --help"),
+            }
+        }
+        Ok(Some(options))
+    }
+}
+
+fn number(flag: &str, text: &str, min: u64, max: u64) -> Result<u64> {
+    text.parse().ok().filter(|n| (min..=max).contains(n)).with_context(|| format!("{flag} {text}: expected a whole number from {min} to {max}"))
+}

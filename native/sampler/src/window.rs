@@ -1,0 +1,235 @@
+//! One window of samples, interned as it fills and written as PROTOCOL.md lays it out.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+pub const NO_BINARY: u32 = u32::MAX;
+
+/// Row numbers in order of first use.
+struct Interner<K> {
+    index: HashMap<K, u32>,
+    rows: Vec<K>,
+}
+
+impl<K: Hash + Eq + Clone> Interner<K> {
+    fn new() -> Self {
+        Interner { index: HashMap::new(), rows: Vec::new() }
+    }
+
+    fn intern(&mut self, key: K) -> u32 {
+        if let Some(&row) = self.index.get(&key) {
+            return row;
+        }
+        let row = self.rows.len() as u32;
+        self.rows.push(key.clone());
+        self.index.insert(key, row);
+        row
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Frame {
+    pub kind: u32,
+    pub binary: u32,
+    pub address: u64,
+    pub function: u32,
+    pub file: u32,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Process {
+    pub pid: u32,
+    pub comm: u32,
+    pub executable: u32,
+    pub cgroup_file: u32,
+    pub cgroup_v2: u64,
+    pub cgroup_v1: u64,
+    pub cgroup_v1_controller: u32,
+}
+
+pub struct Window {
+    strings: Interner<String>,
+    binaries: Interner<(u32, u32, u32)>,
+    frames: Interner<Frame>,
+    stacks: Interner<(Vec<u32>, u32)>,
+    processes: Interner<Process>,
+    samples: Interner<(u32, u32, u32)>,
+    counts: Vec<u32>,
+}
+
+/// What a window says of itself besides its samples.
+pub struct WindowHead<'a> {
+    pub last: bool,
+    pub start: u64,
+    pub end: u64,
+    pub period: u64,
+    pub taken: u64,
+    pub lost: &'a [(&'a str, u64)],
+}
+
+impl Window {
+    pub fn new() -> Self {
+        let mut strings = Interner::new();
+        strings.intern(String::new());
+        Window {
+            strings,
+            binaries: Interner::new(),
+            frames: Interner::new(),
+            stacks: Interner::new(),
+            processes: Interner::new(),
+            samples: Interner::new(),
+            counts: Vec::new(),
+        }
+    }
+
+    pub fn string(&mut self, text: &str) -> u32 {
+        if let Some(&row) = self.strings.index.get(text) {
+            return row;
+        }
+        self.strings.intern(text.to_owned())
+    }
+
+    pub fn binary(&mut self, path: &str, build_id: &str) -> u32 {
+        let row = (self.string(path), self.string(build_id), 0);
+        self.binaries.intern(row)
+    }
+
+    pub fn frame(&mut self, frame: Frame) -> u32 {
+        self.frames.intern(frame)
+    }
+
+    pub fn process(&mut self, process: Process) -> u32 {
+        self.processes.intern(process)
+    }
+
+    /// `frames` leaf first.
+    pub fn sample(&mut self, process: u32, thread: u32, frames: Vec<u32>, flags: u32) {
+        let stack = self.stacks.intern((frames, flags));
+        let row = self.samples.intern((process, thread, stack)) as usize;
+        if row == self.counts.len() {
+            self.counts.push(0);
+        }
+        self.counts[row] = self.counts[row].saturating_add(1);
+    }
+
+    pub fn encode(mut self, head: &WindowHead) -> Vec<u8> {
+        let lost: Vec<(u32, u64)> = head.lost.iter().map(|&(reason, count)| (self.string(reason), count)).collect();
+        let mut out = Columns(Vec::with_capacity(64 << 10));
+        out.u32(1);
+        out.u32(u32::from(head.last));
+        for value in [head.start, head.end, head.period, head.taken] {
+            out.u64(value);
+        }
+        out.u32(lost.len() as u32);
+        for (reason, count) in lost {
+            out.u32(reason);
+            out.u32(0);
+            out.u64(count);
+        }
+        let bytes: usize = self.strings.rows.iter().map(String::len).sum();
+        let depth: usize = self.stacks.rows.iter().map(|stack| stack.0.len()).sum();
+        let lengths = [
+            self.strings.rows.len(),
+            self.binaries.rows.len(),
+            self.frames.rows.len(),
+            self.stacks.rows.len(),
+            depth,
+            self.processes.rows.len(),
+            self.samples.rows.len(),
+            bytes,
+        ];
+        for length in lengths {
+            out.u32(length as u32);
+        }
+        out.column32(offsets(self.strings.rows.iter().map(String::len)));
+        out.pad();
+        for text in &self.strings.rows {
+            out.0.extend_from_slice(text.as_bytes());
+        }
+        let binaries = &self.binaries.rows;
+        out.column32(binaries.iter().map(|b| b.0));
+        out.column32(binaries.iter().map(|b| b.1));
+        out.column32(binaries.iter().map(|b| b.2));
+        let frames = &self.frames.rows;
+        out.column32(frames.iter().map(|f| f.kind));
+        out.column32(frames.iter().map(|f| f.binary));
+        out.column64(frames.iter().map(|f| f.address));
+        out.column32(frames.iter().map(|f| f.function));
+        out.column32(frames.iter().map(|f| f.file));
+        let stacks = &self.stacks.rows;
+        out.column32(offsets(stacks.iter().map(|s| s.0.len())));
+        out.column32(stacks.iter().flat_map(|s| s.0.iter().copied()));
+        out.column32(stacks.iter().map(|s| s.1));
+        let processes = &self.processes.rows;
+        out.column32(processes.iter().map(|p| p.pid));
+        out.column32(processes.iter().map(|p| p.comm));
+        out.column32(processes.iter().map(|p| p.executable));
+        out.column32(processes.iter().map(|p| p.cgroup_file));
+        out.column64(processes.iter().map(|p| p.cgroup_v2));
+        out.column64(processes.iter().map(|p| p.cgroup_v1));
+        out.column32(processes.iter().map(|p| p.cgroup_v1_controller));
+        let samples = &self.samples.rows;
+        out.column32(samples.iter().map(|s| s.0));
+        out.column32(samples.iter().map(|s| s.1));
+        out.column32(samples.iter().map(|s| s.2));
+        out.column32(self.counts.iter().copied());
+        out.pad();
+        out.0
+    }
+}
+
+fn offsets(lengths: impl Iterator<Item = usize>) -> impl Iterator<Item = u32> {
+    let mut total = 0u32;
+    std::iter::once(0).chain(lengths.map(move |length| {
+        total += length as u32;
+        total
+    }))
+}
+
+struct Columns(Vec<u8>);
+
+impl Columns {
+    fn u32(&mut self, value: u32) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn u64(&mut self, value: u64) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// Every column starts at a multiple of 8.
+    fn pad(&mut self) {
+        self.0.resize(self.0.len().next_multiple_of(8), 0);
+    }
+
+    fn column32(&mut self, values: impl Iterator<Item = u32>) {
+        self.pad();
+        values.for_each(|value| self.u32(value));
+    }
+
+    fn column64(&mut self, values: impl Iterator<Item = u64>) {
+        self.pad();
+        values.for_each(|value| self.u64(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_samples_are_one_row_with_a_count() {
+        let mut window = Window::new();
+        let kind = window.string("native");
+        let frame = window.frame(Frame { kind, binary: NO_BINARY, address: 0, function: kind, file: 0 });
+        let process = window.process(Process { pid: 7, comm: 0, executable: 0, cgroup_file: 0, cgroup_v2: 0, cgroup_v1: 0, cgroup_v1_controller: 0 });
+        for _ in 0..3 {
+            window.sample(process, 0, vec![frame], 0);
+        }
+        window.sample(process, 0, vec![], 2);
+        assert_eq!(window.counts, [3, 1]);
+        let bytes = window.encode(&WindowHead { last: true, start: 1, end: 2, period: 3, taken: 4, lost: &[("ring-full", 9)] });
+        assert_eq!(bytes.len() % 8, 0);
+        assert_eq!(bytes[..8], [1, 0, 0, 0, 1, 0, 0, 0]);
+    }
+}
