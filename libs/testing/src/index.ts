@@ -1,1 +1,4 @@
-export {};
+export { requireTool, type ToolCheck } from './tools.ts';
+export { startKafka, type TestKafka } from './kafka.ts';
+export { freePort, tempDir, waitFor, type WaitOptions } from './helpers.ts';
+export { startRedis, type TestRedis } from './redis.ts';
