@@ -1,0 +1,156 @@
+import { describe, expect, it } from 'vitest';
+import { diffFlameGraphs } from './diff.ts';
+import { buildFlameGraph } from './flame-graph.ts';
+import { FrameTable } from './frame-table.ts';
+import { drawing, grid } from './grid.fixture.ts';
+import { StackTable } from './stack-table.ts';
+import { topFunctions } from './top-functions.ts';
+
+const build = (text: string, maxNodes?: number) => {
+  const { stacks, frames } = grid(text);
+  return buildFlameGraph(stacks, frames, maxNodes === undefined ? {} : { maxNodes });
+};
+
+describe('buildFlameGraph', () => {
+  it('merges common callers, heavier children first, equal ones by name', () => {
+    const graph = build(`
+      main  main  main  main
+      b     a     c     b
+      .     .     hot*  .
+      2     2     5     1`);
+    expect(drawing(graph)).toEqual([
+      'all 0/10',
+      '  main 0/10',
+      '    c 0/5',
+      '      hot* 5/5',
+      '    b 3/3',
+      '    a 2/2',
+    ]);
+    expect(graph.strings[graph.kind[1]!]).toBe('native');
+  });
+
+  it('merges lines of one function but not functions of two modules', () => {
+    const graph = build(`
+      main  main  main
+      f:1@x f:2@x f:1@y
+      1     2     4`);
+    expect(drawing(graph)).toEqual(['all 0/7', '  main 0/7', '    f 4/4', '    f 3/3']);
+    expect(graph.module.map((m) => graph.strings[m])).toEqual(['', '', 'y', 'x']);
+  });
+
+  it('keeps recursion as depth and a stack without frames at the root', () => {
+    const { frames } = grid('f\n1');
+    const table = new StackTable();
+    table.add([], 2);
+    table.add([0, 0, 0], 1);
+    expect(drawing(buildFlameGraph(table.columns(), frames))).toEqual([
+      'all 2/3',
+      '  f 0/1',
+      '    f 0/1',
+      '      f 1/1',
+    ]);
+  });
+
+  it('is inlined only where every frame of the node is', () => {
+    expect(drawing(build('f* f:2\n1 1'))).toEqual(['all 0/2', '  f 2/2']);
+  });
+
+  it('answers a lone root for no stacks', () => {
+    const graph = buildFlameGraph(new StackTable().columns(), new FrameTable().columns());
+    expect(drawing(graph)).toEqual(['all 0/0']);
+  });
+});
+
+describe('maxNodes', () => {
+  const text = `
+    main  main  main  main  main
+    a     a     a     b     c
+    x     y     z     .     .
+    8     2     1     3     1`;
+
+  it('folds the lightest into (other) below their parent', () => {
+    expect(drawing(build(text, 7))).toEqual([
+      'all 0/15',
+      '  main 0/15',
+      '    a 0/11',
+      '      x 8/8',
+      '      (other) 3/3',
+      '    b 3/3',
+      '    (other) 1/1',
+    ]);
+    expect(drawing(build(text, 8))).toEqual(drawing(build(text)));
+  });
+
+  it('keeps totals exact for any bound, never over it', () => {
+    const big = randomStacks(300);
+    for (const maxNodes of [1, 2, 3, 5, 17, 100, 1000]) {
+      const graph = buildFlameGraph(big.stacks, big.frames, { maxNodes });
+      expect(graph.parent.length).toBeLessThanOrEqual(Math.max(2, maxNodes));
+      const sums = [...graph.self];
+      for (let i = sums.length - 1; i > 0; i--) {
+        expect(graph.parent[i]!).toBeLessThan(i);
+        sums[graph.parent[i]!]! += sums[i]!;
+      }
+      expect(sums).toEqual(graph.total);
+      expect(graph.total[0]).toBe(big.total);
+    }
+  });
+});
+
+describe('topFunctions', () => {
+  it('counts a recursive function once a stack, self at the leaf only', () => {
+    const { stacks, frames } = grid(`
+      main  main  main
+      f:1   f:1   g
+      f:2   g     .
+      4     2     1`);
+    expect(topFunctions(stacks, frames).map((t) => [t.function, t.self, t.total])).toEqual([
+      ['f', 4, 6],
+      ['g', 3, 3],
+      ['main', 0, 7],
+    ]);
+    expect(topFunctions(stacks, frames, 1)).toHaveLength(1);
+  });
+});
+
+describe('diffFlameGraphs', () => {
+  it('has both values on every node, zero where a side has none', () => {
+    const base = build('main main\na b\n6 2');
+    const compared = build('main main main\na c a\n. . x\n5 3 1');
+    const diff = diffFlameGraphs(base, compared);
+    const rows = drawing(diff).map((line, i) => `${line.trim()} was ${diff.baseSelf[i]}/${diff.baseTotal[i]}`);
+    expect(rows).toEqual([
+      'all 0/9 was 0/8',
+      'main 0/9 was 0/8',
+      'a 5/6 was 6/6',
+      'x 1/1 was 0/0',
+      'c 3/3 was 0/0',
+      'b 0/0 was 2/2',
+    ]);
+  });
+
+  it('keeps both totals when it folds', () => {
+    const diff = diffFlameGraphs(build('a b c\n5 1 1'), build('a d\n4 2'), { maxNodes: 3 });
+    expect(drawing(diff)).toEqual(['all 0/6', '  a 4/4', '  (other) 2/2']);
+    expect(diff.baseTotal).toEqual([7, 5, 2]);
+  });
+});
+
+function randomStacks(count: number) {
+  let seed = 7;
+  const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
+  const frames = new FrameTable();
+  const stacks = new StackTable();
+  let total = 0;
+  for (let i = 0; i < 20; i++)
+    frames.add({ name: `f${i}`, file: '', line: 0, module: '', kind: 'native', inlined: false });
+  for (let i = 0; i < count; i++) {
+    const value = random(50);
+    total += value;
+    stacks.add(
+      Array.from({ length: random(12) }, () => random(20)),
+      value,
+    );
+  }
+  return { stacks: stacks.columns(), frames: frames.columns(), total };
+}
