@@ -31,7 +31,7 @@ export interface ProfileHeaders {
   readonly epochStart: number;
   /** 1, 2, 3, … within the epoch. */
   readonly seq: number;
-  /** When the message was made: Unix milliseconds, the node's clock. */
+  /** When the message was handed to the stream (not when it was spooled): Unix milliseconds, the node's clock. */
   readonly sent: number;
   readonly taken: number;
   readonly lost: LossCounts;
