@@ -2,12 +2,22 @@ import { IntColumn, RaggedColumn } from './columns.ts';
 import type { AttributeValue, DecodeLimits, Dictionary } from './model.ts';
 import { WireReader } from './wire-reader.ts';
 
+/** A reader that stands before a nested message without fields. */
+function emptyMessage(): WireReader {
+  const reader = new WireReader(Uint8Array.of(0x0a, 0));
+  reader.next();
+  return reader;
+}
+
+/** Wire types of AnyValue's fields 1..8. */
+const ANY_VALUE_WIRE = [-1, 2, 0, 0, 1, 2, 2, 2, 0];
+
 /**
  * `ProfilesDictionary` (profiles/v1development): tables into columns, then every index checked. A dictionary that comes in
  * several parts is their concatenation, as for every message field that is repeated on the wire.
  */
 export function decodeDictionary(readers: readonly WireReader[], limits: DecodeLimits): Dictionary {
-  let reader = readers[0] ?? new WireReader(new Uint8Array());
+  let reader = readers[0] ?? emptyMessage();
   const strings: string[] = [];
   const attribute = {
     key: new IntColumn(),
@@ -67,7 +77,21 @@ export function decodeDictionary(readers: readonly WireReader[], limits: DecodeL
       }
     }
   }
+  if (strings.length > 0 && strings[0] !== '') reader.fail('string 0 is not empty');
+  // A table without entry 0 gets the unset one, so that whoever follows an index of 0 finds it.
   if (strings.length === 0) strings.push('');
+  const missing: Array<readonly [number, () => void]> = [
+    [mapping.start.length, decodeMapping],
+    [location.address.length, decodeLocation],
+    [func.startLine.length, decodeFunction],
+    [attribute.value.length, decodeAttribute],
+    [stacks.rows, decodeStack],
+  ];
+  for (const [length, decodeRow] of missing) {
+    if (length > 0) continue;
+    reader = emptyMessage();
+    decodeRow();
+  }
 
   function scalars(into: RaggedColumn, max: number): void {
     const before = into.values.length;
@@ -188,14 +212,13 @@ export function decodeDictionary(readers: readonly WireReader[], limits: DecodeL
 
   const check = (column: Int32Array, length: number, what: string): Int32Array => {
     for (const index of column)
-      if (index < 0 || index >= Math.max(length, 1)) reader.fail(`${what} ${index} is out of range (${length})`);
+      if (index < 0 || index >= length) reader.fail(`${what} ${index} is out of range (${length})`);
     return column;
   };
   for (const [row, reference] of attribute.reference) {
     if (reference >= strings.length) reader.fail(`string index ${reference} is out of range (${strings.length})`);
     attribute.value[row] = strings[reference]!;
   }
-  // An index of 0 into an empty table means "unset"; consumers look at the tables' lengths before they follow it.
   const attributes = attribute.value.length;
   const locationAttributes = location.attributes.done();
   const mappingAttributes = mapping.attributes.done();
@@ -237,18 +260,29 @@ export function decodeDictionary(readers: readonly WireReader[], limits: DecodeL
   };
 }
 
-/** `AnyValue`; `reference` is an index into the string table (string_value_strindex) or -1. Arrays and maps read as null. */
+/**
+ * `AnyValue`; `reference` is an index into the string table (string_value_strindex) or -1. The last value wins, as for every
+ * oneof. Arrays and maps read as null.
+ */
 export function decodeAnyValue(reader: WireReader, limits: DecodeLimits): { value: AttributeValue; reference: number } {
   const outer = reader.enter();
   let value: AttributeValue = null;
   let reference = -1;
   while (reader.next()) {
-    if (reader.field === 1) value = reader.text(limits.stringBytes);
-    else if (reader.field === 2 && reader.wire === 0) value = reader.varint32() !== 0;
-    else if (reader.field === 3 && reader.wire === 0) value = BigInt.asIntN(64, reader.varint64());
-    else if (reader.field === 4 && reader.wire === 1) value = reader.double();
-    else if (reader.field === 7) value = reader.data().slice();
-    else if (reader.field === 8 && reader.wire === 0) reference = reader.varint32();
+    const { field } = reader;
+    if (field < 1 || field > 8) {
+      reader.skip();
+      continue;
+    }
+    reader.expect(ANY_VALUE_WIRE[field]!);
+    value = null;
+    reference = -1;
+    if (field === 1) value = reader.text(limits.stringBytes);
+    else if (field === 2) value = reader.varint64() !== 0n;
+    else if (field === 3) value = BigInt.asIntN(64, reader.varint64());
+    else if (field === 4) value = reader.double();
+    else if (field === 7) value = reader.data().slice();
+    else if (field === 8) reference = reader.varint32();
     else reader.skip();
   }
   reader.leave(outer);

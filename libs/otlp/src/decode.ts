@@ -114,8 +114,10 @@ function decodeKeyValue(
     else if (reader.field === 2) {
       const decoded = decodeAnyValue(reader, limits);
       value = decoded.reference >= 0 ? lookup(decoded.reference) : decoded.value;
-    } else if (reader.field === 3 && reader.wire === 0) key = lookup(reader.varint32());
-    else reader.skip();
+    } else if (reader.field === 3) {
+      reader.expect(0);
+      key = lookup(reader.varint32());
+    } else reader.skip();
   }
   reader.leave(outer);
   return [key, value];
@@ -134,7 +136,7 @@ function decodeProfile(reader: WireReader, dictionary: Dictionary, budget: Budge
         sampleType = decodeValueType(reader, dictionary);
         break;
       case 2:
-        if (--budget.samples < 0) reader.fail('too many samples');
+        if (--budget.samples < 0) reader.fail('more samples than the limit of one message');
         samples.read();
         break;
       case 3:
@@ -177,18 +179,21 @@ function decodeValueType(reader: WireReader, dictionary: Dictionary): { type: nu
   const outer = reader.enter();
   let [type, unit] = [0, 0];
   while (reader.next()) {
-    if (reader.field === 1 && reader.wire === 0)
-      type = checkIndex(reader, reader.varint32(), dictionary.strings.length, 'string');
-    else if (reader.field === 2 && reader.wire === 0)
-      unit = checkIndex(reader, reader.varint32(), dictionary.strings.length, 'string');
-    else reader.skip();
+    if (reader.field !== 1 && reader.field !== 2) {
+      reader.skip();
+      continue;
+    }
+    reader.expect(0);
+    const index = checkIndex(reader, reader.varint32(), dictionary.strings.length, 'string');
+    if (reader.field === 1) type = index;
+    else unit = index;
   }
   reader.leave(outer);
   return { type, unit };
 }
 
 function checkIndex(reader: WireReader, index: number, length: number, what: string): number {
-  if (index >= Math.max(1, length)) reader.fail(`${what} index ${index} is out of range (${length})`);
+  if (index >= length) reader.fail(`${what} index ${index} is out of range (${length})`);
   return index;
 }
 

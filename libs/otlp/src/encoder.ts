@@ -29,6 +29,9 @@ export interface ProfileInput {
   readonly durationNano: bigint;
 }
 
+/** Bytes that one nested message costs at most above its fields: tag and length. */
+const FRAMING = 16;
+
 /** An interned table: equal entries are written once. Entry 0 is the unset one. */
 class Table {
   readonly writer = new WireWriter(4096);
@@ -40,6 +43,10 @@ class Table {
   ) {
     this.writer.message(field, () => undefined);
     this.index.set(empty, 0);
+  }
+
+  get size(): number {
+    return this.writer.length;
   }
 
   intern(key: string, write: (writer: WireWriter) => void): number {
@@ -55,17 +62,18 @@ class Table {
 
 /**
  * Builds one `ExportProfilesServiceRequest` (opentelemetry-proto v1.10.0). All tables are deduplicated; indices are those of
- * the dictionary. `estimatedBytes` grows with every call and is at least the size of `finish()`, so a caller can split in time.
+ * the dictionary. `estimatedBytes` tells a caller when to start another message.
  */
 export class ProfilesEncoder {
   private readonly strings = new Map<string, number>([['', 0]]);
   private readonly stringTable = new WireWriter(8192).text(5, '');
-  private readonly mappings = new Table(1, '');
+  private readonly mappings = new Table(1, '0 0 0 0 ');
   private readonly locations = new Table(2, '');
-  private readonly functions = new Table(3, '');
+  private readonly functions = new Table(3, '0 0');
   private readonly attributes = new Table(6, '');
   private readonly stacks = new Table(7, '');
   private readonly resources: ResourceEncoder[] = [];
+  private resourceBytes = 0;
 
   string(text: string): number {
     let index = this.strings.get(text);
@@ -78,8 +86,9 @@ export class ProfilesEncoder {
   }
 
   attribute(key: string, value: AttributeValue): number {
-    return this.attributes.intern(`${key}\0${typeof value}\0${String(value)}`, (w) =>
-      w.integer(1, this.string(key)).message(2, (any) => writeAnyValue(any, value)),
+    const keyIndex = this.string(key);
+    return this.attributes.intern(`${keyIndex} ${typeof value} ${String(value)}`, (w) =>
+      w.integer(1, keyIndex).message(2, (any) => writeAnyValue(any, value)),
     );
   }
 
@@ -88,15 +97,15 @@ export class ProfilesEncoder {
     if (m.gnuBuildId) ids.push(this.attribute(KEYS.gnuBuildId, m.gnuBuildId));
     if (m.htlHash) ids.push(this.attribute(KEYS.htlHash, m.htlHash));
     const [start, limit, offset] = [m.start ?? 0n, m.limit ?? 0n, m.fileOffset ?? 0n];
-    return this.mappings.intern(`${m.filename}\0${ids.join()}\0${start}\0${limit}\0${offset}`, (w) =>
-      w.integer(1, start).integer(2, limit).integer(3, offset).integer(4, this.string(m.filename)).packed(5, ids),
+    const filename = this.string(m.filename);
+    return this.mappings.intern(`${filename} ${start} ${limit} ${offset} ${ids.join()}`, (w) =>
+      w.integer(1, start).integer(2, limit).integer(3, offset).integer(4, filename).packed(5, ids),
     );
   }
 
   func(name: string, file: string): number {
-    return this.functions.intern(`${name}\0${file}`, (w) =>
-      w.integer(1, this.string(name)).integer(3, this.string(file)),
-    );
+    const [nameIndex, fileIndex] = [this.string(name), this.string(file)];
+    return this.functions.intern(`${nameIndex} ${fileIndex}`, (w) => w.integer(1, nameIndex).integer(3, fileIndex));
   }
 
   location(l: LocationInput): number {
@@ -120,14 +129,16 @@ export class ProfilesEncoder {
     return resource;
   }
 
+  /** Bytes, at least those of `finish()` and at most a few dozen per resource and profile more. Constant time. */
   get estimatedBytes(): number {
-    const tables = [this.mappings, this.locations, this.functions, this.attributes, this.stacks];
-    return (
-      64 +
-      this.stringTable.length +
-      tables.reduce((sum, t) => sum + t.writer.length, 0) +
-      this.resources.reduce((sum, r) => sum + r.estimatedBytes, 0)
-    );
+    const { mappings, locations, functions, attributes, stacks } = this;
+    const tables = mappings.size + locations.size + functions.size + attributes.size + stacks.size;
+    return FRAMING + this.stringTable.length + tables + this.resourceBytes;
+  }
+
+  /** Called by the encoders below: what they wrote counts for the whole message. */
+  grow(bytes: number): void {
+    this.resourceBytes += bytes;
   }
 
   finish(): Uint8Array {
@@ -160,6 +171,8 @@ export class ResourceEncoder {
       for (const [key, value] of attributes)
         w.message(1, (kv) => kv.text(1, key).message(2, (any) => writeAnyValue(any, value)));
     });
+    // Framing of the resource and of its only scope.
+    owner.grow(2 * FRAMING + this.head.length);
   }
 
   profile(input: ProfileInput): ProfileEncoder {
@@ -168,15 +181,9 @@ export class ResourceEncoder {
     return profile;
   }
 
-  get estimatedBytes(): number {
-    return 32 + this.head.length + this.profiles.reduce((sum, p) => sum + p.writer.length + 16, 0);
-  }
-
   finish(): Uint8Array {
-    const out = new WireWriter(this.estimatedBytes);
-    const head = this.head.bytes();
-    return out
-      .raw(head)
+    return new WireWriter(this.head.length + 4096)
+      .raw(this.head.bytes())
       .message(2, (scope) => this.profiles.forEach((profile) => scope.data(2, profile.writer.bytes())))
       .bytes();
   }
@@ -185,25 +192,38 @@ export class ResourceEncoder {
 export class ProfileEncoder {
   readonly writer = new WireWriter(1024);
 
-  constructor(owner: ProfilesEncoder, p: ProfileInput) {
+  constructor(
+    private readonly owner: ProfilesEncoder,
+    p: ProfileInput,
+  ) {
     const valueType = (field: number, { type, unit }: { type: string; unit: string }) =>
       this.writer.message(field, (w) => w.integer(1, owner.string(type)).integer(2, owner.string(unit)));
     valueType(1, p.sampleType);
     this.writer.fixed64(3, p.timeUnixNano).integer(4, p.durationNano);
     valueType(5, p.periodType);
     this.writer.integer(6, p.period);
+    owner.grow(FRAMING + this.writer.length);
   }
 
-  /** @param timestamps Unix nanoseconds, when known */
+  /**
+   * @param stack index of `stack`
+   * @param attributes indices of `attribute`
+   * @param value undefined: the sample counts one per timestamp
+   * @param timestamps Unix nanoseconds, when known
+   */
   sample(
     stack: number,
     attributes: readonly number[],
-    value: number | bigint,
+    value: number | bigint | undefined,
     timestamps: readonly bigint[] = [],
   ): void {
-    this.writer.message(2, (w) =>
-      w.integer(1, stack).packed(2, attributes).packed(4, [value]).packedFixed64(5, timestamps),
-    );
+    const before = this.writer.length;
+    this.writer.message(2, (w) => {
+      w.integer(1, stack).packed(2, attributes);
+      if (value !== undefined) w.packed(4, [value]);
+      w.packedFixed64(5, timestamps);
+    });
+    this.owner.grow(this.writer.length - before);
   }
 }
 
