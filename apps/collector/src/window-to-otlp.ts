@@ -29,13 +29,20 @@ export function windowToOtlp(
   maxBytes = MAX_MESSAGE_BYTES,
 ): ProfilePart[] {
   const parts: ProfilePart[] = [];
-  let part = new Part(window);
+  const costs = new Costs(window);
+  let part = new Part(window, costs);
+  // Never below the size of the part; asking the encoder for it at every sample would cost more than encoding.
+  let bound = 0;
   for (const { labels, samples } of groupByResource(window, labelsOf)) {
     for (const sample of samples) {
-      if (part.samples > 0 && part.encoder.estimatedBytes + cost(window, sample, labels) > maxBytes) {
+      const more = costs.sample(sample, labels);
+      if (bound + more > maxBytes) bound = part.encoder.estimatedBytes;
+      if (part.samples > 0 && bound + more > maxBytes) {
         parts.push(part.finish());
-        part = new Part(window);
+        part = new Part(window, costs);
+        bound = 0;
       }
+      bound += more;
       part.add(labels, sample);
     }
   }
@@ -73,31 +80,39 @@ function groupByResource(window: Window, labelsOf: (process: number) => Resource
   return [...groups.values()];
 }
 
-/** Upper bound of what a sample can add: all its names, as if none was in the message yet. */
-function cost(window: Window, sample: number, labels: ResourceLabels): number {
-  const stack = window.samples.stack[sample]!;
-  const depth = window.stacks.offset[stack + 1]! - window.stacks.offset[stack]!;
-  let bytes = SAMPLE_OVERHEAD + depth * FRAME_OVERHEAD;
-  for (const [key, value] of labels) bytes += key.length + value.length * 3 + 16;
-  return bytes + Math.min(stackText(window, stack), MAX_STACK_TEXT);
-}
+/** Upper bounds of what parts of a window can add to a message: all their names, as if none was in it yet. */
+class Costs {
+  /** Bytes of a frame's names. */
+  private readonly frameText: Uint32Array;
 
-/** Bytes of all names of a stack, at most. */
-function stackText(window: Window, stack: number): number {
-  const { offset, frame } = window.stacks;
-  const { kind, binary, function: name, file } = window.frames;
-  let bytes = 0;
-  for (let i = offset[stack]!; i < offset[stack + 1]!; i++) {
-    const f = frame[i]!;
-    for (const column of [kind, name, file]) bytes += window.strings[column[f]!]!.length * 3;
-    if (binary[f] !== NO_BINARY) bytes += binaryText(window, binary[f]!);
+  constructor(private readonly window: Window) {
+    const { frames, binaries, strings } = window;
+    const text = (index: number) => strings[index]!.length * 3;
+    const binaryText = Uint32Array.from(binaries.path, (path, i) => {
+      return text(path) + text(binaries.gnuBuildId[i]!) + text(binaries.htlHash[i]!) + 144;
+    });
+    this.frameText = Uint32Array.from(frames.kind, (kind, i) => {
+      const binary = frames.binary[i]!;
+      const names = text(kind) + text(frames.function[i]!) + text(frames.file[i]!);
+      return names + (binary === NO_BINARY ? 0 : binaryText[binary]!);
+    });
   }
-  return bytes;
-}
 
-function binaryText(window: Window, binary: number): number {
-  const { path, gnuBuildId, htlHash } = window.binaries;
-  return [path, gnuBuildId, htlHash].reduce((sum, column) => sum + window.strings[column[binary]!]!.length * 3 + 48, 0);
+  /** Bytes of all names of a stack. */
+  stackText(stack: number): number {
+    const { offset, frame } = this.window.stacks;
+    let bytes = 0;
+    for (let i = offset[stack]!; i < offset[stack + 1]!; i++) bytes += this.frameText[frame[i]!]!;
+    return bytes;
+  }
+
+  sample(sample: number, labels: ResourceLabels): number {
+    const stack = this.window.samples.stack[sample]!;
+    const depth = this.window.stacks.offset[stack + 1]! - this.window.stacks.offset[stack]!;
+    let bytes = SAMPLE_OVERHEAD + depth * FRAME_OVERHEAD;
+    for (const [key, value] of labels) bytes += key.length + value.length * 3 + 16;
+    return bytes + Math.min(this.stackText(stack), MAX_STACK_TEXT);
+  }
 }
 
 /** One message in the making. Indices of the window map to indices of the message as they are first used. */
@@ -108,7 +123,10 @@ class Part {
   private readonly locations = new Map<number, number>();
   private readonly stacks = new Map<number, number>();
 
-  constructor(private readonly window: Window) {}
+  constructor(
+    private readonly window: Window,
+    private readonly costs: Costs,
+  ) {}
 
   add(labels: ResourceLabels, sample: number): void {
     const { samples, processes, strings } = this.window;
@@ -145,7 +163,7 @@ class Part {
     if (known !== undefined) return known;
     const { offset, frame } = this.window.stacks;
     const [from, to] = [offset[stack]!, offset[stack + 1]!];
-    const hostile = stackText(this.window, stack) > MAX_STACK_TEXT;
+    const hostile = this.costs.stackText(stack) > MAX_STACK_TEXT;
     const longest = hostile ? Math.max(16, Math.floor(MAX_STACK_TEXT / 16 / (to - from))) : MAX_NAME;
     const locations: number[] = [];
     for (let i = from; i < to; i++) locations.push(this.location(frame[i]!, longest));
