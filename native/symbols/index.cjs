@@ -1,3 +1,5 @@
 'use strict';
-// The addon is built by cargo and copied here by the set-up.
-module.exports = require('./perfleet-symbols.node');
+// The addon is built by cargo and copied here by the set-up. Exports are spelled out, so that ES modules see their names.
+const addon = require('./perfleet-symbols.node');
+exports.SymbolTable = addon.SymbolTable;
+exports.identify = addon.identify;

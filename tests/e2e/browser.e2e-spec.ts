@@ -47,7 +47,7 @@ describe.skipIf(!tool.available)(`the page in Chromium${tool.available ? '' : ` 
   });
 
   it('shows the mode and rung of the node', async () => {
-    await waitFor(async () => /rung 1/.test((await page.getByTestId('node-status').textContent()) ?? ''), { timeoutMs: 30_000, what: 'the node status' });
+    await waitFor(async () => /rung 2/.test((await page.getByTestId('node-status').textContent()) ?? ''), { timeoutMs: 30_000, what: 'the node status' });
   });
 
   it('finds a real function by search and by process, zooms on a click and back', async () => {
@@ -74,10 +74,10 @@ describe.skipIf(!tool.available)(`the page in Chromium${tool.available ? '' : ` 
 
   it('answers SQL and lists functions and nodes', async () => {
     await page.getByRole('button', { name: 'SQL' }).click();
-    await page.getByRole('button', { name: 'Run' }).click();
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
     await page.locator('.scroll td').first().waitFor({ timeout: 20_000 });
     await page.getByRole('button', { name: 'Nodes', exact: true }).click();
-    await page.getByText('alive').waitFor({ timeout: 10_000 });
+    await page.getByText('alive', { exact: true }).waitFor({ timeout: 10_000 });
     await page.getByRole('button', { name: 'Functions' }).click();
     await page.locator('tbody tr').first().waitFor({ timeout: 20_000 });
   });

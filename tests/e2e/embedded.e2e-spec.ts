@@ -34,7 +34,7 @@ describe('perfleet up on this machine', () => {
   it('reports its node with mode and rung', async () => {
     await waitFor(async () => ((await (await fetch(`${server}/api/v1/nodes`)).json()) as { nodes: unknown[] }).nodes.length === 1, { timeoutMs: 20_000, what: 'one node' });
     const { nodes } = (await (await fetch(`${server}/api/v1/nodes`)).json()) as { nodes: Array<Record<string, unknown>> };
-    expect(nodes[0]).toMatchObject({ alive: true, rung: 1, rateHz: 99 });
+    expect(nodes[0]).toMatchObject({ alive: true, rung: 2, rateHz: 99 });
     const metrics = await (await fetch(`${server}/metrics`)).text();
     expect(metrics).toMatch(/perfleet_node_discovery_mode\{[^}]*mode="[a-z-]+"[^}]*\} 1/);
     expect(metrics).toMatch(/perfleet_node_fallback\{/);

@@ -5,7 +5,7 @@ import { ConfigError } from '@perfleet/config';
 import { TOPICS, TOPIC_SPECS, type TopicName } from '@perfleet/messages';
 import { openRedisNodeState, openSqliteNodeState, type NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
-import { openEmbeddedStream, openKafkaStream, type Stream } from '@perfleet/stream';
+import { openEmbeddedStream, type Stream } from '@perfleet/stream';
 import type { Settings } from './settings.ts';
 
 /** Creates the data directory and fails with one line when it cannot be written. */
@@ -19,17 +19,10 @@ export function ensureDataDir(path: string): void {
   }
 }
 
-/** Kafka when brokers are configured, the embedded log otherwise; the topics exist when this resolves. */
+/** The embedded log; its topics exist when this resolves. */
 export async function openStream(settings: Settings, logger: Logger): Promise<Stream> {
-  const stream =
-    settings.kafkaBrokers.length > 0
-      ? await openKafkaStream({
-          brokers: settings.kafkaBrokers,
-          clientId: `perfleet-${settings.node}`,
-          replication: settings.kafkaReplication,
-          logger,
-        })
-      : await openEmbeddedStream({ path: join(settings.dataDir, 'stream.db'), logger });
+  if (settings.kafkaBrokers.length > 0) throw new ConfigError('PERFLEET_KAFKA_BROKERS is set, but this version has no Kafka adapter yet; leave it empty to use the embedded log');
+  const stream = await openEmbeddedStream({ path: join(settings.dataDir, 'stream.db'), logger });
   const names = Object.keys(TOPICS) as TopicName[];
   await stream.ensureTopics(names.map((name) => ({ name: settings.topicPrefix + TOPICS[name], ...TOPIC_SPECS[name] })));
   return stream;

@@ -1,7 +1,5 @@
 import 'reflect-metadata';
 import { Command, CommanderError } from 'commander';
-import { registerDiscover } from './commands/discover.ts';
-import { registerDoctor } from './commands/doctor.ts';
 import { registerNodes } from './commands/nodes.ts';
 import { registerQuery } from './commands/query.ts';
 import { registerRecord } from './commands/record.ts';
@@ -23,8 +21,6 @@ for (const register of [
   registerUp,
   registerServices,
   registerRecord,
-  registerDiscover,
-  registerDoctor,
   registerQuery,
   registerNodes,
 ])

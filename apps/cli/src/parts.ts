@@ -4,12 +4,12 @@ import type { Store } from '@perfleet/clickhouse';
 import { createCollector } from '@perfleet/collector';
 import type { NodeStateStore } from '@perfleet/node-state';
 import { createLogger, type Logger } from '@perfleet/observability';
-import { createPodNames } from '@perfleet/pods';
 import type { Stream } from '@perfleet/stream';
 import { createSymbolizerService } from '@perfleet/symbolizer';
 import { createSymbolizer } from '@perfleet/symbols';
 import { join } from 'node:path';
-import { samplerPath, webRoot } from './paths.ts';
+import { samplerBinaryPath } from '@perfleet/sampler';
+import { webRoot } from './paths.ts';
 import type { Settings } from './settings.ts';
 
 /** Composition of the services over whatever adapters the caller opened: the same for one machine and for many. */
@@ -49,7 +49,6 @@ export function makeSymbolizer({ settings, stream }: Ports) {
 }
 
 export function makeCollector({ settings, stream }: Ports, nodeState: NodeStateStore) {
-  const pods = createPodNames({});
   return createCollector({
     stream,
     nodeState,
@@ -59,10 +58,9 @@ export function makeCollector({ settings, stream }: Ports, nodeState: NodeStateS
     rateHz: settings.rateHz,
     windowSeconds: settings.windowSeconds,
     dataDir: join(settings.dataDir, 'collector'),
-    samplerBinary: samplerPath(settings.samplerBinary),
+    samplerBinary: samplerBinaryPath(settings.samplerBinary),
     rung: settings.rung,
     kubernetes: settings.kubernetes,
-    podNames: (podUid, containerId) => pods.lookup(podUid, containerId),
     logger: serviceLogger(settings, 'collector'),
   });
 }

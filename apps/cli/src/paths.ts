@@ -9,10 +9,6 @@ export function repositoryRoot(): string {
   return dir;
 }
 
-export function samplerPath(configured: string): string {
-  return configured || join(repositoryRoot(), 'native/target/release/perfleet-sampler');
-}
-
 export function webRoot(): string {
   return join(repositoryRoot(), 'apps/web/dist');
 }

@@ -1,1 +1,1 @@
-export {};
+export * from './symbolizer-service.ts';

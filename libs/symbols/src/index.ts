@@ -1,1 +1,2 @@
-export {};
+export * from './local-binaries.ts';
+export * from './symbolizer.ts';

@@ -1,5 +1,6 @@
 //! Symbol lookup for Node (index.d.ts). All work runs on the thread pool.
 
+mod isolate;
 mod table;
 
 use std::collections::HashMap;

@@ -1,0 +1,97 @@
+import { statSync, writeFileSync } from 'node:fs';
+import { samplerBinaryPath, spawnSampler, type SamplerExit, type SamplerHello } from '@perfleet/sampler';
+import { createSymbolizer } from '@perfleet/symbols';
+import type { Command } from 'commander';
+import { encodeRecording, formatOf } from '../recording/encode.ts';
+import { Recording } from '../recording/recording.ts';
+import { nameFrames } from '../recording/symbolize.ts';
+
+interface RecordFlags {
+  duration: string;
+  pid?: string;
+  rate: string;
+  rung?: string;
+  output: string;
+}
+
+export function registerRecord(program: Command): void {
+  program
+    .command('record')
+    .description('profile now, symbolized, into a file; needs no service')
+    .option('--duration <time>', 'how long: 10s, 2m or 500ms', '10s')
+    .option('--pid <n>', 'this process only')
+    .option('--rate <hz>', 'samples a second and CPU', '99')
+    .option('--rung <n>', 'sampler: auto, 1 (eBPF), 2 (perf, whole system), 3 (perf, own processes)')
+    .requiredOption('-o, --output <file>', 'by its name: .pb.gz (pprof), .folded or .speedscope.json')
+    .addHelpText('after', '\nExample: perfleet record --duration 30s --pid 1234 -o profile.pb.gz && go tool pprof -top profile.pb.gz')
+    .action(record);
+}
+
+async function record(flags: RecordFlags): Promise<void> {
+  const format = formatOf(flags.output);
+  const seconds = parseDuration(flags.duration);
+  const rate = wholeNumber('--rate', flags.rate, 1, 9999);
+  const args = ['--rate', String(rate), '--window', '1'];
+  if (flags.pid !== undefined) args.push('--pid', String(runningPid(flags.pid)));
+  if (flags.rung !== undefined) args.push('--rung', flags.rung);
+
+  const recording = new Recording();
+  const sampler = spawnSampler({ binary: samplerBinaryPath(process.env['PERFLEET_SAMPLER_BINARY']), args });
+  let hello: SamplerHello | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const stop = () => void sampler.stop();
+  process.once('SIGINT', stop);
+  sampler.on('hello', (said) => {
+    hello = said;
+    if (said.rung === 4) return stop();
+    process.stderr.write(`recording ${seconds} s at ${rate} Hz, rung ${said.rung}${said.reason ? ` (${said.reason})` : ''} …\n`);
+    timer = setTimeout(stop, seconds * 1000);
+  });
+  sampler.on('window', (window) => recording.add(window));
+  const exit = await new Promise<SamplerExit>((resolve) => sampler.once('exit', resolve));
+  clearTimeout(timer);
+  process.removeListener('SIGINT', stop);
+
+  if (exit.error || !hello) throw new Error(`the sampler did not run: ${exit.error?.message ?? (exit.lastLog || `exit code ${exit.code}`)}; \`perfleet doctor\` tells what is missing`);
+  if (hello.rung === 4) throw new Error(`nothing can be sampled here: ${hello.reason}; \`perfleet doctor\` tells the fix`);
+  const samples = [...recording.samples].reduce((sum, sample) => sum + sample.count, 0);
+  if (samples === 0) {
+    throw new Error(
+      flags.pid === undefined
+        ? 'no samples: every CPU was idle for the whole time'
+        : `no samples: process ${flags.pid} used no CPU for ${seconds} s; record longer, or at a higher --rate`,
+    );
+  }
+  const warnings: string[] = [];
+  const symbolizer = createSymbolizer({ cacheEntries: 256, onWarning: (message: string) => warnings.push(message) });
+  const names = await nameFrames(recording, symbolizer);
+  writeFileSync(flags.output, encodeRecording(format, recording, names));
+  for (const warning of warnings.slice(0, 5)) process.stderr.write(`warning: ${warning}\n`);
+  const lost = Object.values(recording.lost).reduce((sum, count) => sum + count, 0);
+  process.stderr.write(`${samples} samples${lost > 0 ? `, ${lost} lost` : ''} -> ${flags.output} (${statSync(flags.output).size} bytes)\n`);
+  process.exit(0);
+}
+
+/** Seconds of `10s`, `2m`, `500ms` or a plain number of seconds. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
+  const seconds = match ? Number(match[1]) * { ms: 0.001, s: 1, m: 60 }[(match[2] ?? 's') as 'ms' | 's' | 'm'] : NaN;
+  if (!(seconds > 0 && seconds <= 86_400)) throw new Error(`--duration ${text}: expected a time such as 10s, 2m or 500ms, at most a day`);
+  return seconds;
+}
+
+function wholeNumber(flag: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < min || value > max) throw new Error(`${flag} ${text}: expected a whole number from ${min} to ${max}`);
+  return value;
+}
+
+function runningPid(text: string): number {
+  const pid = wholeNumber('--pid', text, 1, 4194304);
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') throw new Error(`--pid ${pid}: no such process`);
+  }
+  return pid;
+}

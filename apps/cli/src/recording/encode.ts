@@ -1,0 +1,67 @@
+import { basename } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { encodePprof, type PprofFrame, type PprofMapping } from '@perfleet/pprof';
+import { FrameTable, StackTable, toFolded, toSpeedscope } from '@perfleet/profile';
+import type { Recording } from './recording.ts';
+import type { NamedLine } from './symbolize.ts';
+
+export type RecordingFormat = 'pprof' | 'folded' | 'speedscope';
+
+/** The format that a file's name asks for. */
+export function formatOf(path: string): RecordingFormat {
+  if (/\.(pb\.gz|pprof)$/.test(path)) return 'pprof';
+  if (path.endsWith('.folded')) return 'folded';
+  if (path.endsWith('.speedscope.json')) return 'speedscope';
+  throw new Error(`${path}: the name must end in .pb.gz (pprof), .folded or .speedscope.json`);
+}
+
+/** @param names lines per frame of the recording, innermost first */
+export function encodeRecording(format: RecordingFormat, recording: Recording, names: readonly NamedLine[][]): Uint8Array {
+  return format === 'pprof' ? gzipSync(pprof(recording, names)) : Buffer.from(text(format, recording, names));
+}
+
+function pprof(recording: Recording, names: readonly NamedLine[][]): Uint8Array {
+  const mappings = new Map<string, PprofMapping>();
+  for (const { id, path, gnuBuildId } of recording.binaries.values()) mappings.set(id, { path, buildId: gnuBuildId });
+  const frames = recording.frames.map((frame, i): PprofFrame => {
+    const lines = names[i]!.map(({ functionName, file, line }) => ({ function: functionName, file, line }));
+    return frame.binary ? { lines, address: frame.address, mapping: mappings.get(frame.binary.id)! } : { lines };
+  });
+  return encodePprof({
+    sampleTypes: [
+      { type: 'samples', unit: 'count' },
+      { type: 'cpu', unit: 'nanoseconds' },
+    ],
+    periodType: { type: 'cpu', unit: 'nanoseconds' },
+    period: recording.periodNano,
+    timeNanos: recording.startNano,
+    durationNanos: recording.endNano - recording.startNano,
+    samples: [...recording.samples].map((sample) => ({
+      stack: sample.stack.map((frame) => frames[frame]!),
+      values: [sample.count, BigInt(sample.count) * recording.periodNano],
+      labels: [
+        ['process', sample.process],
+        ['pid', sample.pid],
+        ['thread', sample.thread],
+      ],
+    })),
+  });
+}
+
+/** Counts of samples, root first, below the process's name. */
+function text(format: 'folded' | 'speedscope', recording: Recording, names: readonly NamedLine[][]): string {
+  const frames = new FrameTable();
+  const stacks = new StackTable();
+  const rows = recording.frames.map(({ kind, binary }, i) => {
+    const module = binary ? basename(binary.path) : '';
+    const last = names[i]!.length - 1;
+    return names[i]!.map(({ functionName, file, line }, n) => frames.add({ name: functionName, file, line, module, kind, inlined: n < last }));
+  });
+  for (const { process, stack, count } of recording.samples) {
+    const path = stack.flatMap((frame) => rows[frame]!);
+    path.push(frames.add({ name: process, file: '', line: 0, module: '', kind: 'process', inlined: false }));
+    stacks.add(path.reverse(), count);
+  }
+  if (format === 'folded') return toFolded(stacks.columns(), frames.columns());
+  return JSON.stringify(toSpeedscope(stacks.columns(), frames.columns(), { name: 'perfleet record', unit: 'count' }));
+}
