@@ -7,7 +7,11 @@ import tseslint from 'typescript-eslint';
  * Domain libraries are functions over data, so what touches the world is refused there.
  */
 const boundaries = [
-  { sourceTag: 'type:domain', onlyDependOnLibsWithTags: ['type:domain'], bannedExternalImports: ['@nestjs/*', 'kafkajs', 'ioredis', '@clickhouse/*', 'chdb', 'chdb/*', 'pino'] },
+  {
+    sourceTag: 'type:domain',
+    onlyDependOnLibsWithTags: ['type:domain'],
+    bannedExternalImports: ['@nestjs/*', 'kafkajs', 'ioredis', '@clickhouse/*', 'chdb', 'chdb/*', 'pino'],
+  },
   { sourceTag: 'type:feature', onlyDependOnLibsWithTags: ['type:feature', 'type:domain', 'type:native'] },
   { sourceTag: 'type:app', onlyDependOnLibsWithTags: ['type:feature', 'type:domain'] },
   { sourceTag: 'type:composer', onlyDependOnLibsWithTags: ['type:app', 'type:feature', 'type:domain'] },
@@ -21,22 +25,73 @@ export default tseslint.config(
     files: ['**/*.ts', '**/*.tsx'],
     plugins: { '@nx': nx },
     rules: {
-      '@nx/enforce-module-boundaries': ['error', { enforceBuildableLibDependency: false, allow: [], depConstraints: boundaries }],
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' }],
+      '@nx/enforce-module-boundaries': [
+        'error',
+        { enforceBuildableLibDependency: false, allow: [], depConstraints: boundaries },
+      ],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' },
+      ],
       '@typescript-eslint/consistent-type-imports': 'off',
-      'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'Configuration is parsed once (libs/config) and passed in.' }],
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'env', message: 'Configuration is parsed once (libs/config) and passed in.' },
+      ],
       eqeqeq: ['error', 'always', { null: 'ignore' }],
     },
   },
   {
     files: ['libs/{ids,otlp,pprof,profile,cgroup,selector,messages,api-contract}/src/**/*.ts'],
-    ignores: ['**/*.spec.ts'],
-    rules: { 'no-restricted-imports': ['error', { patterns: [{ group: ['node:fs*', 'node:net', 'node:http*', 'node:child_process', 'fs', 'net', 'http'], message: 'Domain libraries are functions over data: pass in what touches the world.' }] }] },
+    ignores: ['**/*.spec.ts', '**/*.int-spec.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              group: ['node:fs*', 'node:net', 'node:http*', 'node:child_process', 'fs', 'net', 'http'],
+              message: 'Domain libraries are functions over data: pass in what touches the world.',
+            },
+          ],
+        },
+      ],
+    },
   },
   {
-    files: ['apps/cli/src/**', 'libs/config/src/**', 'libs/testing/src/**', 'tests/**', 'bench/**', '**/*.spec.ts', '**/*.int-spec.ts', '*.config.ts', 'apps/*/vite.config.ts'],
+    files: [
+      'apps/cli/src/**',
+      'libs/config/src/**',
+      'libs/testing/src/**',
+      'tests/**',
+      'bench/**',
+      '**/*.spec.ts',
+      '**/*.int-spec.ts',
+      '*.config.ts',
+      'apps/*/vite.config.ts',
+    ],
     rules: { 'no-restricted-properties': 'off' },
   },
-  { files: ['**/*.mjs'], languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', Buffer: 'readonly', setTimeout: 'readonly', clearTimeout: 'readonly', fetch: 'readonly' } } },
+  {
+    files: ['**/*.cjs'],
+    languageOptions: {
+      globals: { require: 'readonly', exports: 'writable', module: 'writable', setImmediate: 'readonly' },
+    },
+    rules: { '@typescript-eslint/no-require-imports': 'off' },
+  },
+  {
+    files: ['**/*.mjs'],
+    languageOptions: {
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        URL: 'readonly',
+        Buffer: 'readonly',
+        setTimeout: 'readonly',
+        clearTimeout: 'readonly',
+        fetch: 'readonly',
+      },
+    },
+  },
   prettier,
 );

@@ -8,7 +8,15 @@ import { startPerfleet, urlIn, type Running } from '../support/perfleet.ts';
 import { repository, startWorkloads, type Workloads } from '../support/workloads.ts';
 
 const tool = requireTool('chromium');
-const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const QUIET = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 describe.skipIf(!tool.available)(`the page in Chromium${tool.available ? '' : ` (skipped: ${tool.reason})`}`, () => {
   let data: string;
@@ -47,7 +55,10 @@ describe.skipIf(!tool.available)(`the page in Chromium${tool.available ? '' : ` 
   });
 
   it('shows the mode and rung of the node', async () => {
-    await waitFor(async () => /rung 2/.test((await page.getByTestId('node-status').textContent()) ?? ''), { timeoutMs: 30_000, what: 'the node status' });
+    await waitFor(async () => /rung 2/.test((await page.getByTestId('node-status').textContent()) ?? ''), {
+      timeoutMs: 30_000,
+      what: 'the node status',
+    });
   });
 
   it('finds a real function by search and by process, zooms on a click and back', async () => {
@@ -55,7 +66,12 @@ describe.skipIf(!tool.available)(`the page in Chromium${tool.available ? '' : ` 
     await page.getByPlaceholder(/function, file/).fill('hot_seventy');
     await waitFor(
       async () => {
-        const share = parseFloat((await page.getByTestId('matched').textContent().catch(() => '')) ?? '');
+        const share = parseFloat(
+          (await page
+            .getByTestId('matched')
+            .textContent()
+            .catch(() => '')) ?? '',
+        );
         return share > 60 && share < 80;
       },
       { timeoutMs: 60_000, what: 'a match of about 70 %' },
@@ -64,12 +80,18 @@ describe.skipIf(!tool.available)(`the page in Chromium${tool.available ? '' : ` 
     await flame().hover({ position: { x: box.width / 3, y: 28 } });
     expect(await page.getByRole('tooltip').textContent()).toContain(workloads.native);
     await flame().click({ position: { x: box.width / 3, y: 28 } });
-    await waitFor(async () => ((await flame().getAttribute('data-focus')) ?? '').startsWith(workloads.native), { timeoutMs: 5_000, what: 'the zoom' });
+    await waitFor(async () => ((await flame().getAttribute('data-focus')) ?? '').startsWith(workloads.native), {
+      timeoutMs: 5_000,
+      what: 'the zoom',
+    });
     mkdirSync(join(repository, '.cache'), { recursive: true });
     await page.screenshot({ path: join(repository, '.cache/page.png') });
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'all', exact: true }).click({ force: true });
-    await waitFor(async () => (await flame().getAttribute('data-focus')) === '', { timeoutMs: 5_000, what: 'the way back' });
+    await waitFor(async () => (await flame().getAttribute('data-focus')) === '', {
+      timeoutMs: 5_000,
+      what: 'the way back',
+    });
   });
 
   it('answers SQL and lists functions and nodes', async () => {

@@ -32,8 +32,13 @@ describe('perfleet up on this machine', () => {
   it('takes = stored + lost', async () => expect(await checkBalance(server)).toBeGreaterThan(500));
 
   it('reports its node with mode and rung', async () => {
-    await waitFor(async () => ((await (await fetch(`${server}/api/v1/nodes`)).json()) as { nodes: unknown[] }).nodes.length === 1, { timeoutMs: 20_000, what: 'one node' });
-    const { nodes } = (await (await fetch(`${server}/api/v1/nodes`)).json()) as { nodes: Array<Record<string, unknown>> };
+    await waitFor(
+      async () => ((await (await fetch(`${server}/api/v1/nodes`)).json()) as { nodes: unknown[] }).nodes.length === 1,
+      { timeoutMs: 20_000, what: 'one node' },
+    );
+    const { nodes } = (await (await fetch(`${server}/api/v1/nodes`)).json()) as {
+      nodes: Array<Record<string, unknown>>;
+    };
     expect(nodes[0]).toMatchObject({ alive: true, rung: 2, rateHz: 99 });
     const metrics = await (await fetch(`${server}/metrics`)).text();
     expect(metrics).toMatch(/perfleet_node_discovery_mode\{[^}]*mode="[a-z-]+"[^}]*\} 1/);
@@ -43,12 +48,24 @@ describe('perfleet up on this machine', () => {
   it('record writes a pprof with the known shares', async () => {
     for (const program of ['native', 'node'] as const) {
       const file = join(data, `${program}.pb.gz`);
-      const run = await runPerfleet(['record', '--duration', '5s', '--pid', String(workloads.pids[program]), '--rate', '99', '-o', file]);
+      const run = await runPerfleet([
+        'record',
+        '--duration',
+        '5s',
+        '--pid',
+        String(workloads.pids[program]),
+        '--rate',
+        '99',
+        '-o',
+        file,
+      ]);
       expect(run.code, run.err).toBe(0);
       const profile = decodePprof(gunzipSync(readFileSync(file)));
       const { hot, cold } = SHARES[program];
       const total = (name: RegExp) =>
-        profile.samples.filter((sample) => sample.stack.some((frame) => frame.lines.some((line) => name.test(line.function)))).reduce((sum, sample) => sum + Number(sample.values[0]), 0);
+        profile.samples
+          .filter((sample) => sample.stack.some((frame) => frame.lines.some((line) => name.test(line.function))))
+          .reduce((sum, sample) => sum + Number(sample.values[0]), 0);
       expectShare(total(hot), total(cold), `record, ${program}`);
     }
   });

@@ -15,7 +15,11 @@ const node = join(repository, 'node_modules/node/bin/node');
 const bundle = join(repository, 'bin/perfleet.mjs');
 
 /** Starts a service and resolves with its first line on standard output, which says that it is ready. */
-export function startPerfleet(args: readonly string[], env: Record<string, string> = {}, deadlineMs = 60_000): Promise<Running> {
+export function startPerfleet(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  deadlineMs = 60_000,
+): Promise<Running> {
   const child = spawn(node, [bundle, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let log = '';
   let out = '';
@@ -51,7 +55,10 @@ export function startPerfleet(args: readonly string[], env: Record<string, strin
 }
 
 /** Runs a command to its end. */
-export function runPerfleet(args: readonly string[], env: Record<string, string> = {}): Promise<{ code: number | null; out: string; err: string }> {
+export function runPerfleet(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<{ code: number | null; out: string; err: string }> {
   const child = spawn(node, [bundle, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let err = '';

@@ -10,7 +10,11 @@ async function call<T>(server: string, path: string, query: Record<string, strin
 }
 
 export async function sql(server: string, query: string): Promise<SqlResponse> {
-  const response = await fetch(`${server}/api/v1/sql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query }) });
+  const response = await fetch(`${server}/api/v1/sql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query }),
+  });
   if (!response.ok) throw new Error(`sql: ${response.status} ${await response.text()}`);
   return (await response.json()) as SqlResponse;
 }
@@ -55,11 +59,18 @@ export async function checkShares(server: string, workloads: Workloads, seconds:
     expect((totalOf(graph, hot) + totalOf(graph, cold)) / graph.total).toBeGreaterThan(0.9);
 
     const top = await call<TopResponse>(server, 'top', { ...query, limit: '1000' });
-    const inTop = (name: RegExp) => top.functions.filter((f) => name.test(f.function)).reduce((sum, f) => sum + f.total, 0);
+    const inTop = (name: RegExp) =>
+      top.functions.filter((f) => name.test(f.function)).reduce((sum, f) => sum + f.total, 0);
     expectShare(inTop(hot), inTop(cold), `top, ${program}`);
 
-    const rows = (await sql(server, `SELECT function, sum(total) AS value FROM functions WHERE process = '${workloads[program]}' GROUP BY function`)).rows;
-    const inSql = (name: RegExp) => rows.filter(([f]) => name.test(String(f))).reduce((sum, [, value]) => sum + Number(value), 0);
+    const rows = (
+      await sql(
+        server,
+        `SELECT function, sum(total) AS value FROM functions WHERE process = '${workloads[program]}' GROUP BY function`,
+      )
+    ).rows;
+    const inSql = (name: RegExp) =>
+      rows.filter(([f]) => name.test(String(f))).reduce((sum, [, value]) => sum + Number(value), 0);
     expectShare(inSql(hot), inSql(cold), `SQL, ${program}`);
   }
 }

@@ -18,13 +18,24 @@ export interface Workloads {
 export function startWorkloads(): Workloads {
   const dir = mkdtempSync(join(tmpdir(), 'perfleet-burn-'));
   const native = join(dir, 'burn-native');
-  execFileSync('g++', ['-O1', '-g', '-fno-omit-frame-pointer', '-o', native, join(repository, 'tests/workloads/burn.cpp')]);
+  execFileSync('g++', [
+    '-O1',
+    '-g',
+    '-fno-omit-frame-pointer',
+    '-o',
+    native,
+    join(repository, 'tests/workloads/burn.cpp'),
+  ]);
   // A copy under its own name: the machine's other Node processes (this test among them) keep apart.
   const node = join(dir, 'burn-node');
   copyFileSync(join(repository, 'node_modules/node/bin/node'), node);
   const children: ChildProcess[] = [
     spawn(native, { stdio: 'ignore' }),
-    spawn(node, ['--perf-basic-prof', '--interpreted-frames-native-stack', join(repository, 'tests/workloads/burn.cjs')], { stdio: 'ignore' }),
+    spawn(
+      node,
+      ['--perf-basic-prof', '--interpreted-frames-native-stack', join(repository, 'tests/workloads/burn.cjs')],
+      { stdio: 'ignore' },
+    ),
   ];
   return {
     native: 'burn-native',

@@ -29,7 +29,9 @@ export function framesOfLocation(dictionary: Dictionary, location: number): Fram
     }
     return named;
   }
-  const known = binary.filename !== '' || binary.gnuBuildId !== '' || binary.htlHash !== '';
+  // `[anon]`, `[vdso]` and the like are mappings without a file.
+  const file = binary.filename !== '' && !binary.filename.startsWith('[');
+  const known = file || binary.gnuBuildId !== '' || binary.htlHash !== '';
   if (mapping !== 0 && known && (kind === 'native' || address !== 0n)) {
     const id = binaryId({ gnuBuildId: binary.gnuBuildId, htlHash: binary.htlHash, path: binary.filename });
     const mappingName = binary.filename || id;

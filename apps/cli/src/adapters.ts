@@ -21,7 +21,10 @@ export function ensureDataDir(path: string): void {
 
 /** The embedded log; its topics exist when this resolves. */
 export async function openStream(settings: Settings, logger: Logger): Promise<Stream> {
-  if (settings.kafkaBrokers.length > 0) throw new ConfigError('PERFLEET_KAFKA_BROKERS is set, but this version has no Kafka adapter yet; leave it empty to use the embedded log');
+  if (settings.kafkaBrokers.length > 0)
+    throw new ConfigError(
+      'PERFLEET_KAFKA_BROKERS is set, but this version has no Kafka adapter yet; leave it empty to use the embedded log',
+    );
   const stream = await openEmbeddedStream({ path: join(settings.dataDir, 'stream.db'), logger });
   const names = Object.keys(TOPICS) as TopicName[];
   await stream.ensureTopics(names.map((name) => ({ name: settings.topicPrefix + TOPICS[name], ...TOPIC_SPECS[name] })));

@@ -17,14 +17,7 @@ const program = new Command('perfleet')
   )
   .exitOverride();
 
-for (const register of [
-  registerUp,
-  registerServices,
-  registerRecord,
-  registerQuery,
-  registerNodes,
-])
-  register(program);
+for (const register of [registerUp, registerServices, registerRecord, registerQuery, registerNodes]) register(program);
 program.commands.forEach((command) => command.exitOverride());
 
 try {

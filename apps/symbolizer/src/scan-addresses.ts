@@ -14,14 +14,19 @@ export function scanAddresses(data: ProfilesData, node: string, seen: (key: stri
     const mapping = locations.mapping[location]!;
     if (mapping === 0 || locations.lineOffsets[location] !== locations.lineOffsets[location + 1]) continue;
     const { gnuBuildId, htlHash, filename } = mappingBinary(dictionary, mapping);
-    if (!gnuBuildId && !htlHash && !filename) continue;
+    // `[anon]`, `[vdso]` and the like are no files.
+    if (!gnuBuildId && !htlHash && (filename === '' || filename.startsWith('['))) continue;
     const id = binaryId({ gnuBuildId, htlHash, path: filename });
     const kind = frameType(dictionary, location);
     const address = locations.address[location]!.toString(16);
     if (seen(`${kind}\0${id}\0${address}`)) continue;
     const key = `${kind}\0${id}`;
     let entry = found.get(key);
-    if (!entry) found.set(key, (entry = { mapping, message: { binaryId: id, kind, path: filename, node, pids: [], addresses: [] } }));
+    if (!entry)
+      found.set(
+        key,
+        (entry = { mapping, message: { binaryId: id, kind, path: filename, node, pids: [], addresses: [] } }),
+      );
     entry.message.addresses.push(address);
     byMapping.set(mapping, entry.message);
   }
@@ -34,7 +39,8 @@ export function scanAddresses(data: ProfilesData, node: string, seen: (key: stri
           const stack = samples.stack[i]!;
           for (let at = stacks.offsets[stack]!; at < stacks.offsets[stack + 1]!; at++) {
             const message = byMapping.get(locations.mapping[stacks.values[at]!]!);
-            if (message && message.pids.length < MAX_PIDS && !message.pids.includes(Number(pid))) message.pids.push(Number(pid));
+            if (message && message.pids.length < MAX_PIDS && !message.pids.includes(Number(pid)))
+              message.pids.push(Number(pid));
           }
         }
       }

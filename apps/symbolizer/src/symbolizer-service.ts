@@ -52,14 +52,18 @@ export function createSymbolizerService(options: SymbolizerServiceOptions) {
       for (const message of messages) {
         const headers = decodeProfileHeaders(message.headers);
         try {
-          if (message.value) outgoing.push(...scanAddresses(decodeProfiles(message.value), headers.ok ? headers.value.node : '', known));
+          if (message.value)
+            outgoing.push(...scanAddresses(decodeProfiles(message.value), headers.ok ? headers.value.node : '', known));
         } catch (error) {
           // The aggregator writes such messages to `dead`; here they only count.
           if (!(error instanceof OtlpDecodeError)) throw error;
           stats.skippedMessages++;
         }
       }
-      await producer.send(topic('addresses'), outgoing.map((m) => ({ key: m.binaryId, value: Buffer.from(JSON.stringify(m)) })));
+      await producer.send(
+        topic('addresses'),
+        outgoing.map((m) => ({ key: m.binaryId, value: Buffer.from(JSON.stringify(m)) })),
+      );
       // Only now: a send that failed is done again with the same addresses.
       for (const key of fresh) seen.add(key);
       stats.forwarded += fresh.size;
@@ -68,9 +72,14 @@ export function createSymbolizerService(options: SymbolizerServiceOptions) {
   });
 
   const resolve = async (message: AddressesMessage): Promise<void> => {
-    const wanted = message.addresses.filter((address) => (pages.get(message.binaryId, message.kind, address)?.quality ?? 0) === 0);
+    const wanted = message.addresses.filter(
+      (address) => (pages.get(message.binaryId, message.kind, address)?.quality ?? 0) === 0,
+    );
     if (wanted.length === 0) return;
-    const answers = await symbols.resolve(message, wanted.map((address) => BigInt(`0x${address}`)));
+    const answers = await symbols.resolve(
+      message,
+      wanted.map((address) => BigInt(`0x${address}`)),
+    );
     const changed = new Set<string>();
     const missing: string[] = [];
     answers.forEach(({ quality, chain, reason }, i) => {
@@ -81,11 +90,18 @@ export function createSymbolizerService(options: SymbolizerServiceOptions) {
         if (reason !== 'no symbol') missing.push(address);
       } else stats.resolved++;
       if (known && known.quality >= quality) return;
-      const bounded = chain.slice(0, 256).map(([name, file, line]) => [name.slice(0, 16_384), file.slice(0, 16_384), line] as [string, string, number]);
-      changed.add(pages.put(message.binaryId, message.kind, { address, quality, chain: bounded, ...(reason ? { reason } : {}) }));
+      const bounded = chain
+        .slice(0, 256)
+        .map(([name, file, line]) => [name.slice(0, 16_384), file.slice(0, 16_384), line] as [string, string, number]);
+      changed.add(
+        pages.put(message.binaryId, message.kind, { address, quality, chain: bounded, ...(reason ? { reason } : {}) }),
+      );
     });
     remember(message, missing);
-    await producer.send(topic('symbols'), [...changed].map((key) => ({ key, value: Buffer.from(JSON.stringify(pages.message(key))) })));
+    await producer.send(
+      topic('symbols'),
+      [...changed].map((key) => ({ key, value: Buffer.from(JSON.stringify(pages.message(key))) })),
+    );
   };
 
   /** Keeps what waits for its binary, a bounded number of binaries. */
@@ -117,16 +133,33 @@ export function createSymbolizerService(options: SymbolizerServiceOptions) {
       producer = await stream.producer();
       const onError = (error: Error) => logger.warn({ instance: options.instance, error: error.message }, 'stream');
       const onSkipped = (name: string, partition: number, from: bigint, to: bigint) =>
-        logger.warn({ topic: name, partition, from: String(from), to: String(to) }, 'retention removed messages before they were read');
+        logger.warn(
+          { topic: name, partition, from: String(from), to: String(to) },
+          'retention removed messages before they were read',
+        );
       consumers = [
-        stream.consumer({ group: `${options.topicPrefix}perfleet-symbolizer-scan`, topics: [topic('profiles')], open: scan, onError, onSkipped }),
-        stream.consumer({ group: `${options.topicPrefix}perfleet-symbolizer-resolve`, topics: [topic('addresses')], open: resolver, onError, onSkipped }),
+        stream.consumer({
+          group: `${options.topicPrefix}perfleet-symbolizer-scan`,
+          topics: [topic('profiles')],
+          open: scan,
+          onError,
+          onSkipped,
+        }),
+        stream.consumer({
+          group: `${options.topicPrefix}perfleet-symbolizer-resolve`,
+          topics: [topic('addresses')],
+          open: resolver,
+          onError,
+          onSkipped,
+        }),
       ];
       for (const consumer of consumers) await consumer.start();
       timer = setInterval(() => {
-        retrying = retrying.then(async () => {
-          for (const message of [...retries.values()]) await resolve(message);
-        }).catch((error: unknown) => onError(error as Error));
+        retrying = retrying
+          .then(async () => {
+            for (const message of [...retries.values()]) await resolve(message);
+          })
+          .catch((error: unknown) => onError(error as Error));
       }, options.retryMs ?? 60_000);
     },
     async stop(): Promise<void> {
@@ -138,4 +171,3 @@ export function createSymbolizerService(options: SymbolizerServiceOptions) {
     stats: (): SymbolizerStats => ({ ...stats }),
   };
 }
-

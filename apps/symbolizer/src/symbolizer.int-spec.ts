@@ -2,7 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { encodeProfileHeaders, parseJson, symbolsSchema, TOPIC_SPECS, TOPICS, type SymbolsMessage, type TopicName } from '@perfleet/messages';
+import {
+  encodeProfileHeaders,
+  parseJson,
+  symbolsSchema,
+  TOPIC_SPECS,
+  TOPICS,
+  type SymbolsMessage,
+  type TopicName,
+} from '@perfleet/messages';
 import { createLogger } from '@perfleet/observability';
 import { OTLP_SCHEMA, ProfilesEncoder } from '@perfleet/otlp';
 import { openEmbeddedStream, type EmbeddedStream } from '@perfleet/stream';
@@ -15,16 +23,33 @@ describe('symbolizer over the embedded log', () => {
   let stream: EmbeddedStream;
   let program: string;
   let main: bigint;
-  const service = () => createSymbolizerService({ stream, topicPrefix: '', instance: 'test', symbols: createSymbolizer(), logger: createLogger('test', { level: 'error' }), retryMs: 50 });
+  const service = () =>
+    createSymbolizerService({
+      stream,
+      topicPrefix: '',
+      instance: 'test',
+      symbols: createSymbolizer(),
+      logger: createLogger('test', { level: 'error' }),
+      retryMs: 50,
+    });
 
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'perfleet-symbolizer-'));
     program = join(dir, 'late');
     writeFileSync(join(dir, 'a.c'), 'int answer(void) { return 42; } int main(void) { return answer(); }');
     execFileSync('gcc', ['-g', '-o', program, join(dir, 'a.c')]);
-    main = BigInt(`0x${execFileSync('nm', [program], { encoding: 'utf8' }).split('\n').find((l) => l.endsWith(' main'))!.split(' ')[0]}`);
+    main = BigInt(
+      `0x${
+        execFileSync('nm', [program], { encoding: 'utf8' })
+          .split('\n')
+          .find((l) => l.endsWith(' main'))!
+          .split(' ')[0]
+      }`,
+    );
     stream = await openEmbeddedStream({ path: ':memory:' });
-    await stream.ensureTopics((Object.keys(TOPICS) as TopicName[]).map((name) => ({ name: TOPICS[name], ...TOPIC_SPECS[name], partitions: 1 })));
+    await stream.ensureTopics(
+      (Object.keys(TOPICS) as TopicName[]).map((name) => ({ name: TOPICS[name], ...TOPIC_SPECS[name], partitions: 1 })),
+    );
   });
   afterAll(async () => {
     await stream.close();
@@ -36,9 +61,24 @@ describe('symbolizer over the embedded log', () => {
     const mapping = e.mapping({ filename: path });
     const stack = e.stack(addresses.map((address) => e.location({ mapping, address, kind: 'native' })));
     e.resource([])
-      .profile({ sampleType: { type: 'samples', unit: 'count' }, periodType: { type: 'cpu', unit: 'nanoseconds' }, period: 1, timeUnixNano: 1n, durationNano: 1n })
+      .profile({
+        sampleType: { type: 'samples', unit: 'count' },
+        periodType: { type: 'cpu', unit: 'nanoseconds' },
+        period: 1,
+        timeUnixNano: 1n,
+        durationNano: 1n,
+      })
       .sample(stack, [e.attribute('process.pid', process.pid)], 1);
-    const headers = encodeProfileHeaders({ schema: OTLP_SCHEMA, node: 'n', epoch: '0'.repeat(16), epochStart: 0, seq: 1, sent: 0, taken: 1, lost: {} });
+    const headers = encodeProfileHeaders({
+      schema: OTLP_SCHEMA,
+      node: 'n',
+      epoch: '0'.repeat(16),
+      epochStart: 0,
+      seq: 1,
+      sent: 0,
+      taken: 1,
+      lost: {},
+    });
     await (await stream.producer()).send(TOPICS.profiles, [{ key: 'n', value: body ?? e.finish(), headers }]);
   };
   /** Resolves with the first symbols message, from the start of the topic, that `wanted` accepts. */
@@ -75,9 +115,15 @@ describe('symbolizer over the embedded log', () => {
     await publish(program, [main]);
     const late = join(dir, 'comes-later');
     await publish(late, [main]);
-    expect((await symbolsMessage((m) => m.binaryId === `path:${late}`)).frames[0]).toMatchObject({ quality: 0, reason: 'no file' });
+    expect((await symbolsMessage((m) => m.binaryId === `path:${late}`)).frames[0]).toMatchObject({
+      quality: 0,
+      reason: 'no file',
+    });
     execFileSync('cp', [program, late]);
-    expect((await symbolsMessage((m) => m.binaryId === `path:${late}` && m.frames[0]!.quality === 3)).frames[0]!.chain[0]![0]).toBe('main');
+    expect(
+      (await symbolsMessage((m) => m.binaryId === `path:${late}` && m.frames[0]!.quality === 3)).frames[0]!
+        .chain[0]![0],
+    ).toBe('main');
     expect(symbolizer.stats()).toMatchObject({ forwarded: 2, resolved: 2, skippedMessages: 1 });
     await symbolizer.stop();
   });

@@ -1,4 +1,3 @@
-/* eslint-disable no-restricted-imports -- the test runs a tool on a file; the library does not */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -22,10 +22,16 @@ export interface BinaryLocation {
  * path, or in `binariesDir` under its id. A file whose build id differs is never taken.
  * @returns the location, or the reason why there is none
  */
-export async function locateBinary(query: BinaryQuery, binariesDir?: string): Promise<BinaryLocation | { readonly reason: string }> {
+export async function locateBinary(
+  query: BinaryQuery,
+  binariesDir?: string,
+): Promise<BinaryLocation | { readonly reason: string }> {
   const buildId = query.binaryId.startsWith('gnu:') ? query.binaryId.slice(4) : '';
-  const candidates = query.path.startsWith('/') ? [...query.pids.map((pid) => `/proc/${pid}/root${query.path}`), query.path] : [];
-  if (binariesDir && /^[\w:.-]+$/.test(query.binaryId)) candidates.push(join(binariesDir, query.binaryId.replaceAll(':', '-')));
+  const candidates = query.path.startsWith('/')
+    ? [...query.pids.map((pid) => `/proc/${pid}/root${query.path}`), query.path]
+    : [];
+  if (binariesDir && /^[\w:.-]+$/.test(query.binaryId))
+    candidates.push(join(binariesDir, query.binaryId.replaceAll(':', '-')));
   let reason = 'no file';
   for (const path of candidates) {
     if (!existsSync(path)) continue;

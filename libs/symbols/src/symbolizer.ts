@@ -58,7 +58,9 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
     tables.delete(binary.binaryId);
     tables.set(binary.binaryId, opened);
     // A binary that is not there now may come: only what opened is kept.
-    void opened.then((result) => 'reason' in result && tables.get(binary.binaryId) === opened && tables.delete(binary.binaryId));
+    void opened.then(
+      (result) => 'reason' in result && tables.get(binary.binaryId) === opened && tables.delete(binary.binaryId),
+    );
     for (const oldest of tables.keys()) {
       if (tables.size <= (options.cacheEntries ?? 64)) break;
       tables.delete(oldest);
@@ -69,7 +71,8 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
   return {
     async resolve(binary, addresses) {
       const opened = await table(binary);
-      if ('reason' in opened) return addresses.map(() => ({ quality: 0, chain: [], reason: opened.reason.slice(0, 200) }));
+      if ('reason' in opened)
+        return addresses.map(() => ({ quality: 0, chain: [], reason: opened.reason.slice(0, 200) }));
       try {
         const found = await opened.resolve(BigUint64Array.from(addresses));
         return addresses.map((_, i) => {

@@ -22,8 +22,13 @@ describe('symbols of a C++ program', () => {
   let program: string;
   let buildId: string;
   const symbol = (path: string, name: string) => {
-    const line = execFileSync('nm', ['-S', path], { encoding: 'utf8' }).split('\n').find((l) => l.endsWith(name))!;
-    const [start, size] = line.split(' ').slice(0, 2).map((n) => BigInt(`0x${n}`));
+    const line = execFileSync('nm', ['-S', path], { encoding: 'utf8' })
+      .split('\n')
+      .find((l) => l.endsWith(name))!;
+    const [start, size] = line
+      .split(' ')
+      .slice(0, 2)
+      .map((n) => BigInt(`0x${n}`));
     return { start: start!, size: Number(size!) };
   };
 
@@ -39,11 +44,18 @@ describe('symbols of a C++ program', () => {
   it('gives the inline chain, files and lines that addr2line gives, for every address of a function', async () => {
     const { start, size } = symbol(program, '_ZN4shop4Cart5totalEm');
     const addresses = Array.from({ length: size }, (_, i) => start + BigInt(i));
-    const resolved = await createSymbolizer().resolve({ binaryId: `gnu:${buildId}`, path: program, pids: [] }, addresses);
+    const resolved = await createSymbolizer().resolve(
+      { binaryId: `gnu:${buildId}`, path: program, pids: [] },
+      addresses,
+    );
     let inlined = 0;
     let differ = 0;
     addresses.forEach((address, i) => {
-      const lines = execFileSync('addr2line', ['-i', '-f', '-C', '-e', program, address.toString(16)], { encoding: 'utf8' }).trim().split('\n');
+      const lines = execFileSync('addr2line', ['-i', '-f', '-C', '-e', program, address.toString(16)], {
+        encoding: 'utf8',
+      })
+        .trim()
+        .split('\n');
       // Names of inlined functions are checked against the source below: binutils 2.40 names some after the function around them.
       const expected = [];
       for (let l = 1; l < lines.length; l += 2) expected.push(Number(/:(\d+)/.exec(lines[l]!)?.[1] ?? 0));
@@ -81,9 +93,15 @@ describe('symbols of a C++ program', () => {
   it('finds a binary by id in the directory, and through a process’s root', async () => {
     const { start } = symbol(program, '_ZN4shop4Cart5totalEm');
     copyFileSync(program, join(dir, `gnu-${buildId}`));
-    const [byId] = await createSymbolizer({ binariesDir: dir }).resolve({ binaryId: `gnu:${buildId}`, path: '/gone', pids: [] }, [start]);
+    const [byId] = await createSymbolizer({ binariesDir: dir }).resolve(
+      { binaryId: `gnu:${buildId}`, path: '/gone', pids: [] },
+      [start],
+    );
     expect(byId!.quality).toBe(3);
-    const [byRoot] = await createSymbolizer().resolve({ binaryId: `gnu:${buildId}`, path: program, pids: [process.pid] }, [start]);
+    const [byRoot] = await createSymbolizer().resolve(
+      { binaryId: `gnu:${buildId}`, path: program, pids: [process.pid] },
+      [start],
+    );
     expect(byRoot!.quality).toBe(3);
   });
 
@@ -93,7 +111,8 @@ describe('symbols of a C++ program', () => {
     const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
     for (let round = 0; round < 150; round++) {
       const damaged = Buffer.from(round % 2 === 0 ? bytes.subarray(0, random(bytes.length)) : bytes);
-      for (let flips = 0; flips < 20 && damaged.length > 0; flips++) damaged[random(Math.min(damaged.length, round % 4 === 1 ? 512 : damaged.length))] = random(256);
+      for (let flips = 0; flips < 20 && damaged.length > 0; flips++)
+        damaged[random(Math.min(damaged.length, round % 4 === 1 ? 512 : damaged.length))] = random(256);
       const path = join(dir, `damaged-${round}`);
       writeFileSync(path, damaged);
       const warnings: string[] = [];

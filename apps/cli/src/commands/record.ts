@@ -23,7 +23,10 @@ export function registerRecord(program: Command): void {
     .option('--rate <hz>', 'samples a second and CPU', '99')
     .option('--rung <n>', 'sampler: auto, 1 (eBPF), 2 (perf, whole system), 3 (perf, own processes)')
     .requiredOption('-o, --output <file>', 'by its name: .pb.gz (pprof), .folded or .speedscope.json')
-    .addHelpText('after', '\nExample: perfleet record --duration 30s --pid 1234 -o profile.pb.gz && go tool pprof -top profile.pb.gz')
+    .addHelpText(
+      'after',
+      '\nExample: perfleet record --duration 30s --pid 1234 -o profile.pb.gz && go tool pprof -top profile.pb.gz',
+    )
     .action(record);
 }
 
@@ -44,7 +47,9 @@ async function record(flags: RecordFlags): Promise<void> {
   sampler.on('hello', (said) => {
     hello = said;
     if (said.rung === 4) return stop();
-    process.stderr.write(`recording ${seconds} s at ${rate} Hz, rung ${said.rung}${said.reason ? ` (${said.reason})` : ''} …\n`);
+    process.stderr.write(
+      `recording ${seconds} s at ${rate} Hz, rung ${said.rung}${said.reason ? ` (${said.reason})` : ''} …\n`,
+    );
     timer = setTimeout(stop, seconds * 1000);
   });
   sampler.on('window', (window) => recording.add(window));
@@ -52,8 +57,12 @@ async function record(flags: RecordFlags): Promise<void> {
   clearTimeout(timer);
   process.removeListener('SIGINT', stop);
 
-  if (exit.error || !hello) throw new Error(`the sampler did not run: ${exit.error?.message ?? (exit.lastLog || `exit code ${exit.code}`)}; \`perfleet doctor\` tells what is missing`);
-  if (hello.rung === 4) throw new Error(`nothing can be sampled here: ${hello.reason}; \`perfleet doctor\` tells the fix`);
+  if (exit.error || !hello)
+    throw new Error(
+      `the sampler did not run: ${exit.error?.message ?? (exit.lastLog || `exit code ${exit.code}`)}; \`perfleet doctor\` tells what is missing`,
+    );
+  if (hello.rung === 4)
+    throw new Error(`nothing can be sampled here: ${hello.reason}; \`perfleet doctor\` tells the fix`);
   const samples = [...recording.samples].reduce((sum, sample) => sum + sample.count, 0);
   if (samples === 0) {
     throw new Error(
@@ -68,7 +77,9 @@ async function record(flags: RecordFlags): Promise<void> {
   writeFileSync(flags.output, encodeRecording(format, recording, names));
   for (const warning of warnings.slice(0, 5)) process.stderr.write(`warning: ${warning}\n`);
   const lost = Object.values(recording.lost).reduce((sum, count) => sum + count, 0);
-  process.stderr.write(`${samples} samples${lost > 0 ? `, ${lost} lost` : ''} -> ${flags.output} (${statSync(flags.output).size} bytes)\n`);
+  process.stderr.write(
+    `${samples} samples${lost > 0 ? `, ${lost} lost` : ''} -> ${flags.output} (${statSync(flags.output).size} bytes)\n`,
+  );
   process.exit(0);
 }
 
@@ -76,13 +87,15 @@ async function record(flags: RecordFlags): Promise<void> {
 export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
   const seconds = match ? Number(match[1]) * { ms: 0.001, s: 1, m: 60 }[(match[2] ?? 's') as 'ms' | 's' | 'm'] : NaN;
-  if (!(seconds > 0 && seconds <= 86_400)) throw new Error(`--duration ${text}: expected a time such as 10s, 2m or 500ms, at most a day`);
+  if (!(seconds > 0 && seconds <= 86_400))
+    throw new Error(`--duration ${text}: expected a time such as 10s, 2m or 500ms, at most a day`);
   return seconds;
 }
 
 function wholeNumber(flag: string, text: string, min: number, max: number): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < min || value > max) throw new Error(`${flag} ${text}: expected a whole number from ${min} to ${max}`);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new Error(`${flag} ${text}: expected a whole number from ${min} to ${max}`);
   return value;
 }
 

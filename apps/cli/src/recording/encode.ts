@@ -16,7 +16,11 @@ export function formatOf(path: string): RecordingFormat {
 }
 
 /** @param names lines per frame of the recording, innermost first */
-export function encodeRecording(format: RecordingFormat, recording: Recording, names: readonly NamedLine[][]): Uint8Array {
+export function encodeRecording(
+  format: RecordingFormat,
+  recording: Recording,
+  names: readonly NamedLine[][],
+): Uint8Array {
   return format === 'pprof' ? gzipSync(pprof(recording, names)) : Buffer.from(text(format, recording, names));
 }
 
@@ -55,7 +59,9 @@ function text(format: 'folded' | 'speedscope', recording: Recording, names: read
   const rows = recording.frames.map(({ kind, binary }, i) => {
     const module = binary ? basename(binary.path) : '';
     const last = names[i]!.length - 1;
-    return names[i]!.map(({ functionName, file, line }, n) => frames.add({ name: functionName, file, line, module, kind, inlined: n < last }));
+    return names[i]!.map(({ functionName, file, line }, n) =>
+      frames.add({ name: functionName, file, line, module, kind, inlined: n < last }),
+    );
   });
   for (const { process, stack, count } of recording.samples) {
     const path = stack.flatMap((frame) => rows[frame]!);

@@ -77,7 +77,7 @@ export function drawFlameGraph(context: CanvasRenderingContext2D, { layout, view
     }
     if (width >= MIN_TEXT) {
       context.globalAlpha = dimmed ? 0.5 : 1;
-      context.fillStyle = node === 0 && dark ? '#e6e9ef' : '#14161b';
+      context.fillStyle = dark && (node === 0 || dimmed) ? '#e6e9ef' : '#14161b';
       const label = fitText(context, layout.inlined[node] ? `⤷ ${name}` : name, width - 8);
       if (label) context.fillText(label, left + 4, y + ROW / 2);
     }
