@@ -1,6 +1,5 @@
 //! Symbol lookup for Node (index.d.ts). All work runs on the thread pool.
 
-mod isolate;
 mod table;
 
 use std::collections::HashMap;
