@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { repository } from './workloads.ts';
 
@@ -71,4 +71,13 @@ export function urlIn(line: string): string {
   const url = /http:\/\/\S+/.exec(line)?.[0];
   if (!url) throw new Error(`no address in: ${line}`);
   return url;
+}
+
+/** The best rung of the ladder that this machine allows, as the sampler says. */
+export function bestRung(): number {
+  const probe = execFileSync(join(repository, 'native/target/release/perfleet-sampler'), ['--probe'], {
+    encoding: 'utf8',
+  });
+  const { rungs } = JSON.parse(probe) as { rungs: Array<{ rung: number; ok: boolean }> };
+  return rungs.find(({ ok }) => ok)?.rung ?? 4;
 }

@@ -1,7 +1,9 @@
 //! The little of an ELF file that the sampler needs: loadable segments and the GNU build id. Bounded reads of untrusted files.
 
 use std::fs::File;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
+
+use crate::sha256::sha256;
 
 #[derive(Default, Debug, PartialEq)]
 pub struct ElfInfo {
@@ -9,24 +11,20 @@ pub struct ElfInfo {
     segments: Vec<(u64, u64, u64)>,
     /// Hexadecimal, empty when there is none.
     pub build_id: String,
+    /// `process.executable.build_id.htlhash` of OpenTelemetry: 16 bytes of SHA-256 over the file's first and last 4096 bytes and
+    /// its length, hexadecimal.
+    pub htl_hash: String,
 }
 
+const HTL_BYTES: u64 = 4096;
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
 const MAX_PROGRAM_HEADERS: u64 = 256;
 const MAX_NOTE_BYTES: u64 = 64 << 10;
 
 impl ElfInfo {
-    /// None for what is not a readable regular 64-bit little-endian ELF file.
-    pub fn open(path: &str) -> Option<ElfInfo> {
-        let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path).ok()?;
-        if !file.metadata().ok()?.is_file() {
-            return None;
-        }
-        Self::read(&file)
-    }
-
-    fn read(file: &File) -> Option<ElfInfo> {
+    /// None for what is not a readable 64-bit little-endian ELF file.
+    pub fn read(file: &File) -> Option<ElfInfo> {
         let mut header = [0u8; 64];
         file.read_exact_at(&mut header, 0).ok()?;
         if &header[..6] != b"\x7fELF\x02\x01" {
@@ -50,6 +48,7 @@ impl ElfInfo {
                 }
             }
         }
+        info.htl_hash = htl_hash(file)?;
         Some(info)
     }
 
@@ -59,6 +58,17 @@ impl ElfInfo {
         let &(start, _, address) = self.segments.iter().filter(inside).max_by_key(|segment| segment.0)?;
         Some(address.wrapping_add(offset.wrapping_sub(start)))
     }
+}
+
+fn htl_hash(file: &File) -> Option<String> {
+    let length = file.metadata().ok()?.len();
+    let part = length.min(HTL_BYTES);
+    let mut bytes = vec![0u8; (2 * part) as usize];
+    let (head, tail) = bytes.split_at_mut(part as usize);
+    file.read_exact_at(head, 0).ok()?;
+    file.read_exact_at(tail, length - part).ok()?;
+    bytes.extend_from_slice(&length.to_be_bytes());
+    Some(hex(&sha256(&bytes)[..16]))
 }
 
 /// NT_GNU_BUILD_ID (type 3, owner "GNU") among the notes of a segment.
@@ -98,7 +108,7 @@ mod tests {
 
     #[test]
     fn maps_offsets_through_segments() {
-        let info = ElfInfo { segments: vec![(0, 0x800, 0x400000), (0x1200, 0x500, 0x402200)], build_id: String::new() };
+        let info = ElfInfo { segments: vec![(0, 0x800, 0x400000), (0x1200, 0x500, 0x402200)], ..ElfInfo::default() };
         assert_eq!(info.virtual_address(0x10), Some(0x400010));
         assert_eq!(info.virtual_address(0x1234), Some(0x402234));
         assert_eq!(info.virtual_address(0x1000), Some(0x402000));
@@ -107,9 +117,11 @@ mod tests {
 
     #[test]
     fn reads_itself_and_refuses_others() {
-        assert!(!ElfInfo::open("/proc/self/exe").unwrap().segments.is_empty());
-        assert_eq!(ElfInfo::open("/dev/null"), None);
-        assert_eq!(ElfInfo::open("/etc/passwd"), None);
+        let read = |path| ElfInfo::read(&File::open(path).unwrap());
+        let own = read("/proc/self/exe").unwrap();
+        assert!(!own.segments.is_empty());
+        assert_eq!(own.htl_hash.len(), 32);
+        assert_eq!(read("/etc/passwd"), None);
     }
 
     #[test]

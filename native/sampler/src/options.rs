@@ -11,6 +11,8 @@ pub struct Options {
     pub pid: Option<u32>,
     /// Seconds; None = until told to stop.
     pub duration: Option<u64>,
+    /// Version 1 cgroup controller whose ids tag the samples; None = the best that is mounted.
+    pub cgroup_controller: Option<String>,
     pub probe: bool,
 }
 
@@ -21,12 +23,13 @@ pub const HELP: &str = "perfleet-sampler: stacks of every process, written as fr
   --rung N         auto, 1 (eBPF), 2 (perf, whole system) or 3 (perf, own processes)
   --pid N          this process only
   --duration S     stop after so many seconds
+  --cgroup-controller NAME  version 1 controller whose cgroup ids tag the samples (memory, else the best mounted)
   --probe          print as JSON which rungs can run, and why not, and exit";
 
 impl Options {
     /// None when help was asked for.
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>> {
-        let mut options = Options { rate: 19, window: 5, rung: 0, pid: None, duration: None, probe: false };
+        let mut options = Options { rate: 19, window: 5, rung: 0, pid: None, duration: None, cgroup_controller: None, probe: false };
         while let Some(flag) = args.next() {
             let mut value = || args.next().with_context(|| format!("{flag} wants a value; see --help"));
             match flag.as_str() {
@@ -36,7 +39,7 @@ impl Options {
                 "--window" => options.window = number(&flag, &value()?, 1, 3600)?,
                 "--pid" => options.pid = Some(number(&flag, &value()?, 1, 4_194_304)? as u32),
                 "--duration" => options.duration = Some(number(&flag, &value()?, 1, 86_400)?),
-                "--cgroup-controller" => drop(value()?),
+                "--cgroup-controller" => options.cgroup_controller = Some(value()?),
                 "--rung" => {
                     let text = value()?;
                     options.rung = if text == "auto" { 0 } else { number(&flag, &text, 1, 3)? as u32 };
@@ -50,4 +53,24 @@ impl Options {
 
 fn number(flag: &str, text: &str, min: u64, max: u64) -> Result<u64> {
     text.parse().ok().filter(|n| (min..=max).contains(n)).with_context(|| format!("{flag} {text}: expected a whole number from {min} to {max}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Option<Options>> {
+        Options::parse(args.iter().map(|arg| (*arg).to_owned()))
+    }
+
+    #[test]
+    fn reads_flags_and_names_what_is_wrong() {
+        let options = parse(&["--rate", "49", "--rung", "auto", "--cgroup-controller", "pids"]).unwrap().unwrap();
+        assert_eq!((options.rate, options.rung, options.window), (49, 0, 5));
+        assert_eq!(options.cgroup_controller.as_deref(), Some("pids"));
+        assert!(parse(&["--help"]).unwrap().is_none());
+        for wrong in [&["--rate", "0"][..], &["--rate"], &["--rung", "4"], &["--what"]] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -1,8 +1,7 @@
-//! `perf_event_open` (man 2 perf_event_open): events and their ring buffers.
+//! `perf_event_open` (man 2 perf_event_open): events, their attributes and the CPUs they run on.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// `struct perf_event_attr` up to PERF_ATTR_SIZE_VER7 (128 bytes), linux/perf_event.h.
 #[repr(C)]
@@ -32,120 +31,168 @@ pub struct Attr {
     sig_data: u64,
 }
 
+const TYPE_HARDWARE: u32 = 0;
 const TYPE_SOFTWARE: u32 = 1;
+const HW_CPU_CYCLES: u64 = 0;
 const SW_CPU_CLOCK: u64 = 0;
+const SW_DUMMY: u64 = 9;
 const SAMPLE_IP: u64 = 1;
 const SAMPLE_TID: u64 = 1 << 1;
 const SAMPLE_TIME: u64 = 1 << 2;
 const SAMPLE_CALLCHAIN: u64 = 1 << 5;
 const DISABLED: u64 = 1;
+const INHERIT: u64 = 1 << 1;
+const EXCLUDE_KERNEL: u64 = 1 << 5;
 const EXCLUDE_HV: u64 = 1 << 6;
 const EXCLUDE_IDLE: u64 = 1 << 7;
 const MMAP: u64 = 1 << 8;
 const COMM: u64 = 1 << 9;
+const FREQ: u64 = 1 << 10;
 const TASK: u64 = 1 << 13;
 const WATERMARK: u64 = 1 << 14;
 const SAMPLE_ID_ALL: u64 = 1 << 18;
 const MMAP2: u64 = 1 << 23;
 const COMM_EXEC: u64 = 1 << 24;
+const USE_CLOCKID: u64 = 1 << 25;
 const BUILD_ID: u64 = 1 << 34;
 const IOC_ENABLE: libc::c_ulong = 0x2400;
+const IOC_DISABLE: libc::c_ulong = 0x2401;
 const IOC_PERIOD: libc::c_ulong = 0x4008_2404;
+const IOC_SET_OUTPUT: libc::c_ulong = 0x2405;
+const IOC_SET_BPF: libc::c_ulong = 0x4004_2408;
 const FLAG_FD_CLOEXEC: libc::c_ulong = 8;
 
 /// Frames of a call chain, kernel and user together, as `sysctl kernel.perf_event_max_stack` allows by default.
 pub const MAX_STACK: u16 = 127;
+const PROCESS_RECORDS: u64 = MMAP | COMM | TASK | MMAP2 | COMM_EXEC | BUILD_ID;
 
-fn cpu_clock(period: u64, build_ids: bool, watermark: u32) -> Attr {
-    let flags = DISABLED | EXCLUDE_HV | EXCLUDE_IDLE | MMAP | COMM | TASK | WATERMARK | SAMPLE_ID_ALL | MMAP2 | COMM_EXEC;
+/// What drives the samples.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Clock {
+    /// A timer of the kernel: works everywhere, blind where interrupts are off.
+    CpuClock,
+    /// A hardware counter with a frequency.
+    Cycles,
+}
+
+impl Clock {
+    /// Cycles where this CPU counts them.
+    pub fn best() -> Clock {
+        let attr = Attr { kind: TYPE_HARDWARE, config: HW_CPU_CYCLES, ..sampling(Clock::Cycles, 1) };
+        let cpu = online_cpus().ok().and_then(|cpus| cpus.first().copied()).unwrap_or(0);
+        if Event::open(&attr, -1, cpu).is_ok() { Clock::Cycles } else { Clock::CpuClock }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Clock::CpuClock => "cpu-clock",
+            Clock::Cycles => "cycles",
+        }
+    }
+
+    /// The attribute's `sample_period` or `sample_freq` for so many samples a second.
+    fn period(self, rate: u64) -> u64 {
+        match self {
+            Clock::CpuClock => 1_000_000_000 / rate,
+            Clock::Cycles => rate,
+        }
+    }
+}
+
+fn base() -> Attr {
     Attr {
         kind: TYPE_SOFTWARE,
         size: size_of::<Attr>() as u32,
-        config: SW_CPU_CLOCK,
-        sample_period: period,
-        sample_type: SAMPLE_IP | SAMPLE_TID | SAMPLE_TIME | SAMPLE_CALLCHAIN,
-        flags: if build_ids { flags | BUILD_ID } else { flags },
-        wakeup: watermark,
-        sample_max_stack: MAX_STACK,
+        sample_type: SAMPLE_TID | SAMPLE_TIME,
+        flags: DISABLED | EXCLUDE_HV | SAMPLE_ID_ALL | USE_CLOCKID,
+        clockid: libc::CLOCK_MONOTONIC,
         ..Attr::default()
     }
 }
 
-/// One CPU's sampling event with its ring buffer.
-pub struct CpuEvent {
-    fd: OwnedFd,
-    base: *mut u8,
-    data_bytes: usize,
+/// Samples alone, for a BPF program.
+pub fn sampling(clock: Clock, rate: u64) -> Attr {
+    let (kind, config, flags) = match clock {
+        // A hardware counter does not count while the CPU sleeps, and not every one can be told to leave idle out.
+        Clock::Cycles => (TYPE_HARDWARE, HW_CPU_CYCLES, FREQ),
+        Clock::CpuClock => (TYPE_SOFTWARE, SW_CPU_CLOCK, EXCLUDE_IDLE),
+    };
+    let base = base();
+    Attr { kind, config, sample_period: clock.period(rate), flags: base.flags | flags, ..base }
 }
 
-impl CpuEvent {
-    /// Whole system, one CPU. `data_pages` must be a power of two.
-    pub fn open(cpu: i32, period: u64, data_pages: usize) -> io::Result<CpuEvent> {
-        let watermark = (data_pages * PAGE / 2) as u32;
-        // MMAP2 records with build ids exist since 5.12; without them the ELF note is read.
-        let fd = match perf_event_open(&cpu_clock(period, true, watermark), cpu) {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => perf_event_open(&cpu_clock(period, false, watermark), cpu)?,
+/// Samples with call chains, for a ring that wakes the reader at `watermark` bytes.
+pub fn call_chains(clock: Clock, rate: u64, watermark: u32) -> Attr {
+    let attr = sampling(clock, rate);
+    Attr {
+        sample_type: SAMPLE_IP | SAMPLE_TID | SAMPLE_TIME | SAMPLE_CALLCHAIN,
+        flags: attr.flags | WATERMARK,
+        wakeup: watermark,
+        sample_max_stack: MAX_STACK,
+        ..attr
+    }
+}
+
+/// Samples, mappings and names of one task and its children, user space only: what a user may see of own processes.
+pub fn own_task(rate: u64, watermark: u32) -> Attr {
+    let attr = call_chains(Clock::CpuClock, rate, watermark);
+    Attr { flags: attr.flags | INHERIT | EXCLUDE_KERNEL | PROCESS_RECORDS, ..attr }
+}
+
+/// No samples: starts, mappings, names and ends of processes.
+pub fn process_records(watermark: u32) -> Attr {
+    let base = base();
+    Attr { config: SW_DUMMY, sample_period: 1, flags: base.flags | PROCESS_RECORDS | WATERMARK, wakeup: watermark, ..base }
+}
+
+pub struct Event {
+    fd: OwnedFd,
+    clock: Clock,
+}
+
+impl Event {
+    /// `pid` -1 is everybody. Kernels before 5.12 know no build ids in mapping records: they are asked again without.
+    pub fn open(attr: &Attr, pid: i32, cpu: i32) -> io::Result<Event> {
+        let clock = if attr.flags & FREQ == 0 { Clock::CpuClock } else { Clock::Cycles };
+        let fd = match perf_event_open(attr, pid, cpu) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && attr.flags & BUILD_ID != 0 => {
+                perf_event_open(&Attr { flags: attr.flags & !BUILD_ID, ..attr.clone() }, pid, cpu)?
+            }
             other => other?,
         };
-        let length = (1 + data_pages) * PAGE;
-        // SAFETY: a fresh shared mapping of the descriptor just opened; the result is checked before use.
-        let base = unsafe { libc::mmap(std::ptr::null_mut(), length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, fd.as_raw_fd(), 0) };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(CpuEvent { fd, base: base.cast(), data_bytes: data_pages * PAGE })
-    }
-
-    pub fn enable(&self) -> io::Result<()> {
-        self.ioctl(IOC_ENABLE, 0)
-    }
-
-    pub fn set_period(&self, nanoseconds: u64) -> io::Result<()> {
-        self.ioctl(IOC_PERIOD, &raw const nanoseconds as usize)
+        Ok(Event { fd, clock })
     }
 
     pub fn raw_fd(&self) -> i32 {
         self.fd.as_raw_fd()
     }
 
-    /// Copies out every record that is there and frees its space.
-    pub fn drain(&self, mut record: impl FnMut(&[u8])) {
-        // SAFETY: offsets 1024 and 1032 of `struct perf_event_mmap_page` are data_head and data_tail, both u64 and aligned;
-        // the page stays mapped as long as `self` lives. The kernel writes head, this thread alone writes tail.
-        let (head, tail) = unsafe { (AtomicU64::from_ptr(self.base.add(1024).cast()), AtomicU64::from_ptr(self.base.add(1032).cast())) };
-        let end = head.load(Ordering::Acquire);
-        let mut at = tail.load(Ordering::Relaxed);
-        let mut buffer = Vec::new();
-        while at < end {
-            let mut header = [0u8; 8];
-            self.copy(at, &mut header);
-            let size = usize::from(u16::from_le_bytes([header[6], header[7]]));
-            if size < 8 || size as u64 > end - at {
-                at = end;
-                break;
-            }
-            buffer.resize(size, 0);
-            self.copy(at, &mut buffer);
-            record(&buffer);
-            at += size as u64;
-        }
-        fence(Ordering::AcqRel);
-        tail.store(at, Ordering::Release);
+    pub fn enable(&self) -> io::Result<()> {
+        self.ioctl(IOC_ENABLE, 0)
     }
 
-    fn copy(&self, at: u64, to: &mut [u8]) {
-        let start = (at % self.data_bytes as u64) as usize;
-        let first = to.len().min(self.data_bytes - start);
-        // SAFETY: both pieces lie within the data pages, which follow the control page; records are never longer than 64 KiB.
-        unsafe {
-            let data = self.base.add(PAGE);
-            std::ptr::copy_nonoverlapping(data.add(start), to.as_mut_ptr(), first);
-            std::ptr::copy_nonoverlapping(data, to.as_mut_ptr().add(first), to.len() - first);
-        }
+    pub fn disable(&self) -> io::Result<()> {
+        self.ioctl(IOC_DISABLE, 0)
+    }
+
+    /// Samples a second.
+    pub fn set_rate(&self, rate: u64) -> io::Result<()> {
+        let period = self.clock.period(rate);
+        self.ioctl(IOC_PERIOD, &raw const period as usize)
+    }
+
+    /// Runs the program at each sample; nothing is written to a ring when it returns 0.
+    pub fn attach(&self, program: i32) -> io::Result<()> {
+        self.ioctl(IOC_SET_BPF, program as usize)
+    }
+
+    /// Lets this event write into the other's ring.
+    pub fn write_to(&self, other: &Event) -> io::Result<()> {
+        self.ioctl(IOC_SET_OUTPUT, other.raw_fd() as usize)
     }
 
     fn ioctl(&self, request: libc::c_ulong, argument: usize) -> io::Result<()> {
-        // SAFETY: the descriptor is a perf event; the argument is 0 or points to a u64 that outlives the call.
+        // SAFETY: the descriptor is a perf event; the argument is a number or points to a u64 that outlives the call.
         match unsafe { libc::ioctl(self.fd.as_raw_fd(), request, argument) } {
             -1 => Err(io::Error::last_os_error()),
             _ => Ok(()),
@@ -153,18 +200,9 @@ impl CpuEvent {
     }
 }
 
-impl Drop for CpuEvent {
-    fn drop(&mut self) {
-        // SAFETY: unmaps exactly what `open` mapped.
-        unsafe { libc::munmap(self.base.cast(), PAGE + self.data_bytes) };
-    }
-}
-
-const PAGE: usize = 4096;
-
-fn perf_event_open(attr: &Attr, cpu: i32) -> io::Result<OwnedFd> {
+fn perf_event_open(attr: &Attr, pid: i32, cpu: i32) -> io::Result<OwnedFd> {
     // SAFETY: `attr` is a valid perf_event_attr of the size it states; the result is checked.
-    let fd = unsafe { libc::syscall(libc::SYS_perf_event_open, std::ptr::from_ref(attr), -1, cpu, -1, FLAG_FD_CLOEXEC) };
+    let fd = unsafe { libc::syscall(libc::SYS_perf_event_open, std::ptr::from_ref(attr), pid, cpu, -1, FLAG_FD_CLOEXEC) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -172,8 +210,29 @@ fn perf_event_open(attr: &Attr, cpu: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
+/// The cause and what would fix it.
+pub fn explain(error: &io::Error) -> anyhow::Error {
+    let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    let fix = match error.raw_os_error() {
+        Some(libc::EACCES | libc::EPERM) => {
+            format!("run as root or with CAP_PERFMON, or lower kernel.perf_event_paranoid (now {})", paranoid.trim())
+        }
+        Some(libc::EMFILE) => "raise the limit on open files".to_owned(),
+        Some(libc::ENOMEM) => "raise kernel.perf_event_mlock_kb".to_owned(),
+        Some(libc::ENOSYS | libc::ENOENT) => "this kernel has no perf events, or a seccomp filter hides them".to_owned(),
+        _ => "see the kernel log".to_owned(),
+    };
+    anyhow::anyhow!("perf_event_open: {error}; {fix}")
+}
+
+pub fn online_cpus() -> anyhow::Result<Vec<i32>> {
+    let path = "/sys/devices/system/cpu/online";
+    let text = std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("cannot list the CPUs: {path}: {error}; mount sysfs"))?;
+    Ok(parse_cpus(&text))
+}
+
 /// CPUs of a list such as `0-3,8`.
-pub fn parse_cpus(text: &str) -> Vec<i32> {
+fn parse_cpus(text: &str) -> Vec<i32> {
     text.trim()
         .split(',')
         .filter_map(|part| {

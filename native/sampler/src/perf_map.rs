@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+
+use crate::files::open_in_root;
 
 const MAX_FILE_BYTES: u64 = 64 << 20;
 const MAX_NAME_BYTES: usize = 1024;
+const MAX_ENTRIES: usize = 1_000_000;
 
 pub struct JitSymbol {
     pub kind: &'static str,
@@ -30,16 +32,18 @@ pub struct PerfMap {
 
 impl PerfMap {
     pub fn refresh(&mut self, pid: u32, inner_pid: u32) {
-        let path = format!("/proc/{pid}/root/tmp/perf-{inner_pid}.map");
-        let opened = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
-        if let Ok(file) = opened {
+        if let Ok(file) = open_in_root(pid, &format!("/tmp/perf-{inner_pid}.map"), false) {
             self.read_on(file);
         }
     }
 
     fn read_on(&mut self, mut file: File) {
         let Ok(meta) = file.metadata() else { return };
-        if !meta.is_file() || meta.len() <= self.read_to || self.read_to >= MAX_FILE_BYTES {
+        if meta.len() < self.read_to {
+            // Not the file it was: the process began anew.
+            *self = PerfMap::default();
+        }
+        if meta.len() == self.read_to || self.read_to >= MAX_FILE_BYTES {
             return;
         }
         if file.seek(SeekFrom::Start(self.read_to)).is_err() {
@@ -61,6 +65,9 @@ impl PerfMap {
 
     pub fn add(&mut self, text: &str) {
         for line in text.lines() {
+            if self.entries.len() >= MAX_ENTRIES {
+                break;
+            }
             let mut parts = line.splitn(3, ' ');
             let (Some(start), Some(size), Some(name)) = (parts.next(), parts.next(), parts.next()) else { continue };
             let parse = |s: &str| u64::from_str_radix(s.trim_start_matches("0x"), 16).ok();
@@ -97,10 +104,9 @@ fn parse_name(name: &str) -> JitSymbol {
 fn without_position(place: &str) -> &str {
     let mut path = place;
     for _ in 0..2 {
-        if let Some((head, tail)) = path.rsplit_once(':') {
-            if !tail.is_empty() && tail.bytes().all(|b| b.is_ascii_digit()) {
-                path = head;
-            }
+        match path.rsplit_once(':') {
+            Some((head, tail)) if !tail.is_empty() && tail.bytes().all(|b| b.is_ascii_digit()) => path = head,
+            _ => break,
         }
     }
     path

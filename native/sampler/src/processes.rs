@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::binaries::{Binaries, Wanted};
 use crate::elf::ElfInfo;
 use crate::perf_map::PerfMap;
 
@@ -10,8 +11,12 @@ pub struct Mapping {
     start: u64,
     end: u64,
     offset: u64,
-    pub path: Rc<str>,
+    path: Rc<str>,
     build_id: Rc<str>,
+    /// 0 = unknown.
+    inode: u64,
+    /// Looked for at the first sample: None = not yet, Some(None) = not to be had.
+    elf: Option<Option<Rc<ElfInfo>>>,
 }
 
 #[derive(Default)]
@@ -26,39 +31,60 @@ pub struct Process {
     /// Its mappings are known from its first moment on, by the kernel's records.
     complete: bool,
     read: bool,
-    exited: bool,
+    /// Windows that ended since it did. Its last samples can come one window late.
+    exited: Option<u32>,
+    cgroups: (u64, u64),
 }
 
 /// Where an address of a process belongs.
 pub enum Place {
-    Binary { path: Rc<str>, build_id: Rc<str>, address: u64 },
+    Binary { path: Rc<str>, elf: Rc<ElfInfo>, address: u64 },
     Named { kind: &'static str, function: String, file: String },
     Anonymous(Rc<str>),
 }
 
 const MAX_CGROUP_BYTES: usize = 16 << 10;
-const MAX_BINARIES: usize = 20_000;
+const MAX_READ_AT_START: usize = 4096;
 
 #[derive(Default)]
 pub struct Processes {
     by_pid: HashMap<u32, Process>,
-    /// By path and build id: None where there was no ELF file to read.
-    binaries: HashMap<(Rc<str>, Rc<str>), Option<Rc<ElfInfo>>>,
+    binaries: Binaries,
 }
 
 impl Processes {
-    /// The process, with what /proc tells read once at first sight.
-    pub fn get(&mut self, pid: u32) -> &mut Process {
+    /// Reads what runs already, so that a process that ends in the first window has names, too.
+    pub fn read_all(&mut self) {
+        let Ok(entries) = std::fs::read_dir("/proc") else { return };
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        for pid in pids.take(MAX_READ_AT_START) {
+            let process = self.by_pid.entry(pid).or_default();
+            if !process.read {
+                process.read_proc(pid);
+            }
+        }
+    }
+
+    /// The process, with what /proc tells read once at first sight. `cgroups` are the ids seen with the sample, 0 = not known: when
+    /// they change, the text of /proc/PID/cgroup is read again.
+    pub fn get(&mut self, pid: u32, cgroups: (u64, u64)) -> &mut Process {
         let process = self.by_pid.entry(pid).or_default();
         if !process.read {
             process.read_proc(pid);
+        } else if process.cgroups != cgroups {
+            process.read_cgroup(pid);
         }
+        process.cgroups = cgroups;
         process
     }
 
-    pub fn mapped(&mut self, pid: u32, start: u64, length: u64, offset: u64, build_id: &str, path: &str) {
-        let Some(end) = start.checked_add(length) else { return };
-        self.by_pid.entry(pid).or_default().map(Mapping { start, end, offset, path: path.into(), build_id: build_id.into() });
+    pub fn mapped(&mut self, pid: u32, mapping: Mapping) {
+        let process = self.by_pid.entry(pid).or_default();
+        if process.executable.is_empty() && process.complete && mapping.path.starts_with('/') {
+            // The first thing that a new program maps is itself.
+            process.executable = mapping.path.to_string();
+        }
+        process.map(mapping);
     }
 
     pub fn named(&mut self, pid: u32, tid: u32, exec: bool, comm: String) {
@@ -77,30 +103,41 @@ impl Processes {
         if pid == parent {
             return;
         }
-        let mut child = Process::default();
-        if let Some(parent) = self.by_pid.get(&parent) {
-            child.comm.clone_from(&parent.comm);
-            child.executable.clone_from(&parent.executable);
-            child.cgroup_file.clone_from(&parent.cgroup_file);
-            child.complete = parent.complete || parent.read;
-            child.mappings = parent.mappings.iter().map(Mapping::copy).collect();
+        let known = self.by_pid.entry(parent).or_default();
+        if !known.complete && !known.read {
+            // The child may be gone before anybody looks at it; what it runs is what its parent has mapped.
+            known.read_proc(parent);
         }
+        let child = Process {
+            comm: known.comm.clone(),
+            executable: known.executable.clone(),
+            mappings: known.mappings.iter().map(Mapping::copy).collect(),
+            complete: known.complete || !known.mappings.is_empty(),
+            ..Process::default()
+        };
         self.by_pid.insert(pid, child);
     }
 
     pub fn exited(&mut self, pid: u32, tid: u32) {
         if let Some(process) = self.by_pid.get_mut(&pid) {
             process.threads.remove(&tid);
-            process.exited |= pid == tid;
+            if pid == tid {
+                process.exited = Some(0);
+            }
         }
     }
 
-    /// Forgets what ended; called between windows, so that last samples still find their process.
-    pub fn forget_exited(&mut self) {
-        self.by_pid.retain(|_, process| !process.exited);
-        if self.binaries.len() > MAX_BINARIES {
-            self.binaries.clear();
-        }
+    /// Forgets what ended before the window that ends now.
+    pub fn end_window(&mut self) {
+        self.by_pid.retain(|_, process| {
+            process.exited = process.exited.map(|windows| windows + 1);
+            process.exited.is_none_or(|windows| windows < 2)
+        });
+    }
+
+    /// After a loss of records nothing that was built from them can be trusted: /proc is read again.
+    pub fn forget_all(&mut self) {
+        self.by_pid.clear();
     }
 
     /// Lets runtimes' maps be read again: they grow.
@@ -122,34 +159,36 @@ impl Processes {
         let Some(row) = process.find(address) else {
             return process.jit(pid, address).unwrap_or_else(|| Place::Anonymous("[unknown]".into()));
         };
-        let Mapping { start, offset, path, build_id, .. } = process.mappings[row].copy();
-        if !path.starts_with('/') || ["//anon", "/memfd:", "/dev/zero"].iter().any(|prefix| path.starts_with(prefix)) {
-            let name = if path.starts_with('[') { path } else { "[anon]".into() };
+        let mapping = &mut process.mappings[row];
+        if !mapping.is_file() {
+            let name = if mapping.path.starts_with('[') { Rc::clone(&mapping.path) } else { "[anon]".into() };
             return process.jit(pid, address).unwrap_or(Place::Anonymous(name));
         }
-        let elf = self
-            .binaries
-            .entry((Rc::clone(&path), Rc::clone(&build_id)))
-            .or_insert_with(|| read_elf(pid, &path, &build_id).map(Rc::new));
-        let offset = address - start + offset;
-        let address = elf.as_ref().and_then(|elf| elf.virtual_address(offset)).unwrap_or(offset);
-        let build_id = match elf {
-            Some(elf) if build_id.is_empty() => elf.build_id.as_str().into(),
-            _ => build_id,
-        };
-        Place::Binary { path, build_id, address }
+        let Mapping { start, end, offset, inode, .. } = *mapping;
+        let (path, build_id) = (Rc::clone(&mapping.path), Rc::clone(&mapping.build_id));
+        let binaries = &mut self.binaries;
+        let elf = mapping.elf.get_or_insert_with(|| binaries.find(&Wanted { pid, start, end, path: &path, build_id: &build_id, inode }));
+        // Without its headers an offset is not an address: better the file's name alone than another function's.
+        match elf.as_ref().and_then(|elf| Some((Rc::clone(elf), elf.virtual_address(address - start + offset)?))) {
+            Some((elf, address)) => Place::Binary { path, elf, address },
+            None => Place::Anonymous(path),
+        }
     }
 }
 
-/// Through the process's own root, so that a container's file is the container's. A file replaced since is not taken for it.
-fn read_elf(pid: u32, path: &str, build_id: &str) -> Option<ElfInfo> {
-    let elf = ElfInfo::open(&format!("/proc/{pid}/root{path}")).or_else(|| ElfInfo::open(path))?;
-    (build_id.is_empty() || elf.build_id == build_id).then_some(elf)
-}
-
 impl Mapping {
+    /// None when it would end beyond the address space. `build_id` "" and `inode` 0 = unknown.
+    pub fn new(start: u64, length: u64, offset: u64, path: &str, build_id: &str, inode: u64) -> Option<Mapping> {
+        Some(Mapping { start, end: start.checked_add(length)?, offset, path: path.into(), build_id: build_id.into(), inode, elf: None })
+    }
+
     fn copy(&self) -> Mapping {
-        Mapping { path: Rc::clone(&self.path), build_id: Rc::clone(&self.build_id), ..*self }
+        Mapping { path: Rc::clone(&self.path), build_id: Rc::clone(&self.build_id), elf: self.elf.clone(), ..*self }
+    }
+
+    /// Not anonymous memory, which the kernel names `[…]`, `//anon`, `/memfd:…`, `/dev/zero` or not at all.
+    fn is_file(&self) -> bool {
+        self.path.starts_with('/') && !["//anon", "/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage"].iter().any(|prefix| self.path.starts_with(prefix))
     }
 }
 
@@ -166,11 +205,7 @@ impl Process {
         if let Ok(comm) = std::fs::read_to_string(format!("/proc/{pid}/comm")) {
             self.comm = comm.trim_end().to_owned();
         }
-        if let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/cgroup")) {
-            if text.len() <= MAX_CGROUP_BYTES {
-                self.cgroup_file = text;
-            }
-        }
+        self.read_cgroup(pid);
         self.inner_pid = inner_pid(pid).unwrap_or(pid);
         for (tid, name) in threads(pid) {
             self.threads.entry(tid).or_insert(name);
@@ -180,6 +215,13 @@ impl Process {
             for mapping in maps.lines().filter_map(parse_maps_line) {
                 self.map(mapping);
             }
+        }
+    }
+
+    fn read_cgroup(&mut self, pid: u32) {
+        match std::fs::read_to_string(format!("/proc/{pid}/cgroup")) {
+            Ok(text) if text.len() <= MAX_CGROUP_BYTES => self.cgroup_file = text,
+            _ => {}
         }
     }
 
@@ -216,7 +258,8 @@ impl Process {
             map
         });
         let symbol = map.lookup(address)?;
-        Some(Place::Named { kind: symbol.kind, function: symbol.function.clone(), file: symbol.file.clone() })
+        let kind = if self.executable.rsplit('/').next() == Some("node") { "v8js" } else { symbol.kind };
+        Some(Place::Named { kind, function: symbol.function.clone(), file: symbol.file.clone() })
     }
 }
 
@@ -244,11 +287,12 @@ fn parse_maps_line(line: &str) -> Option<Mapping> {
     let (start, end) = parts.next()?.split_once('-')?;
     let executable = parts.next()?.contains('x');
     let offset = parts.next()?;
-    let (_, _) = (parts.next()?, parts.next()?);
+    let inode = parts.nth(1)?.parse().ok()?;
     let path = parts.next().unwrap_or("").trim_start().trim_end_matches(" (deleted)");
     let parse = |text| u64::from_str_radix(text, 16).ok();
+    let (start, end) = (parse(start)?, parse(end)?);
     executable.then_some(())?;
-    Some(Mapping { start: parse(start)?, end: parse(end)?, offset: parse(offset)?, path: path.into(), build_id: "".into() })
+    Mapping::new(start, end.checked_sub(start)?, parse(offset)?, path, "", inode)
 }
 
 #[cfg(test)]
@@ -258,8 +302,8 @@ mod tests {
     #[test]
     fn a_new_mapping_cuts_what_it_covers() {
         let mut processes = Processes::default();
-        processes.mapped(1, 0x1000, 0x3000, 0, "", "/a");
-        processes.mapped(1, 0x2000, 0x1000, 0, "", "/b");
+        processes.mapped(1, Mapping::new(0x1000, 0x3000, 0, "/a", "", 0).unwrap());
+        processes.mapped(1, Mapping::new(0x2000, 0x1000, 0, "/b", "", 0).unwrap());
         let process = &processes.by_pid[&1];
         let rows: Vec<_> = process.mappings.iter().map(|m| (m.start, m.end, m.offset, &*m.path)).collect();
         assert_eq!(rows, [(0x1000, 0x2000, 0, "/a"), (0x2000, 0x3000, 0, "/b"), (0x3000, 0x4000, 0x2000, "/a")]);
@@ -270,7 +314,7 @@ mod tests {
     #[test]
     fn a_child_starts_with_its_parents_mappings_and_exec_drops_them() {
         let mut processes = Processes::default();
-        processes.mapped(1, 0x1000, 0x1000, 0, "", "/a");
+        processes.mapped(1, Mapping::new(0x1000, 0x1000, 0, "/a", "", 0).unwrap());
         processes.forked(2, 1);
         assert_eq!(processes.by_pid[&2].find(0x1000), Some(0));
         processes.named(2, 2, true, "other".into());
@@ -281,7 +325,7 @@ mod tests {
     #[test]
     fn reads_maps_lines() {
         let mapping = parse_maps_line("7f00-7fff r-xp 00001000 08:01 42                 /usr/lib/a b.so (deleted)").unwrap();
-        assert_eq!((mapping.start, mapping.end, mapping.offset, &*mapping.path), (0x7f00, 0x7fff, 0x1000, "/usr/lib/a b.so"));
+        assert_eq!((mapping.start, mapping.end, mapping.offset, mapping.inode, &*mapping.path), (0x7f00, 0x7fff, 0x1000, 42, "/usr/lib/a b.so"));
         assert!(parse_maps_line("7f00-7fff rw-p 0 0:0 0").is_none());
         assert!(parse_maps_line("nonsense").is_none());
     }

@@ -6,11 +6,14 @@ use crate::elf::{hex, u32_at, u64_at};
 #[derive(Debug)]
 pub enum Event {
     Sample { pid: u32, tid: u32, chain: Vec<u64> },
-    Mmap { pid: u32, start: u64, length: u64, offset: u64, executable: bool, build_id: String, path: String },
+    /// `inode` is 0 where the record tells the build id instead.
+    Mmap { pid: u32, start: u64, length: u64, offset: u64, executable: bool, build_id: String, inode: u64, path: String },
     Comm { pid: u32, tid: u32, exec: bool, comm: String },
-    Fork { pid: u32, parent: u32 },
+    Fork { pid: u32, parent: u32, tid: u32, parent_tid: u32 },
     Exit { pid: u32, tid: u32 },
     Lost(u64),
+    Throttle,
+    Unthrottle,
 }
 
 pub struct Record {
@@ -22,6 +25,8 @@ pub struct Record {
 const LOST: u32 = 2;
 const COMM: u32 = 3;
 const EXIT: u32 = 4;
+const THROTTLE: u32 = 5;
+const UNTHROTTLE: u32 = 6;
 const FORK: u32 = 7;
 const SAMPLE: u32 = 9;
 const MMAP2: u32 = 10;
@@ -49,11 +54,11 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
             (u64_at(bytes, 24)?, Event::Sample { pid: u32_at(bytes, 16)?, tid: u32_at(bytes, 20)?, chain })
         }
         MMAP2 => {
-            let build_id = if misc & MISC_MMAP_BUILD_ID != 0 {
+            let (build_id, inode) = if misc & MISC_MMAP_BUILD_ID != 0 {
                 let size = usize::from(*bytes.get(40)?).min(20);
-                hex(bytes.get(44..44 + size)?)
+                (hex(bytes.get(44..44 + size)?), 0)
             } else {
-                String::new()
+                (String::new(), u64_at(bytes, 48)?)
             };
             let event = Event::Mmap {
                 pid: u32_at(bytes, 8)?,
@@ -62,6 +67,7 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
                 offset: u64_at(bytes, 32)?,
                 executable: u32_at(bytes, 64)? & PROT_EXEC != 0,
                 build_id,
+                inode,
                 path: text(72)?,
             };
             (u64_at(bytes, id + 8)?, event)
@@ -70,9 +76,14 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
             let event = Event::Comm { pid: u32_at(bytes, 8)?, tid: u32_at(bytes, 12)?, exec: misc & MISC_COMM_EXEC != 0, comm: text(16)? };
             (u64_at(bytes, id + 8)?, event)
         }
-        FORK => (u64_at(bytes, id + 8)?, Event::Fork { pid: u32_at(bytes, 8)?, parent: u32_at(bytes, 12)? }),
+        FORK => {
+            let event = Event::Fork { pid: u32_at(bytes, 8)?, parent: u32_at(bytes, 12)?, tid: u32_at(bytes, 16)?, parent_tid: u32_at(bytes, 20)? };
+            (u64_at(bytes, id + 8)?, event)
+        }
         EXIT => (u64_at(bytes, id + 8)?, Event::Exit { pid: u32_at(bytes, 8)?, tid: u32_at(bytes, 16)? }),
         LOST => (u64_at(bytes, id + 8)?, Event::Lost(u64_at(bytes, 16)?)),
+        THROTTLE => (u64_at(bytes, 8)?, Event::Throttle),
+        UNTHROTTLE => (u64_at(bytes, 8)?, Event::Unthrottle),
         _ => return None,
     };
     Some(Record { time, event })

@@ -55,7 +55,12 @@ pub struct Window {
     processes: Interner<Process>,
     samples: Interner<(u32, u32, u32)>,
     counts: Vec<u32>,
+    /// Bytes that strings and stacks will take, about.
+    bytes: usize,
 }
+
+/// A frame of the protocol holds 64 MiB at most; a drain adds 35 MB at most.
+const LARGE_BYTES: usize = 16 << 20;
 
 /// What a window says of itself besides its samples.
 pub struct WindowHead<'a> {
@@ -79,6 +84,7 @@ impl Window {
             processes: Interner::new(),
             samples: Interner::new(),
             counts: Vec::new(),
+            bytes: 0,
         }
     }
 
@@ -86,11 +92,17 @@ impl Window {
         if let Some(&row) = self.strings.index.get(text) {
             return row;
         }
+        self.bytes += text.len() + 4;
         self.strings.intern(text.to_owned())
     }
 
-    pub fn binary(&mut self, path: &str, build_id: &str) -> u32 {
-        let row = (self.string(path), self.string(build_id), 0);
+    /// It should end before its time.
+    pub fn is_large(&self) -> bool {
+        self.bytes > LARGE_BYTES
+    }
+
+    pub fn binary(&mut self, path: &str, build_id: &str, htl_hash: &str) -> u32 {
+        let row = (self.string(path), self.string(build_id), self.string(htl_hash));
         self.binaries.intern(row)
     }
 
@@ -103,13 +115,17 @@ impl Window {
     }
 
     /// `frames` leaf first.
-    pub fn sample(&mut self, process: u32, thread: u32, frames: Vec<u32>, flags: u32) {
+    pub fn sample(&mut self, process: u32, thread: u32, frames: Vec<u32>, flags: u32, count: u64) {
+        let (known, length) = (self.stacks.rows.len(), frames.len());
         let stack = self.stacks.intern((frames, flags));
+        if self.stacks.rows.len() > known {
+            self.bytes += 4 * length + 8;
+        }
         let row = self.samples.intern((process, thread, stack)) as usize;
         if row == self.counts.len() {
             self.counts.push(0);
         }
-        self.counts[row] = self.counts[row].saturating_add(1);
+        self.counts[row] = self.counts[row].saturating_add(count.min(u64::from(u32::MAX)) as u32);
     }
 
     pub fn encode(mut self, head: &WindowHead) -> Vec<u8> {
@@ -224,9 +240,9 @@ mod tests {
         let frame = window.frame(Frame { kind, binary: NO_BINARY, address: 0, function: kind, file: 0 });
         let process = window.process(Process { pid: 7, comm: 0, executable: 0, cgroup_file: 0, cgroup_v2: 0, cgroup_v1: 0, cgroup_v1_controller: 0 });
         for _ in 0..3 {
-            window.sample(process, 0, vec![frame], 0);
+            window.sample(process, 0, vec![frame], 0, 1);
         }
-        window.sample(process, 0, vec![], 2);
+        window.sample(process, 0, vec![], 2, 1);
         assert_eq!(window.counts, [3, 1]);
         let bytes = window.encode(&WindowHead { last: true, start: 1, end: 2, period: 3, taken: 4, lost: &[("ring-full", 9)] });
         assert_eq!(bytes.len() % 8, 0);

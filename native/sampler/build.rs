@@ -1,0 +1,21 @@
+//! Compiles the BPF program with clang. libbpf's headers come from the crate libbpf-sys, so no system package has them.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-changed=bpf");
+    println!("cargo::rerun-if-env-changed=CLANG");
+    let headers = std::env::var("DEP_BPF_INCLUDE").expect("libbpf-sys states where its headers are");
+    let clang = std::env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
+    let object = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("sampler.bpf.o");
+    let status = Command::new(&clang)
+        .args(["-O2", "-g", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3", "-I", &headers, "-c", "bpf/sampler.bpf.c", "-o"])
+        .arg(&object)
+        .status();
+    match status {
+        Ok(status) if status.success() => {}
+        Ok(status) => panic!("{clang} could not compile bpf/sampler.bpf.c ({status}); clang 12 or newer is needed"),
+        Err(error) => panic!("cannot run {clang}: {error}; install clang 12 or newer, or name it in the variable CLANG"),
+    }
+}

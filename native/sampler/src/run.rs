@@ -1,0 +1,170 @@
+//! The life of a sampler: the best rung that can run, one window after another, an orderly end.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::bpf::Bpf;
+use crate::host;
+use crate::options::Options;
+use crate::own_processes::OwnProcesses;
+use crate::protocol::{self, Command, Commands};
+use crate::sampler::{Lost, Sampler};
+use crate::system_wide::SystemWide;
+
+/// A rung that could not run, and why.
+type Tried = Vec<(u32, String)>;
+
+pub fn run(options: &Options) -> Result<()> {
+    host::install();
+    let (sampler, tried) = open_best(options);
+    say_hello(options, sampler.as_deref(), &tried)?;
+    if !host::sees_host_processes() {
+        protocol::log("warn", "not in the host's pid namespace: processes are named by numbers that /proc here does not know; set hostPID: true")?;
+    }
+    Run { sampler, rate: options.rate, unbalanced: false }.run(options)
+}
+
+struct Run {
+    /// None on rung 4: only the node's state is reported.
+    sampler: Option<Box<dyn Sampler>>,
+    rate: u64,
+    unbalanced: bool,
+}
+
+impl Run {
+    fn run(mut self, options: &Options) -> Result<()> {
+        let started = Instant::now();
+        let window = Duration::from_secs(options.window);
+        let mut window_end = started + window;
+        let deadline = options.duration.map(|seconds| started + Duration::from_secs(seconds));
+        let mut commands = Commands::default();
+        loop {
+            let early = self.sampler.as_ref().map_or(u64::MAX, |sampler| sampler.drain_interval_ms());
+            let full = Instant::now().checked_add(Duration::from_millis(early.min(86_400_000))).unwrap_or(window_end);
+            let until = deadline.map_or(window_end, |deadline| deadline.min(window_end)).min(full);
+            for command in wait(self.sampler.as_deref(), until.saturating_duration_since(Instant::now()), &mut commands) {
+                match command {
+                    Command::Stop => host::stop(),
+                    Command::Rate(rate) => {
+                        // A window has one rate.
+                        self.report(false)?;
+                        window_end = Instant::now() + window;
+                        self.set_rate(rate)?;
+                    }
+                }
+            }
+            let last = host::stopping() || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if last || Instant::now() >= window_end {
+                self.report(last)?;
+                window_end = Instant::now() + window;
+            } else if let Some(sampler) = &mut self.sampler {
+                sampler.drain()?;
+                if sampler.resolver().window_is_large() {
+                    window_end = Instant::now();
+                }
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    fn set_rate(&mut self, rate: u64) -> Result<()> {
+        match self.sampler.as_mut().map(|sampler| sampler.set_rate(rate)) {
+            Some(Err(error)) => Ok(protocol::log("warn", &format!("{error:#}"))?),
+            _ => {
+                self.rate = rate;
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends a window.
+    fn report(&mut self, last: bool) -> Result<()> {
+        let (mut taken, mut lost, mut processes, mut sideband_lost) = (0, Lost::default(), 0, 0);
+        if let Some(sampler) = &mut self.sampler {
+            if last {
+                sampler.stop();
+            }
+            sampler.drain()?;
+            if !last {
+                sampler.refresh();
+            }
+            (taken, lost, sideband_lost) = (sampler.taken(), sampler.lost(), sampler.sideband_lost());
+            processes = sampler.resolver().processes.len();
+            let window = sampler.resolver().finish(last, self.rate, taken, &lost);
+            protocol::send(protocol::WINDOW, &window)?;
+            if sampler.undrained() != 0 && !self.unbalanced {
+                self.unbalanced = true;
+                protocol::log("error", &format!("{} samples were stored in the kernel and not found when its maps were read", sampler.undrained()))?;
+            }
+        }
+        let (cpu_ms, rss_kb) = host::usage();
+        let lost: serde_json::Map<String, Value> = lost.rows().iter().map(|&(reason, count)| (reason.to_owned(), count.into())).collect();
+        let stats = json!({ "taken": taken, "lost": lost, "cpuMs": cpu_ms, "rssKb": rss_kb, "processes": processes, "sidebandLost": sideband_lost });
+        Ok(protocol::send_json(protocol::STATS, &stats)?)
+    }
+}
+
+fn say_hello(options: &Options, sampler: Option<&dyn Sampler>, tried: &Tried) -> Result<()> {
+    let reason = tried.iter().map(|(rung, error)| format!("rung {rung}: {error}")).collect::<Vec<_>>().join("; ");
+    let tried: Vec<Value> = tried.iter().map(|(rung, error)| json!({ "rung": rung, "error": error })).collect();
+    let hello = json!({
+        "protocol": 1, "rung": sampler.map_or(4, Sampler::rung), "reason": reason, "kernel": host::kernel_release(),
+        "cpus": sampler.map_or(0, Sampler::cpus), "rateHz": options.rate, "event": sampler.map_or("cpu-clock", Sampler::event),
+        "capabilities": host::capabilities(), "tried": tried,
+    });
+    Ok(protocol::send_json(protocol::HELLO, &hello)?)
+}
+
+fn open_rung(rung: u32, options: &Options) -> Result<Box<dyn Sampler>> {
+    let Options { rate, window, pid, .. } = *options;
+    Ok(match rung {
+        1 => Box::new(Bpf::open(rate, window, pid, options.cgroup_controller.as_deref())?),
+        2 => Box::new(SystemWide::open(rate, window, pid)?),
+        _ => Box::new(OwnProcesses::open(rate, pid)?),
+    })
+}
+
+/// The best rung that can run, and why those above it cannot.
+fn open_best(options: &Options) -> (Option<Box<dyn Sampler>>, Tried) {
+    let mut tried = Vec::new();
+    for rung in (1..=3).filter(|rung| options.rung == 0 || options.rung == *rung) {
+        match open_rung(rung, options) {
+            Ok(sampler) => return (Some(sampler), tried),
+            Err(error) => tried.push((rung, format!("{error:#}"))),
+        }
+    }
+    (None, tried)
+}
+
+/// Tries each rung for a moment.
+pub fn probe(options: &Options) -> Value {
+    host::install();
+    const NEEDS: [&str; 3] = [
+        "CAP_BPF and CAP_PERFMON (or root), kernel 5.10 or later with BTF",
+        "CAP_PERFMON (or root), or kernel.perf_event_paranoid = -1",
+        "kernel.perf_event_paranoid of at most 2; sees this user's processes only",
+    ];
+    let rungs: Vec<Value> = (1..=3)
+        .zip(NEEDS)
+        .map(|(rung, needs)| {
+            let error = open_rung(rung, options).err().map(|error| format!("{error:#}"));
+            json!({ "rung": rung, "ok": error.is_none(), "error": error.unwrap_or_default(), "needs": needs })
+        })
+        .collect();
+    json!({ "kernel": host::kernel_release(), "capabilities": host::capabilities(), "hostPid": host::sees_host_processes(), "rungs": rungs })
+}
+
+/// Sleeps until a ring is half full, the parent says something, a signal arrives or the time is over.
+fn wait(sampler: Option<&dyn Sampler>, time: Duration, commands: &mut Commands) -> Vec<Command> {
+    let poll = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut fds = vec![poll(0), poll(host::wake_descriptor())];
+    fds.extend(sampler.iter().flat_map(|sampler| sampler.descriptors()).map(poll));
+    let milliseconds = time.as_millis().min(60_000) as i32 + 1;
+    // SAFETY: the array holds as many entries as stated and outlives the call.
+    let ready = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, milliseconds) };
+    if ready > 0 && fds[0].revents != 0 { commands.read() } else { Vec::new() }
+}

@@ -1,0 +1,53 @@
+//! What the rungs have in common.
+
+use anyhow::Result;
+
+use crate::resolver::Resolver;
+
+/// Cumulative samples lost since the start, by reason.
+#[derive(Default, Clone, Copy, Debug, PartialEq)]
+pub struct Lost {
+    pub map_full: u64,
+    pub map_busy: u64,
+    pub ring_full: u64,
+    pub throttled: u64,
+}
+
+impl Lost {
+    pub fn rows(&self) -> [(&'static str, u64); 4] {
+        [("map-full", self.map_full), ("map-busy", self.map_busy), ("ring-full", self.ring_full), ("throttled", self.throttled)]
+    }
+
+    pub fn total(&self) -> u64 {
+        self.rows().iter().map(|row| row.1).sum()
+    }
+}
+
+pub trait Sampler {
+    fn rung(&self) -> u32;
+    /// `cpu-clock` or `cycles`.
+    fn event(&self) -> &'static str;
+    fn cpus(&self) -> usize;
+    /// Readable when something wants to be drained before the window ends.
+    fn descriptors(&self) -> Vec<i32>;
+    /// Milliseconds after which the buffers could be full.
+    fn drain_interval_ms(&self) -> u64 {
+        u64::MAX
+    }
+    fn set_rate(&mut self, rate: u64) -> Result<()>;
+    /// Moves what the kernel has collected into the window.
+    fn drain(&mut self) -> Result<()>;
+    /// No more samples after this; what was taken can still be drained.
+    fn stop(&mut self);
+    /// Between windows: CPUs and processes that came.
+    fn refresh(&mut self) {}
+    fn taken(&self) -> u64;
+    fn lost(&self) -> Lost;
+    /// Process records lost: names of mappings were read again from /proc.
+    fn sideband_lost(&self) -> u64;
+    /// Samples that were stored in the kernel and never read: 0 as long as the books balance.
+    fn undrained(&self) -> u64 {
+        0
+    }
+    fn resolver(&mut self) -> &mut Resolver;
+}

@@ -1,0 +1,355 @@
+//! The built sampler on the real kernel.
+
+mod decode;
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use decode::{Frames, Window};
+
+const BURN: &str = r#"
+#include <stdint.h>
+/* Makes the compiler keep a frame even in a function that calls nothing. */
+#define FRAME __asm__ volatile("" ::"r"(__builtin_frame_address(0)) : "memory")
+static inline __attribute__((always_inline)) uint64_t spin(uint64_t n, uint64_t x) { for (; n; n--) x = x * 6364136223846793005ULL + 1; return x; }
+__attribute__((noinline)) uint64_t hot_seventy(uint64_t x) { FRAME; x = spin(70000, x); return x + 1; }
+__attribute__((noinline)) uint64_t cold_thirty(uint64_t x) { FRAME; x = spin(30000, x); return x + 2; }
+int main(void) { volatile uint64_t x = 1; for (;;) { x = hot_seventy(x); x = cold_thirty(x); } }
+"#;
+
+/// The tests share the machine's few CPUs: one at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn my_turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// True when the test has to be left out, which it says.
+fn skipped(test: &str) -> bool {
+    // SAFETY: geteuid has no preconditions.
+    let root = unsafe { libc::geteuid() } == 0;
+    if !root {
+        println!("SKIP {test}: sampling the whole system needs root");
+    }
+    !root
+}
+
+struct Burn {
+    dir: PathBuf,
+    child: Child,
+    /// Name, first address, size.
+    symbols: Vec<(String, u64, u64)>,
+}
+
+impl Burn {
+    fn start(name: &str) -> Burn {
+        let dir = std::env::temp_dir().join(format!("perfleet-burn-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (source, binary) = (dir.join("burn.c"), dir.join("burn"));
+        std::fs::write(&source, BURN).unwrap();
+        let gcc = ["-O1", "-fno-omit-frame-pointer", "-Wl,--build-id", "-o"];
+        assert!(Command::new("gcc").args(gcc).arg(&binary).arg(&source).status().unwrap().success());
+        let nm = Command::new("nm").arg("-S").arg(&binary).output().unwrap();
+        let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();
+        let symbols = String::from_utf8(nm.stdout).unwrap();
+        let symbols = symbols.lines().filter_map(|line| match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
+            [start, size, _, name] => Some((name.to_owned(), hex(start), hex(size))),
+            _ => None,
+        });
+        let child = Command::new(&binary).stdin(Stdio::null()).spawn().unwrap();
+        Burn { symbols: symbols.collect(), child, dir }
+    }
+
+    fn path(&self) -> String {
+        self.dir.join("burn").to_str().unwrap().to_owned()
+    }
+
+    fn name(&self, frames: &Frames, frame: usize) -> Option<&str> {
+        let binary = frames.binaries.get(frames.binary[frame] as usize)?;
+        if binary.path != self.path() {
+            return None;
+        }
+        assert_eq!(binary.build_id.len(), 40);
+        assert_eq!(binary.htl_hash.len(), 32);
+        let address = frames.address[frame];
+        self.symbols.iter().find(|(_, start, size)| (*start..start + size).contains(&address)).map(|(name, ..)| name.as_str())
+    }
+}
+
+impl Drop for Burn {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+struct Output {
+    hello: serde_json::Value,
+    windows: Vec<Window>,
+    stats: Vec<serde_json::Value>,
+    logs: Vec<String>,
+}
+
+impl Output {
+    fn new() -> Output {
+        Output { hello: serde_json::Value::Null, windows: Vec::new(), stats: Vec::new(), logs: Vec::new() }
+    }
+
+    /// Takes in one frame; false at the end.
+    fn read(&mut self, from: &mut impl Read) -> bool {
+        let mut head = [0u8; 5];
+        if from.read_exact(&mut head).is_err() {
+            return false;
+        }
+        let mut payload = vec![0u8; u32::from_le_bytes(head[..4].try_into().unwrap()) as usize - 1];
+        from.read_exact(&mut payload).unwrap();
+        let json = || serde_json::from_slice(&payload).unwrap();
+        match head[4] {
+            1 => self.hello = json(),
+            2 => self.windows.push(Window::decode(&payload)),
+            3 => self.stats.push(json()),
+            4 => self.logs.push(String::from_utf8_lossy(&payload).into_owned()),
+            kind => panic!("frame of type {kind}"),
+        }
+        true
+    }
+}
+
+fn parse(mut bytes: &[u8]) -> Output {
+    let mut output = Output::new();
+    while output.read(&mut bytes) {}
+    output
+}
+
+fn sampler(args: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_perfleet-sampler")).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// Until so many samples have come, or `--duration` is over.
+fn run_until(samples: u64, args: &[&str]) -> Output {
+    let mut child = sampler(args);
+    let mut out = child.stdout.take().unwrap();
+    let mut stdin = child.stdin.take();
+    let mut output = Output::new();
+    while output.read(&mut out) {
+        if output.windows.iter().map(Window::total).sum::<u64>() >= samples {
+            drop(stdin.take());
+        }
+    }
+    assert!(child.wait().unwrap().success());
+    output
+}
+
+/// taken − taken of the window before = samples + losses, exactly, in every window.
+fn assert_books(output: &Output) {
+    let (mut taken, mut lost) = (0, 0);
+    for window in &output.windows {
+        assert_eq!(window.taken - taken, window.total() + window.lost_total() - lost, "{:?} {:?}", window.lost, output.logs);
+        (taken, lost) = (window.taken, window.lost_total());
+        assert!(window.processes.iter().all(|process| process.pid != 0));
+    }
+    assert!(output.windows.last().unwrap().last);
+    assert!(taken > 0);
+    assert_eq!(output.stats.last().unwrap()["taken"], taken);
+    assert!(!output.logs.iter().any(|line| line.contains("error")), "{:?}", output.logs);
+}
+
+fn finds_known_shares(rung: &str) {
+    if skipped("finds_known_shares") {
+        return;
+    }
+    let _turn = my_turn();
+    let burn = Burn::start(&format!("shares-{rung}"));
+    let pid = burn.child.id().to_string();
+    // With 1500 samples a share of 70 % has a standard deviation of 1.2 points.
+    let output = run_until(1500, &["--rung", rung, "--rate", "999", "--window", "1", "--duration", "60", "--pid", &pid]);
+    assert_eq!(output.hello["rung"].to_string(), rung);
+    assert_books(&output);
+    let mut shares: HashMap<String, u64> = HashMap::new();
+    let mut total = 0;
+    for window in &output.windows {
+        for sample in &window.samples {
+            let process = &window.processes[sample.process as usize];
+            assert_eq!((process.pid.to_string(), &process.executable), (pid.clone(), &burn.path()));
+            assert_eq!((&*process.comm, &*sample.thread), ("burn", "burn"));
+            assert!(process.cgroup_file.contains(':'));
+            assert_eq!(process.cgroup_v2 != 0, rung == "1");
+            let stack = &window.stacks[sample.stack as usize];
+            let mut names: Vec<&str> = stack.iter().filter_map(|&frame| burn.name(&window.frames, frame as usize)).collect();
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                *shares.entry(name.to_owned()).or_default() += u64::from(sample.count);
+            }
+            total += u64::from(sample.count);
+        }
+    }
+    let percent = |name: &str| 100.0 * shares.get(name).copied().unwrap_or(0) as f64 / total as f64;
+    assert!(total >= 1500, "{total} samples");
+    assert!((percent("hot_seventy") - 70.0).abs() < 5.0, "{shares:?} of {total}");
+    assert!((percent("cold_thirty") - 30.0).abs() < 5.0, "{shares:?} of {total}");
+    assert!(percent("main") > 95.0, "{shares:?} of {total}");
+}
+
+#[test]
+fn rung_1_finds_known_shares() {
+    finds_known_shares("1");
+}
+
+#[test]
+fn rung_2_finds_known_shares() {
+    finds_known_shares("2");
+}
+
+#[test]
+fn rung_3_finds_known_shares() {
+    finds_known_shares("3");
+}
+
+fn names_short_lived_processes(rung: &str) {
+    if skipped("names_short_lived_processes") {
+        return;
+    }
+    let _turn = my_turn();
+    let mut child = sampler(&["--rung", rung, "--rate", "999", "--window", "1", "--duration", "4"]);
+    let mut out = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        out.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    while child.try_wait().unwrap().is_none() {
+        let burst = Command::new("sh").args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]).status().unwrap();
+        assert!(burst.success());
+    }
+    let output = parse(&reader.join().unwrap());
+    assert_books(&output);
+    let (mut named, mut all) = (0, 0);
+    for window in &output.windows {
+        for sample in &window.samples {
+            let process = &window.processes[sample.process as usize];
+            let user = window.stacks[sample.stack as usize].iter().any(|&frame| window.frames.binary[frame as usize] != u32::MAX);
+            if process.comm == "sh" && process.executable.ends_with("sh") {
+                all += sample.count;
+                named += if user || window.stack_is_kernel_only(sample.stack as usize) { sample.count } else { 0 };
+            }
+        }
+    }
+    assert!(all > 100, "{all} samples of short-lived shells");
+    assert!(f64::from(named) > 0.95 * f64::from(all), "{named} of {all} samples have names");
+}
+
+#[test]
+fn rung_1_names_short_lived_processes() {
+    names_short_lived_processes("1");
+}
+
+#[test]
+fn rung_2_names_short_lived_processes() {
+    names_short_lived_processes("2");
+}
+
+#[test]
+fn rung_1_tags_samples_with_the_inode_of_the_cgroup() {
+    if skipped("rung_1_tags_samples_with_the_inode_of_the_cgroup") {
+        return;
+    }
+    let _turn = my_turn();
+    let burn = Burn::start("cgroup");
+    let output = run_until(50, &["--rung", "1", "--rate", "99", "--window", "1", "--duration", "30", "--pid", &burn.child.id().to_string()]);
+    let process = &output.windows.iter().find(|window| !window.processes.is_empty()).unwrap().processes[0];
+    let controller = &process.cgroup_v1_controller;
+    let line = process.cgroup_file.lines().find(|line| line.split(':').nth(1) == Some(controller)).unwrap();
+    let place = line.splitn(3, ':').nth(2).unwrap();
+    let (root, id) = if controller.is_empty() { ("", process.cgroup_v2) } else { (controller.as_str(), process.cgroup_v1) };
+    match std::fs::metadata(format!("/sys/fs/cgroup/{root}{place}")) {
+        Ok(directory) => assert_eq!(directory.ino(), id, "{line}"),
+        Err(error) => println!("SKIP the comparison with the directory: {line}: {error}"),
+    }
+}
+
+#[test]
+fn the_books_balance_under_load_and_changes_of_rate() {
+    if skipped("the_books_balance_under_load_and_changes_of_rate") {
+        return;
+    }
+    let _turn = my_turn();
+    let _burns = [Burn::start("books-a"), Burn::start("books-b")];
+    let mut child = sampler(&["--rung", "1", "--rate", "999", "--window", "1", "--duration", "5"]);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"{\"rateHz\":4999}\n").unwrap();
+    let mut bytes = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut bytes).unwrap();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    let output = parse(&bytes);
+    assert_books(&output);
+    assert_eq!(output.windows.last().unwrap().period, 1_000_000_000 / 4999);
+    assert!(output.windows.last().unwrap().taken > 10_000);
+}
+
+#[test]
+fn ends_soon_when_told_in_any_way_and_with_the_last_window() {
+    if skipped("ends_soon_when_told_in_any_way_and_with_the_last_window") {
+        return;
+    }
+    let _turn = my_turn();
+    for way in ["signal", "end of input", "command"] {
+        let mut child = sampler(&["--window", "60"]);
+        let mut out = child.stdout.take().unwrap();
+        // The hello: it has begun.
+        let mut head = [0u8; 5];
+        out.read_exact(&mut head).unwrap();
+        let mut hello = vec![0u8; u32::from_le_bytes(head[..4].try_into().unwrap()) as usize - 1];
+        out.read_exact(&mut hello).unwrap();
+        let asked = Instant::now();
+        let mut stdin = child.stdin.take();
+        match way {
+            // SAFETY: signals a child that has not been waited for.
+            "signal" => assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGTERM) }, 0),
+            "command" => stdin.as_mut().unwrap().write_all(b"{\"stop\":true}\n").unwrap(),
+            _ => drop(stdin.take()),
+        }
+        let mut bytes = Vec::new();
+        out.read_to_end(&mut bytes).unwrap();
+        assert!(child.wait().unwrap().success(), "{way}");
+        assert!(asked.elapsed() < Duration::from_secs(1), "{way}: {:?}", asked.elapsed());
+        assert!(parse(&bytes).windows.last().unwrap().last, "{way}");
+    }
+}
+
+#[test]
+fn without_privileges_it_takes_the_next_rung_and_says_why() {
+    if skipped("without_privileges_it_takes_the_next_rung_and_says_why") || !Path::new("/usr/bin/setpriv").exists() {
+        println!("SKIP without_privileges_it_takes_the_next_rung_and_says_why: needs root and setpriv");
+        return;
+    }
+    let _turn = my_turn();
+    // A copy in a place that everybody may reach.
+    let copy = std::env::temp_dir().join(format!("perfleet-sampler-{}", std::process::id()));
+    std::fs::copy(env!("CARGO_BIN_EXE_perfleet-sampler"), &copy).unwrap();
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"];
+    let mut child = Command::new("setpriv")
+        .args(nobody)
+        .arg(&copy)
+        .args(["--window", "1", "--duration", "2"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut bytes = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut bytes).unwrap();
+    assert!(child.wait().unwrap().success());
+    std::fs::remove_file(copy).unwrap();
+    let output = parse(&bytes);
+    assert!(output.hello["rung"].as_u64().unwrap() >= 3);
+    let tried = output.hello["tried"].as_array().unwrap();
+    assert!(tried.len() >= 2 && tried.iter().all(|rung| rung["error"].as_str().unwrap().contains("CAP_PERFMON")), "{tried:?}");
+    assert!(output.stats.len() >= 2);
+}
