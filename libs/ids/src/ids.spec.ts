@@ -27,14 +27,31 @@ const compute: Record<string, (v: Vector) => bigint> = {
 };
 
 describe('identifiers', () => {
-  it.each((vectors as unknown as Vector[]).map((v, i) => [`${i} ${v.what}`, v] as const))('vector %s', (_name, vector) => {
-    expect(idToHex(compute[vector.what]!(vector))).toBe(vector.id);
-  });
+  it.each((vectors as unknown as Vector[]).map((v, i) => [`${i} ${v.what}`, v] as const))(
+    'vector %s',
+    (_name, vector) => {
+      expect(idToHex(compute[vector.what]!(vector))).toBe(vector.id);
+    },
+  );
 
   it('does not depend on the order of labels, and takes empty values as absent', () => {
-    const id = seriesId([['a', '1'], ['b', '2']]);
-    expect(seriesId([['b', '2'], ['c', ''], ['a', '1']])).toBe(id);
-    expect(seriesId([['a', '12'], ['b', '']])).not.toBe(id);
+    const id = seriesId([
+      ['a', '1'],
+      ['b', '2'],
+    ]);
+    expect(
+      seriesId([
+        ['b', '2'],
+        ['c', ''],
+        ['a', '1'],
+      ]),
+    ).toBe(id);
+    expect(
+      seriesId([
+        ['a', '12'],
+        ['b', ''],
+      ]),
+    ).not.toBe(id);
   });
 
   it('keeps frames of different kinds apart', () => {

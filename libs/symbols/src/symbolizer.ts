@@ -1,12 +1,13 @@
 import { SymbolTable } from '@perfleet/native-symbols';
-import { locateBinary, type BinaryQuery } from './local-binaries.ts';
+import { ID_DIFFERS, LocalBinaries, type BinaryQuery, type SymbolSource } from './local-binaries.ts';
+import { TableCache, type Unusable } from './table-cache.ts';
 
 export interface ResolvedAddress {
   /** 0 unresolved, 1 dynamic symbols, 2 symtab, 3 debug information. */
   readonly quality: number;
   /** Innermost (inlined) first: function, file, line (0 = unknown). */
   readonly chain: ReadonlyArray<readonly [string, string, number]>;
-  /** Why it is unresolved. */
+  /** Why it is unresolved, at most 200 characters. */
   readonly reason?: string;
 }
 
@@ -19,74 +20,71 @@ export interface Symbolizer {
 export interface SymbolizerOptions {
   /** Directory of binaries by id, `gnu-<hex>`. */
   readonly binariesDir?: string;
+  /** Where binaries are found; this machine's files by default. */
+  readonly source?: SymbolSource;
   /** Open lookup tables that are kept (64). */
   readonly cacheEntries?: number;
   readonly onWarning?: (message: string) => void;
 }
 
-type Opened = SymbolTable | { readonly reason: string };
+export const NO_SYMBOL = 'no symbol';
+const MAX_WARNINGS = 1000;
+const MAX_REASON = 200;
 
 /** Lookup tables by binary, least recently used dropped first; one warning for each file that cannot be read. */
 export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
-  const tables = new Map<string, Promise<Opened>>();
+  const source = options.source ?? new LocalBinaries(options.binariesDir);
   const warned = new Set<string>();
 
-  const warn = (message: string) => {
-    if (warned.has(message) || warned.size > 1000) return;
-    warned.add(message);
+  const warn = (key: string, message: string) => {
+    if (warned.has(key) || warned.size >= MAX_WARNINGS) return;
+    warned.add(key);
     options.onWarning?.(message);
   };
 
-  const open = async (binary: BinaryQuery): Promise<Opened> => {
-    const location = await locateBinary(binary, options.binariesDir);
-    if ('reason' in location) {
-      if (location.reason.includes(': ')) warn(`${binary.path}: ${location.reason}; its frames stay module+0xaddr`);
-      return location;
-    }
-    try {
-      return await SymbolTable.open(location.path, location.debugPaths);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      warn(`${reason}; its frames stay module+0xaddr`);
+  const open = async (binary: BinaryQuery): Promise<SymbolTable | Unusable> => {
+    const fail = (reason: string): Unusable => {
+      if (reason.includes(': ')) warn(binary.binaryId, `${binary.path}: ${reason}; its frames stay module+0xaddr`);
       return { reason };
+    };
+    try {
+      const location = await source.locate(binary);
+      if ('reason' in location) return fail(location.reason);
+      const table = await SymbolTable.open(location.path, [...location.debugPaths]);
+      if (location.gnuBuildId === '' || table.gnuBuildId === location.gnuBuildId) return table;
+      table.close();
+      return { reason: ID_DIFFERS };
+    } catch (error) {
+      return fail(error instanceof Error ? error.message : String(error));
     }
   };
 
-  const table = (binary: BinaryQuery): Promise<Opened> => {
-    const known = tables.get(binary.binaryId);
-    const opened = known ?? open(binary);
-    tables.delete(binary.binaryId);
-    tables.set(binary.binaryId, opened);
-    // A binary that is not there now may come: only what opened is kept.
-    void opened.then(
-      (result) => 'reason' in result && tables.get(binary.binaryId) === opened && tables.delete(binary.binaryId),
-    );
-    for (const oldest of tables.keys()) {
-      if (tables.size <= (options.cacheEntries ?? 64)) break;
-      tables.delete(oldest);
-    }
-    return opened;
-  };
+  const tables = new TableCache<BinaryQuery>(options.cacheEntries ?? 64, open);
 
   return {
     async resolve(binary, addresses) {
-      const opened = await table(binary);
-      if ('reason' in opened)
-        return addresses.map(() => ({ quality: 0, chain: [], reason: opened.reason.slice(0, 200) }));
+      const failed = (reason: string) =>
+        addresses.map(() => ({ quality: 0, chain: [], reason: reason.slice(0, MAX_REASON) }));
       try {
-        const found = await opened.resolve(BigUint64Array.from(addresses));
-        return addresses.map((_, i) => {
-          const chain: Array<readonly [string, string, number]> = [];
-          for (let at = found.offsets[i]!; at < found.offsets[i + 1]!; at++) {
-            chain.push([found.strings[found.functions[at]!]!, found.strings[found.files[at]!]!, found.lines[at]!]);
-          }
-          return chain.length > 0 ? { quality: found.quality[i]!, chain } : { quality: 0, chain, reason: 'no symbol' };
-        });
+        return await tables.use(binary.binaryId, binary, async (table) =>
+          'reason' in table
+            ? failed(table.reason)
+            : rows(await table.resolve(BigUint64Array.from(addresses)), addresses),
+        );
       } catch (error) {
-        const reason = (error instanceof Error ? error.message : String(error)).slice(0, 200);
-        return addresses.map(() => ({ quality: 0, chain: [], reason }));
+        return failed(error instanceof Error ? error.message : String(error));
       }
     },
     close: () => tables.clear(),
   };
+}
+
+function rows(found: Awaited<ReturnType<SymbolTable['resolve']>>, addresses: readonly bigint[]): ResolvedAddress[] {
+  return addresses.map((_, i) => {
+    const chain: Array<readonly [string, string, number]> = [];
+    for (let at = found.offsets[i]!; at < found.offsets[i + 1]!; at++) {
+      chain.push([found.strings[found.functions[at]!]!, found.strings[found.files[at]!]!, found.lines[at]!]);
+    }
+    return chain.length > 0 ? { quality: found.quality[i]!, chain } : { quality: 0, chain, reason: NO_SYMBOL };
+  });
 }

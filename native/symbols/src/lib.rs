@@ -1,8 +1,10 @@
-//! Symbol lookup for Node (index.d.ts). All work runs on the thread pool.
+//! Symbol lookup for Node (index.d.ts). All work runs on the thread pool; files are parsed in child processes.
 
+mod isolate;
 mod table;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -129,6 +131,24 @@ impl Task for Resolve {
     type JsValue = Resolved;
 
     fn compute(&mut self) -> Result<Self::Output> {
+        // A panic must not unwind into Node.
+        catch_unwind(AssertUnwindSafe(|| self.columns())).unwrap_or_else(|_| Err(Error::from_reason("the lookup table is corrupt")))
+    }
+
+    fn resolve(&mut self, _: Env, c: Self::Output) -> Result<Self::JsValue> {
+        Ok(Resolved {
+            strings: c.strings,
+            offsets: c.offsets.into(),
+            functions: c.functions.into(),
+            files: c.files.into(),
+            lines: c.lines.into(),
+            quality: c.quality.into(),
+        })
+    }
+}
+
+impl Resolve {
+    fn columns(&self) -> Result<Columns> {
         let mut columns = Columns { offsets: vec![0], ..Columns::default() };
         let done = self.0.resolve(&self.1, |quality, chain| {
             for line in chain {
@@ -142,16 +162,5 @@ impl Task for Resolve {
         });
         done.map_err(failed)?;
         Ok(columns)
-    }
-
-    fn resolve(&mut self, _: Env, c: Self::Output) -> Result<Self::JsValue> {
-        Ok(Resolved {
-            strings: c.strings,
-            offsets: c.offsets.into(),
-            functions: c.functions.into(),
-            files: c.files.into(),
-            lines: c.lines.into(),
-            quality: c.quality.into(),
-        })
     }
 }

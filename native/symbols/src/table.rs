@@ -1,8 +1,11 @@
 //! A binary's lookup table: converted once from symtab and DWARF, then asked by address.
 
 use std::borrow::Cow;
-use std::fs::File;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use memmap2::Mmap;
@@ -12,8 +15,17 @@ use symbolic_debuginfo::Object;
 use symbolic_demangle::{Demangle, DemangleOptions};
 use symbolic_symcache::{SymCache, SymCacheConverter};
 
+use crate::isolate::{Limits, isolated};
+
 /// Larger files are refused: conversion needs memory in proportion.
 const MAX_FILE_BYTES: u64 = 2 << 30;
+
+/// What a look at the headers may take.
+const IDENTIFY: Limits = Limits { wall: Duration::from_secs(10), cpu_seconds: 5, memory: 1 << 30, answer: 1 << 16 };
+/// What a conversion may take: 2 GiB with debug information need about 40 s of CPU.
+const CONVERT: Limits = Limits { wall: Duration::from_secs(180), cpu_seconds: 90, memory: 4 << 30, answer: 1 << 30 };
+/// One conversion at a time: each may need gigabytes.
+static CONVERTING: Mutex<()> = Mutex::new(());
 
 pub const UNRESOLVED: u8 = 0;
 const DYNAMIC: u8 = 1;
@@ -43,12 +55,33 @@ pub struct Line<'a> {
 }
 
 pub fn identify(path: &Path) -> Result<Identity> {
-    with_object(path, |elf| Ok(Identity { gnu_build_id: build_id(elf), has_debug_info: elf.has_debug_info(), has_symtab: has_symtab(elf) }))
+    let bytes = isolated(IDENTIFY, || {
+        with_object(path, |elf| {
+            let mut bytes = vec![elf.has_debug_info() as u8, has_symtab(elf) as u8];
+            bytes.extend_from_slice(build_id(elf).as_bytes());
+            Ok(bytes)
+        })
+    });
+    let bytes = bytes.map_err(|error| named(path, error))?;
+    let (flags, id) = bytes.split_at_checked(2).context("no answer")?;
+    Ok(Identity { gnu_build_id: String::from_utf8_lossy(id).into_owned(), has_debug_info: flags[0] != 0, has_symtab: flags[1] != 0 })
+}
+
+/// Errors of a child that ended early do not name the path yet.
+fn named(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    let path = path.display().to_string();
+    if error.to_string().contains(&path) { error } else { error.context(path) }
 }
 
 impl Table {
     /// Converts the first of `debug_paths` that belongs to the binary, or the binary itself.
     pub fn open(path: &Path, debug_paths: &[PathBuf]) -> Result<Table> {
+        let _one = CONVERTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = isolated(CONVERT, || Ok(Self::build(path, debug_paths)?.into_bytes()));
+        Self::from_bytes(bytes.map_err(|error| named(path, error))?)
+    }
+
+    fn build(path: &Path, debug_paths: &[PathBuf]) -> Result<Table> {
         let own = with_object(path, |elf| Ok((build_id(elf), elf.has_debug_info())))?;
         if !own.1 {
             for candidate in debug_paths {
@@ -72,6 +105,28 @@ impl Table {
         SymCache::parse(&cache).context("its lookup table is unusable")?;
         let plain = if has_symtab(elf) { SYMTAB } else { DYNAMIC };
         Ok(Table { cache, load_address: elf.load_address(), plain, gnu_build_id: build_id(elf) })
+    }
+
+    /// cache | build id | u64 load address | u16 length of the build id | u8 plain
+    fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = self.cache;
+        bytes.extend_from_slice(self.gnu_build_id.as_bytes());
+        bytes.extend_from_slice(&self.load_address.to_le_bytes());
+        bytes.extend_from_slice(&(self.gnu_build_id.len() as u16).to_le_bytes());
+        bytes.push(self.plain);
+        bytes
+    }
+
+    fn from_bytes(mut bytes: Vec<u8>) -> Result<Table> {
+        let mut take = |length: usize| {
+            let at = bytes.len().checked_sub(length).context("its lookup table is cut short")?;
+            anyhow::Ok(bytes.split_off(at))
+        };
+        let plain = take(1)?[0];
+        let id_length = u16::from_le_bytes(take(2)?[..].try_into()?);
+        let load_address = u64::from_le_bytes(take(8)?[..].try_into()?);
+        let gnu_build_id = String::from_utf8(take(id_length.into())?)?;
+        Ok(Table { cache: bytes, load_address, plain, gnu_build_id })
     }
 
     /// Calls `each` with the quality and the inline chain of every address, in order.
@@ -106,21 +161,21 @@ fn demangle(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Opens and parses an ELF file. Every error names the path and the cause; a panic in a parser is such an error too.
+/// Opens and parses an ELF file. Every error names the path and the cause. Only for a child process (`isolated`).
 fn with_object<T>(path: &Path, work: impl FnOnce(&ElfObject<'_>) -> Result<T>) -> Result<T> {
     let attempt = || -> Result<T> {
-        let file = File::open(path)?;
+        // Opening a device can have effects and opening a pipe waits for its writer: only regular files are opened.
+        ensure!(std::fs::metadata(path)?.is_file(), "not a regular file");
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         let meta = file.metadata()?;
         ensure!(meta.is_file(), "not a regular file");
         ensure!(meta.len() <= MAX_FILE_BYTES, "{} bytes are more than the {MAX_FILE_BYTES} that are read", meta.len());
-        // SAFETY: the mapping is private and read-only. A file that is cut short meanwhile raises SIGBUS; installed binaries are
-        // replaced by rename, not rewritten in place.
+        // SAFETY: the mapping is private and read-only. A file that is cut short meanwhile raises SIGBUS, in the child only.
         let map = unsafe { Mmap::map(&file)? };
-        let parsed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match Object::parse(&map)? {
+        match Object::parse(&map)? {
             Object::Elf(elf) => work(&elf),
             _ => bail!("not an ELF file"),
-        }));
-        parsed.unwrap_or_else(|_| bail!("the file is corrupt"))
+        }
     };
     attempt().with_context(|| format!("{}", path.display()))
 }
@@ -131,13 +186,13 @@ fn build_id(elf: &ElfObject<'_>) -> String {
 
 /// `code_id` falls back to a hash of the text section; only the note identifies a build.
 fn has_build_id_note(elf: &ElfObject<'_>) -> bool {
-    use object::{Object as _, read::elf::ElfFile64};
-    ElfFile64::<object::Endianness>::parse(elf.data()).ok().and_then(|file| file.build_id().ok().flatten().map(|_| ())).is_some()
+    use object::Object as _;
+    object::File::parse(elf.data()).is_ok_and(|file| matches!(file.build_id(), Ok(Some(_))))
 }
 
 fn has_symtab(elf: &ElfObject<'_>) -> bool {
-    use object::{Object as _, read::elf::ElfFile64};
-    ElfFile64::<object::Endianness>::parse(elf.data()).is_ok_and(|file| file.symbol_table().is_some())
+    use object::Object as _;
+    object::File::parse(elf.data()).is_ok_and(|file| file.symbol_table().is_some())
 }
 
 #[cfg(test)]
