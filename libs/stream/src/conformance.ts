@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { StaleAssignmentError } from './errors.ts';
 import type { PartitionAssignment, Stream, StreamBatch, StreamConsumer, StreamMessage } from './stream.ts';
@@ -166,6 +167,29 @@ export function streamConformance(name: string, makeTarget: () => Promise<Confor
       const second = await collect(topic, randomUUID());
       await second.until(() => second.assignments.length === 1);
       expect(second.assignments[0]!.topicId).not.toBe(first.assignments[0]!.topicId);
+    });
+
+    it('calls onIdle once on an empty topic, and again after a message', async () => {
+      const topic = await makeTopic();
+      let [idle, batches] = [0, 0];
+      const changed = new EventEmitter();
+      const consumer = stream.consumer({
+        group: randomUUID(),
+        topics: [topic],
+        idleMs: 50,
+        open: () => ({
+          onBatch: async () => void (batches++, changed.emit('change')),
+          onIdle: async () => void (idle++, changed.emit('change')),
+        }),
+      });
+      consumers.push(consumer);
+      await consumer.start();
+      const first = idle === 0 ? once(changed, 'change') : undefined;
+      await first;
+      expect([idle, batches]).toEqual([1, 0]);
+      await send(topic, [{ key: 'k', value: null }]);
+      while (idle < 2) await once(changed, 'change');
+      expect([idle, batches]).toEqual([2, 1]);
     });
 
     it('carries messages of 900 kB and tells offsets', async () => {

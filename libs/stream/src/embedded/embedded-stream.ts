@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type {
   ConsumerOptions,
   OutgoingMessage,
@@ -6,67 +7,82 @@ import type {
   StreamProducer,
   TopicDefinition,
 } from '../stream.ts';
+import { Wakeup } from '../wakeup.ts';
+import { whenFree } from './busy.ts';
+import { EmbeddedGroup } from './embedded-group.ts';
 import { LogDatabase } from './log-database.ts';
-import { PartitionLoop } from './partition-loop.ts';
-import { Wakeup } from './wakeup.ts';
 
+/** Longest delay until what another process wrote is seen. */
 const POLL_MS = 200;
 const CLEAN_MS = 60_000;
 
-/** Consumers of one group; their partitions are dealt out anew whenever one joins or leaves. */
-interface Group {
-  readonly members: Set<EmbeddedConsumer>;
-  /** Joins and leaves happen one after another. */
-  queue: Promise<void>;
+export interface EmbeddedStreamOptions {
+  /** A file, or `:memory:`. */
+  readonly path: string;
+  readonly logger?: { warn(fields: object, message: string): void };
 }
 
 /**
  * A durable log in one SQLite file with the semantics of Kafka partitions. Consumers of a group share partitions within one
- * process; another process may produce and read, but two processes must not consume with the same group.
+ * process. Of two processes that consume with the same group, the one that came last has it; the other takes over when it goes.
  * @throws StreamUnavailableError when the file cannot be opened
  */
-export async function openEmbeddedStream(options: {
-  path: string;
-  logger?: { warn(fields: object, message: string): void };
-}): Promise<EmbeddedStream> {
-  return new EmbeddedStream(new LogDatabase(options.path));
+export async function openEmbeddedStream(options: EmbeddedStreamOptions): Promise<EmbeddedStream> {
+  return new EmbeddedStream(new LogDatabase(options.path), options.logger);
 }
 
 export class EmbeddedStream implements Stream {
   readonly wakeup = new Wakeup();
-  private readonly groups = new Map<string, Group>();
+  /** Tells this stream's members of a group from those of another process. */
+  readonly id = randomUUID();
+  private readonly groups = new Map<string, EmbeddedGroup>();
   private readonly timers: NodeJS.Timeout[];
+  private cleaning = false;
+  private closed = false;
 
-  constructor(readonly db: LogDatabase) {
+  constructor(
+    readonly db: LogDatabase,
+    private readonly logger?: EmbeddedStreamOptions['logger'],
+  ) {
     let version = db.dataVersion();
+    const poll = () => {
+      const now = db.dataVersion();
+      if (now !== version) this.wakeup.notify();
+      version = now;
+      for (const group of this.groups.values()) group.check(Date.now());
+    };
     this.timers = [
-      setInterval(() => {
-        const now = db.dataVersion();
-        if (now !== version) this.wakeup.notify();
-        version = now;
-      }, POLL_MS),
-      setInterval(() => db.clean(Date.now()), CLEAN_MS),
+      setInterval(() => this.guarded('the log was not read', poll), POLL_MS),
+      setInterval(() => void this.clean(Date.now()), CLEAN_MS),
     ];
     for (const timer of this.timers) timer.unref();
   }
 
   async ensureTopics(topics: readonly TopicDefinition[]): Promise<void> {
-    for (const topic of topics) this.db.ensureTopic(topic);
+    for (const topic of topics) await whenFree(this.db.path, () => this.db.ensureTopic(topic));
   }
 
   async producer(): Promise<StreamProducer> {
+    let queue: Promise<unknown> = Promise.resolve();
     return {
-      send: async (topic: string, messages: readonly OutgoingMessage[]) => {
-        if (messages.length === 0) return;
-        this.db.append(topic, messages);
-        this.wakeup.notify();
+      // One after another, so that messages of one key keep their order when the file is locked for a moment.
+      send: (topic: string, messages: readonly OutgoingMessage[]) => {
+        const sent = queue.then(async () => {
+          if (messages.length === 0) return;
+          await whenFree(this.db.path, () => this.db.append(topic, messages));
+          this.wakeup.notify();
+        });
+        queue = sent.catch(() => undefined);
+        return sent;
       },
-      close: async () => undefined,
+      close: async () => void (await queue),
     };
   }
 
   consumer(options: ConsumerOptions): StreamConsumer {
-    return new EmbeddedConsumer(this, options);
+    const group = this.groups.get(options.group) ?? new EmbeddedGroup(this, options.group);
+    this.groups.set(options.group, group);
+    return group.member(options);
   }
 
   async offsets(topic: string): Promise<Array<{ partition: number; low: bigint; high: bigint }>> {
@@ -77,61 +93,33 @@ export class EmbeddedStream implements Stream {
   }
 
   async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
     for (const timer of this.timers) clearInterval(timer);
-    for (const group of this.groups.values()) await Promise.all([...group.members].map((member) => member.stop()));
+    await Promise.all([...this.groups.values()].map((group) => group.stop()));
+    while (this.cleaning) await new Promise(setImmediate);
     this.db.close();
   }
 
-  /** Changes a group's members, one change at a time, and deals out its partitions. */
-  regroup(name: string, change: (members: Set<EmbeddedConsumer>) => Promise<void> | void): Promise<void> {
-    const group = this.groups.get(name) ?? { members: new Set(), queue: Promise.resolve() };
-    this.groups.set(name, group);
-    group.queue = group.queue.then(async () => {
-      await change(group.members);
-      const members = [...group.members];
-      await Promise.all(members.map((member) => member.release()));
-      for (const member of members) member.assign(members);
-    });
-    return group.queue;
-  }
-}
-
-class EmbeddedConsumer implements StreamConsumer {
-  private loops: PartitionLoop[] = [];
-  private stopped = false;
-
-  constructor(
-    private readonly stream: EmbeddedStream,
-    readonly options: ConsumerOptions,
-  ) {}
-
-  start(): Promise<void> {
-    for (const topic of this.options.topics) this.stream.db.topic(topic);
-    return this.stream.regroup(this.options.group, (members) => void members.add(this));
+  /** Retention, as it also runs every minute. */
+  async clean(now: number): Promise<void> {
+    if (this.cleaning || this.closed) return;
+    this.cleaning = true;
+    try {
+      const steps = this.db.clean(now);
+      while (!this.closed && !(await whenFree(this.db.path, () => steps.next())).done) await new Promise(setImmediate);
+    } catch (error) {
+      this.logger?.warn({ error: String(error) }, 'the embedded log was not cleaned; it is tried again');
+    } finally {
+      this.cleaning = false;
+    }
   }
 
-  stop(): Promise<void> {
-    if (this.stopped) return Promise.resolve();
-    this.stopped = true;
-    return this.stream.regroup(this.options.group, async (members) => {
-      members.delete(this);
-      await Promise.all(this.loops.splice(0).map((loop) => loop.end(true)));
-    });
-  }
-
-  /** Ends every assignment as a rebalance does: what the handlers hold is stale. */
-  async release(): Promise<void> {
-    await Promise.all(this.loops.splice(0).map((loop) => loop.end(false)));
-  }
-
-  /** Takes the partitions of a topic that are this member's turn among those that read the topic. */
-  assign(members: readonly EmbeddedConsumer[]): void {
-    for (const topic of this.options.topics) {
-      const readers = members.filter((member) => member.options.topics.includes(topic));
-      const turn = readers.indexOf(this);
-      for (let p = turn; p < this.stream.db.topic(topic).partitions; p += readers.length) {
-        this.loops.push(new PartitionLoop(this.stream.db, this.stream.wakeup, this.options, topic, p));
-      }
+  private guarded(what: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.logger?.warn({ error: String(error) }, what);
     }
   }
 }

@@ -1,21 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { StreamUnavailableError } from '../errors.ts';
+import { StaleAssignmentError, StreamUnavailableError } from '../errors.ts';
+import type { PartitionRead } from '../partition-loop.ts';
 import type { Committed, OutgoingMessage, StreamMessage, TopicDefinition } from '../stream.ts';
-import { partitionOf } from './partitioner.ts';
+import { partitionOf } from '../partitioner.ts';
+import { SCHEMA } from './schema.ts';
 
 interface TopicRow {
   readonly id: string;
   readonly partitions: number;
+  readonly compacted: number;
 }
 
-const SCHEMA = `
-CREATE TABLE IF NOT EXISTS topics (name TEXT PRIMARY KEY, id TEXT NOT NULL, partitions INTEGER NOT NULL, retention_ms INTEGER NOT NULL, compacted INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS partitions (topic TEXT NOT NULL, partition INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL, PRIMARY KEY (topic, partition)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS messages (topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, timestamp INTEGER NOT NULL, key BLOB, value BLOB, headers TEXT NOT NULL, UNIQUE (topic, partition, offset));
-CREATE TABLE IF NOT EXISTS commits (grp TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, metadata TEXT NOT NULL, PRIMARY KEY (grp, topic, partition)) WITHOUT ROWID;
-`;
+export interface GroupRow {
+  readonly generation: number;
+  /** Of which stream the members are. */
+  readonly owner: string;
+  /** When the owner was last alive, Unix milliseconds; 0 when it has left. */
+  readonly seen: number;
+}
 
+const CLEAN_ROWS = 200;
+const TOMBSTONE_MS = 86_400_000;
 const encoder = new TextEncoder();
 
 /**
@@ -31,7 +37,7 @@ export class LogDatabase {
   constructor(readonly path: string) {
     try {
       this.db = new DatabaseSync(path);
-      this.db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;');
+      this.db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 100;');
       this.db.exec(SCHEMA);
     } catch (cause) {
       throw new StreamUnavailableError(
@@ -67,7 +73,8 @@ export class LogDatabase {
   dropTopic(name: string): void {
     this.topics.delete(name);
     this.transaction(() => {
-      for (const table of ['messages', 'partitions', 'commits']) this.run(`DELETE FROM ${table} WHERE topic = ?`, name);
+      for (const table of ['messages', 'partitions', 'commits', 'latest'])
+        this.run(`DELETE FROM ${table} WHERE topic = ?`, name);
       this.run('DELETE FROM topics WHERE name = ?', name);
     });
   }
@@ -75,7 +82,7 @@ export class LogDatabase {
   topic(name: string): TopicRow {
     const known = this.topics.get(name);
     if (known) return known;
-    const row = this.statement('SELECT id, partitions FROM topics WHERE name = ?').get(name) as unknown as
+    const row = this.statement('SELECT id, partitions, compacted FROM topics WHERE name = ?').get(name) as unknown as
       TopicRow | undefined;
     if (!row) throw new StreamUnavailableError(`topic ${name} does not exist; ensureTopics creates it`);
     this.topics.set(name, row);
@@ -83,8 +90,9 @@ export class LogDatabase {
   }
 
   append(topic: string, messages: readonly OutgoingMessage[]): void {
-    const { partitions } = this.topic(topic);
+    const { partitions, compacted } = this.topic(topic);
     this.transaction(() => {
+      const now = Date.now();
       const next = new Map<number, number>();
       for (const message of messages) {
         const key = typeof message.key === 'string' ? encoder.encode(message.key) : message.key;
@@ -95,11 +103,12 @@ export class LogDatabase {
           topic,
           partition,
           offset,
-          Date.now(),
+          now,
           key,
           message.value,
           JSON.stringify(message.headers ?? {}),
         );
+        if (compacted && key !== null) this.supersede(topic, partition, key, offset);
         next.set(partition, offset + 1);
       }
       for (const [partition, high] of next)
@@ -112,6 +121,17 @@ export class LogDatabase {
       topic,
       partition,
     ) as unknown as { low: number; high: number };
+  }
+
+  readFrom(topic: string, partition: number, position: bigint, maxBytes: number): PartitionRead {
+    const { low, high } = this.bounds(topic, partition);
+    const from = Number(position);
+    if (from < low)
+      return { messages: [], next: BigInt(low), high: BigInt(high), skipped: { from: position, to: BigInt(low) } };
+    const messages = from < high ? this.read(topic, partition, from, maxBytes) : [];
+    // Compaction may have removed everything up to the end.
+    const last = messages.at(-1);
+    return { messages, next: last ? last.offset + 1n : BigInt(Math.max(from, high)), high: BigInt(high) };
   }
 
   /** At least one message when there is one, then as many as fit into `maxBytes`. */
@@ -144,15 +164,46 @@ export class LogDatabase {
     return row ? { offset: BigInt(row['offset'] as number), metadata: row['metadata'] as string } : null;
   }
 
-  commit(group: string, topic: string, partition: number, offset: bigint, metadata: string): void {
+  /** @throws StaleAssignmentError when the group has another generation by now */
+  commit(
+    at: { group: string; generation: number; topic: string; partition: number },
+    offset: bigint,
+    metadata: string,
+  ): void {
+    const { group, generation, topic, partition } = at;
+    this.transaction(() => {
+      if (this.group(group)?.generation !== generation)
+        throw new StaleAssignmentError(`partition ${topic}/${partition} of ${group} has another owner`);
+      this.run(
+        'INSERT OR REPLACE INTO commits VALUES (?, ?, ?, ?, ?)',
+        group,
+        topic,
+        partition,
+        Number(offset),
+        metadata,
+      );
+    });
+  }
+
+  group(name: string): GroupRow | undefined {
+    return this.statement('SELECT generation, owner, seen FROM groups WHERE grp = ?').get(name) as unknown as
+      GroupRow | undefined;
+  }
+
+  /** A new generation, owned by this connection's stream; commits under the ones before are refused from now on. */
+  claim(name: string, owner: string, now: number): number {
     this.run(
-      'INSERT OR REPLACE INTO commits VALUES (?, ?, ?, ?, ?)',
-      group,
-      topic,
-      partition,
-      Number(offset),
-      metadata,
+      'INSERT INTO groups VALUES (?1, 1, ?2, ?3) ON CONFLICT (grp) DO UPDATE SET generation = generation + 1, owner = ?2, seen = ?3',
+      name,
+      owner,
+      now,
     );
+    return this.group(name)!.generation;
+  }
+
+  /** Shows that the owner is alive; with `now` = 0, that it has left. */
+  touch(name: string, owner: string, now: number): void {
+    this.run('UPDATE groups SET seen = ? WHERE grp = ? AND owner = ?', now, name, owner);
   }
 
   /** Changes when another connection has written. */
@@ -160,33 +211,71 @@ export class LogDatabase {
     return this.statement('PRAGMA data_version').get()!['data_version'] as number;
   }
 
-  /** Drops what is older than each topic's retention; of a compacted topic, what has a later message of the same key. */
-  clean(now: number): void {
-    const topics = this.statement('SELECT name, partitions, retention_ms, compacted FROM topics').all();
-    for (const topic of topics) {
+  /**
+   * Drops what is older than each topic's retention, and tombstones of compacted topics after a day. One step of the iterator is one
+   * short transaction, so that the caller can let others have their turn.
+   */
+  *clean(now: number): Generator<void> {
+    for (const topic of this.statement('SELECT name, partitions, retention_ms, compacted FROM topics').all()) {
       const name = topic['name'] as string;
       const retention = topic['retention_ms'] as number;
-      if (topic['compacted']) {
-        this.run(
-          'DELETE FROM messages WHERE topic = ? AND rowid NOT IN (SELECT max(rowid) FROM messages WHERE topic = ? GROUP BY partition, key) AND key IS NOT NULL',
-          name,
-          name,
-        );
-      }
-      if (retention < 0) continue;
       for (let p = 0; p < (topic['partitions'] as number); p++) {
-        this.transaction(() => {
-          const { low, high } = this.bounds(name, p);
-          const row = this.statement(
-            'SELECT offset FROM messages WHERE topic = ? AND partition = ? AND timestamp >= ? ORDER BY offset LIMIT 1',
-          ).get(name, p, now - retention);
-          const keep = row ? (row['offset'] as number) : high;
-          if (keep <= low) return;
-          this.run('DELETE FROM messages WHERE topic = ? AND partition = ? AND offset < ?', name, p, keep);
-          this.run('UPDATE partitions SET low = ? WHERE topic = ? AND partition = ?', keep, name, p);
-        });
+        if (topic['compacted']) yield this.dropTombstones(name, p, now - TOMBSTONE_MS);
+        else if (retention >= 0) while (this.dropExpired(name, p, now - retention)) yield;
       }
     }
+  }
+
+  /** @returns whether there may be more */
+  private dropExpired(topic: string, partition: number, before: number): boolean {
+    const rows = this.statement(
+      'SELECT offset, timestamp FROM messages WHERE topic = ? AND partition = ? ORDER BY offset LIMIT ?',
+    ).all(topic, partition, CLEAN_ROWS);
+    const kept = rows.findIndex((row) => (row['timestamp'] as number) >= before);
+    const last = rows.at(kept < 0 ? -1 : kept - 1);
+    if (kept === 0 || !last) return false;
+    const low = (last['offset'] as number) + 1;
+    this.transaction(() => {
+      this.run('DELETE FROM messages WHERE topic = ? AND partition = ? AND offset < ?', topic, partition, low);
+      this.run('UPDATE partitions SET low = ? WHERE topic = ? AND partition = ?', low, topic, partition);
+    });
+    return kept < 0;
+  }
+
+  private dropTombstones(topic: string, partition: number, before: number): void {
+    this.transaction(() => {
+      const old =
+        'SELECT offset FROM messages WHERE topic = ?1 AND partition = ?2 AND value IS NULL AND timestamp < ?3';
+      this.run(
+        `DELETE FROM latest WHERE topic = ?1 AND partition = ?2 AND offset IN (${old})`,
+        topic,
+        partition,
+        before,
+      );
+      this.run(
+        `DELETE FROM messages WHERE topic = ?1 AND partition = ?2 AND offset IN (${old})`,
+        topic,
+        partition,
+        before,
+      );
+    });
+  }
+
+  /** Compaction as messages arrive: the one before with this key goes. */
+  private supersede(topic: string, partition: number, key: Uint8Array, offset: number): void {
+    const before = this.statement('SELECT offset FROM latest WHERE topic = ? AND partition = ? AND key = ?').get(
+      topic,
+      partition,
+      key,
+    );
+    if (before)
+      this.run(
+        'DELETE FROM messages WHERE topic = ? AND partition = ? AND offset = ?',
+        topic,
+        partition,
+        before['offset'] as number,
+      );
+    this.run('INSERT OR REPLACE INTO latest VALUES (?, ?, ?, ?)', topic, partition, key, offset);
   }
 
   close(): void {
