@@ -1,1 +1,2 @@
 export * from './symbolizer-service.ts';
+export * from './symbolizer.module.ts';

@@ -1,16 +1,17 @@
-import { addressesSchema, decodeProfileHeaders, parseJson, TOPICS, type AddressesMessage } from '@perfleet/messages';
+import { TOPICS, TOPIC_SPECS } from '@perfleet/messages';
 import type { Logger } from '@perfleet/observability';
-import { decodeProfiles, OtlpDecodeError } from '@perfleet/otlp';
 import type { PartitionAssignment, PartitionHandler, Stream, StreamConsumer, StreamProducer } from '@perfleet/stream';
 import type { Symbolizer } from '@perfleet/symbols';
-import { BoundedSet } from './bounded-set.ts';
-import { Pages } from './pages.ts';
-import { scanAddresses } from './scan-addresses.ts';
+import { mergeByBinary, Resolver } from './resolver.ts';
+import { Scanner } from './scanner.ts';
+
+export const SCAN_GROUP = 'perfleet-symbolizer-scan';
+export const RESOLVE_GROUP = 'perfleet-symbolizer-resolve';
 
 export interface SymbolizerServiceOptions {
   readonly stream: Stream;
   readonly topicPrefix: string;
-  /** Name of this instance, for logs. */
+  /** Name of this instance: the node's name where it runs beside a collector. */
   readonly instance: string;
   readonly symbols: Symbolizer;
   readonly logger: Logger;
@@ -19,155 +20,153 @@ export interface SymbolizerServiceOptions {
 }
 
 export interface SymbolizerStats {
+  /** Addresses forwarded to their binary's owner. */
   readonly forwarded: number;
   readonly resolved: number;
   readonly unresolved: number;
+  /** Messages that could not be decoded. */
   readonly skippedMessages: number;
+  /** Offsets that retention removed before they were read. */
+  readonly skippedOffsets: number;
+  readonly errors: number;
 }
 
-const SEEN_ADDRESSES = 2_000_000;
-const MAX_RETRIES = 10_000;
+export interface SymbolizerService {
+  start(): Promise<void>;
+  /** Gives up what is being resolved: it is not committed, so the next owner resolves it. */
+  stop(): Promise<void>;
+  stats(): SymbolizerStats;
+}
+
+const HEARTBEAT_MS = 3_000;
 
 /**
  * Two stages. Scan: every instance reads a share of `profiles` and forwards addresses it has not seen, keyed by binary. Resolve:
  * the instance that owns a binary's partition resolves each address once and publishes whole pages on `symbols`.
  */
-export function createSymbolizerService(options: SymbolizerServiceOptions) {
-  const { stream, symbols, logger } = options;
+export function createSymbolizerService(options: SymbolizerServiceOptions): SymbolizerService {
+  const { stream, symbols, logger, instance } = options;
   const topic = (name: keyof typeof TOPICS) => options.topicPrefix + TOPICS[name];
-  const seen = new BoundedSet(SEEN_ADDRESSES);
-  const pages = new Pages();
-  const retries = new Map<string, AddressesMessage>();
-  const stats = { forwarded: 0, resolved: 0, unresolved: 0, skippedMessages: 0 };
-  let producer: StreamProducer;
+  const stats = { forwarded: 0, resolved: 0, unresolved: 0, skippedMessages: 0, skippedOffsets: 0, errors: 0 };
+  const resolvers = new Set<Resolver>();
+  let producer: StreamProducer | null = null;
   let consumers: StreamConsumer[] = [];
   let timer: NodeJS.Timeout | undefined;
   let retrying: Promise<void> = Promise.resolve();
+  let stopping = new AbortController();
 
-  const scan = (assignment: PartitionAssignment): PartitionHandler => ({
-    onBatch: async ({ messages }) => {
-      const outgoing: AddressesMessage[] = [];
-      const fresh = new Set<string>();
-      const known = (key: string) => seen.has(key) || fresh.has(key) || !fresh.add(key);
-      for (const message of messages) {
-        const headers = decodeProfileHeaders(message.headers);
-        try {
-          if (message.value)
-            outgoing.push(...scanAddresses(decodeProfiles(message.value), headers.ok ? headers.value.node : '', known));
-        } catch (error) {
-          // The aggregator writes such messages to `dead`; here they only count.
-          if (!(error instanceof OtlpDecodeError)) throw error;
-          stats.skippedMessages++;
+  const publishTo = (name: keyof typeof TOPICS) => async (messages: Parameters<StreamProducer['send']>[1]) => {
+    if (!producer) throw new Error('the symbolizer is not running');
+    await producer.send(topic(name), messages);
+  };
+  const scanner = new Scanner({ publish: publishTo('addresses'), stats });
+
+  const scanHandler = (assignment: PartitionAssignment): PartitionHandler => ({
+    async onBatch({ messages }) {
+      await scanner.scan(messages);
+      await assignment.commit(messages.at(-1)!.offset + 1n);
+    },
+  });
+
+  const resolveHandler = (assignment: PartitionAssignment): PartitionHandler => {
+    const resolver = new Resolver({ symbols, node: instance, publish: publishTo('symbols'), stats });
+    resolvers.add(resolver);
+    assignment.signal.addEventListener('abort', () => resolver.close());
+    return {
+      async onBatch({ messages, heartbeat }) {
+        let invalid = 0;
+        for (const wanted of mergeByBinary(messages, () => invalid++)) {
+          await whileBeating(heartbeat, unlessAborted(stopping.signal, resolver.resolve(wanted)));
         }
-      }
-      await producer.send(
-        topic('addresses'),
-        outgoing.map((m) => ({ key: m.binaryId, value: Buffer.from(JSON.stringify(m)) })),
-      );
-      // Only now: a send that failed is done again with the same addresses.
-      for (const key of fresh) seen.add(key);
-      stats.forwarded += fresh.size;
-      await assignment.commit(messages.at(-1)!.offset + 1n);
-    },
-  });
-
-  const resolve = async (message: AddressesMessage): Promise<void> => {
-    const wanted = message.addresses.filter(
-      (address) => (pages.get(message.binaryId, message.kind, address)?.quality ?? 0) === 0,
-    );
-    if (wanted.length === 0) return;
-    const answers = await symbols.resolve(
-      message,
-      wanted.map((address) => BigInt(`0x${address}`)),
-    );
-    const changed = new Set<string>();
-    const missing: string[] = [];
-    answers.forEach(({ quality, chain, reason }, i) => {
-      const address = wanted[i]!;
-      const known = pages.get(message.binaryId, message.kind, address);
-      if (quality === 0) {
-        stats.unresolved += known ? 0 : 1;
-        if (reason !== 'no symbol') missing.push(address);
-      } else stats.resolved++;
-      if (known && known.quality >= quality) return;
-      const bounded = chain
-        .slice(0, 256)
-        .map(([name, file, line]) => [name.slice(0, 16_384), file.slice(0, 16_384), line] as [string, string, number]);
-      changed.add(
-        pages.put(message.binaryId, message.kind, { address, quality, chain: bounded, ...(reason ? { reason } : {}) }),
-      );
-    });
-    remember(message, missing);
-    await producer.send(
-      topic('symbols'),
-      [...changed].map((key) => ({ key, value: Buffer.from(JSON.stringify(pages.message(key))) })),
-    );
+        await assignment.commit(messages.at(-1)!.offset + 1n);
+        stats.skippedMessages += invalid;
+      },
+      async onClose() {
+        resolver.close();
+        resolvers.delete(resolver);
+      },
+    };
   };
 
-  /** Keeps what waits for its binary, a bounded number of binaries. */
-  const remember = (message: AddressesMessage, missing: readonly string[]): void => {
-    const key = `${message.kind}\0${message.binaryId}`;
-    if (missing.length === 0) return void retries.delete(key);
-    const addresses = new Set([...(retries.get(key)?.addresses ?? []), ...missing]);
-    retries.set(key, { ...message, addresses: [...addresses].slice(0, 65_536) });
-    for (const oldest of retries.keys()) {
-      if (retries.size <= MAX_RETRIES) break;
-      retries.delete(oldest);
-    }
+  const onError = (error: Error) => {
+    if (stopping.signal.aborted) return;
+    stats.errors++;
+    logger.warn({ instance, error: error.message }, 'addresses were not resolved; they are tried again');
   };
-
-  const resolver = (assignment: PartitionAssignment): PartitionHandler => ({
-    onBatch: async ({ messages, heartbeat }) => {
-      for (const message of messages) {
-        const parsed = parseJson(addressesSchema, message.value);
-        if (parsed.ok) await resolve(parsed.value);
-        else stats.skippedMessages++;
-        await heartbeat();
-      }
-      await assignment.commit(messages.at(-1)!.offset + 1n);
-    },
-  });
+  const onSkipped = (name: string, partition: number, from: bigint, to: bigint) => {
+    stats.skippedOffsets += Number(to - from);
+    const range = { topic: name, partition, from: String(from), to: String(to) };
+    logger.warn(range, 'messages were removed before they were read');
+  };
+  const retry = async () => {
+    for (const resolver of resolvers) await unlessAborted(stopping.signal, resolver.retry());
+  };
 
   return {
-    async start(): Promise<void> {
+    async start() {
+      stopping = new AbortController();
+      const names = ['profiles', 'addresses', 'symbols'] as const;
+      await stream.ensureTopics(names.map((name) => ({ name: topic(name), ...TOPIC_SPECS[name] })));
       producer = await stream.producer();
-      const onError = (error: Error) => logger.warn({ instance: options.instance, error: error.message }, 'stream');
-      const onSkipped = (name: string, partition: number, from: bigint, to: bigint) =>
-        logger.warn(
-          { topic: name, partition, from: String(from), to: String(to) },
-          'retention removed messages before they were read',
-        );
+      const common = { onError, onSkipped };
       consumers = [
         stream.consumer({
-          group: `${options.topicPrefix}perfleet-symbolizer-scan`,
+          group: options.topicPrefix + SCAN_GROUP,
           topics: [topic('profiles')],
-          open: scan,
-          onError,
-          onSkipped,
+          open: scanHandler,
+          ...common,
         }),
         stream.consumer({
-          group: `${options.topicPrefix}perfleet-symbolizer-resolve`,
+          group: options.topicPrefix + RESOLVE_GROUP,
           topics: [topic('addresses')],
-          open: resolver,
-          onError,
-          onSkipped,
+          open: resolveHandler,
+          ...common,
         }),
       ];
       for (const consumer of consumers) await consumer.start();
+      // One round at a time: the next one starts when the interval is over and the last round is done.
+      let busy = false;
       timer = setInterval(() => {
-        retrying = retrying
-          .then(async () => {
-            for (const message of [...retries.values()]) await resolve(message);
-          })
-          .catch((error: unknown) => onError(error as Error));
+        if (busy) return;
+        busy = true;
+        retrying = retry()
+          .catch(onError)
+          .finally(() => (busy = false));
       }, options.retryMs ?? 60_000);
+      logger.info({ instance }, 'symbolizer is running');
     },
-    async stop(): Promise<void> {
+    async stop() {
       clearInterval(timer);
+      stopping.abort();
       await Promise.all(consumers.map((consumer) => consumer.stop()));
       await retrying;
+      consumers = [];
       await producer?.close();
+      producer = null;
     },
-    stats: (): SymbolizerStats => ({ ...stats }),
+    stats: () => ({ ...stats }),
   };
+}
+
+/** Keeps the group's membership while `work` runs: a conversion takes longer than a session. */
+async function whileBeating<T>(heartbeat: () => Promise<void>, work: Promise<T>): Promise<T> {
+  // A heartbeat that fails shows as an assignment that ends.
+  const timer = setInterval(() => void heartbeat().catch(() => undefined), HEARTBEAT_MS);
+  try {
+    const result = await work;
+    await heartbeat();
+    return result;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Rejects at once when `signal` is aborted; `work` then ends unheard. */
+function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new Error('the symbolizer is stopping'));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }

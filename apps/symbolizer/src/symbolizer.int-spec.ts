@@ -11,12 +11,14 @@ import {
   type SymbolsMessage,
   type TopicName,
 } from '@perfleet/messages';
+import { NestFactory } from '@nestjs/core';
 import { createLogger } from '@perfleet/observability';
 import { OTLP_SCHEMA, ProfilesEncoder } from '@perfleet/otlp';
 import { openEmbeddedStream, type EmbeddedStream } from '@perfleet/stream';
 import { createSymbolizer } from '@perfleet/symbols';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSymbolizerService } from './symbolizer-service.ts';
+import { SymbolizerModule } from './symbolizer.module.ts';
 
 describe('symbolizer over the embedded log', () => {
   let dir: string;
@@ -27,7 +29,7 @@ describe('symbolizer over the embedded log', () => {
     createSymbolizerService({
       stream,
       topicPrefix: '',
-      instance: 'test',
+      instance: 'n',
       symbols: createSymbolizer(),
       logger: createLogger('test', { level: 'error' }),
       retryMs: 50,
@@ -126,5 +128,27 @@ describe('symbolizer over the embedded log', () => {
     ).toBe('main');
     expect(symbolizer.stats()).toMatchObject({ forwarded: 2, resolved: 2, skippedMessages: 1 });
     await symbolizer.stop();
+  });
+
+  it('stops at once while a binary is being converted, and leaves its addresses to the next owner', async () => {
+    let asked = 0;
+    const never = { resolve: () => (asked++, new Promise<never>(() => undefined)), close: () => undefined };
+    const options = { stream, topicPrefix: '', instance: 'n', logger: createLogger('test', { level: 'error' }) };
+    const stuck = await NestFactory.createApplicationContext(
+      SymbolizerModule.register({ ...options, symbols: never }),
+      { logger: false },
+    );
+    const other = join(dir, 'other');
+    execFileSync('cp', [program, other]);
+    await publish(other, [main]);
+    await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(0);
+    const started = performance.now();
+    await stuck.close();
+    expect(performance.now() - started).toBeLessThan(2_000);
+
+    const next = service();
+    await next.start();
+    expect((await symbolsMessage((m) => m.binaryId === `path:${other}`)).frames[0]!.chain[0]![0]).toBe('main');
+    await next.stop();
   });
 });
