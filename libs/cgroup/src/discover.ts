@@ -1,0 +1,124 @@
+import { DirectoryTree } from './directory-tree.ts';
+import { describeGroup, groupMounts, type MountGroup } from './hierarchies.ts';
+import { findKubernetes, kubeletMismatches } from './kubernetes.ts';
+import type { Discovery, DiscoverOptions, DiscoveryMode, Hierarchy, NodeCapture } from './model.ts';
+import { parseMountinfo, type CgroupMount } from './mountinfo.ts';
+import { segmentsOf } from './paths.ts';
+import { findPod } from './pod-segment.ts';
+import { PodList, scanHierarchy, type HierarchyScan } from './pod-roots.ts';
+import { hasProcessBelow, readProcesses, type CapturedProcess } from './process-paths.ts';
+
+interface UsedHierarchy {
+  readonly group: MountGroup;
+  readonly scan: HierarchyScan;
+}
+
+/** What a node looks like and what can be told of its processes. Never throws, whatever the capture holds. */
+export function discover(capture: NodeCapture, options: DiscoverOptions = {}): Discovery {
+  const node: NodeCapture = typeof capture === 'object' && capture !== null ? capture : {};
+  const mounts = parseMountinfo(node.mountinfo);
+  const tree = new DirectoryTree(
+    node,
+    mounts.map((mount) => mount.mountpoint),
+  );
+  const processes = readProcesses(node.processes);
+  const hierarchies: Hierarchy[] = [];
+  const used: UsedHierarchy[] = [];
+  for (const group of groupMounts(mounts, node.mountpointInodes, tree)) {
+    const found = scanGroup(tree, group, mounts);
+    hierarchies.push(...describeGroup(group, found?.mount ?? null));
+    if (found) used.push({ group, scan: found.scan });
+  }
+
+  const { roots, stale } = selectRoots(used, processes);
+  const pods = collectPods(used, processes);
+  const unlistable = new Map(used.flatMap(({ scan }) => [...scan.unlistable]));
+  const podProcesses = processes.filter((process) => process.attribution.podUid !== null).length;
+  const containers =
+    used.some(({ scan }) => scan.containers) || processes.some((process) => process.attribution.containerId !== null);
+  const mode: DiscoveryMode =
+    roots.length > 0 || podProcesses > 0 ? 'pods' : containers ? 'containers-only' : 'whole-system';
+  const evident = options.kubernetesEvident ?? (unlistable.size > 0 || findKubernetes(processes));
+  const fallback = mode !== 'pods' && evident;
+
+  const notes: string[] = [];
+  if (roots.length > 0) notes.push(`${pods.length} pods below ${roots.join(', ')}`);
+  else if (podProcesses > 0) notes.push(`${podProcesses} processes name their pods; no kubepods root can be listed`);
+  else if (unlistable.size === 0) notes.push(nothingFound(mounts, used));
+  if (mode === 'containers-only') notes.push('containers have ids but no pods');
+  for (const [path, errno] of unlistable) notes.push(`${path} cannot be listed: ${errno}`);
+  for (const path of stale) notes.push(`${path} is stale: it has no process`);
+  for (const { mountpoint, rejected } of hierarchies.filter((h) => h.rejected?.startsWith('cannot'))) {
+    notes.push(`${mountpoint} ${rejected}`);
+  }
+  notes.push(...kubeletMismatches(options.kubelet, roots, mode));
+  if (fallback) notes.push('Kubernetes is evident on this node');
+  return { mode, fallback, reason: notes.join('; '), hierarchies, podRoots: roots, pods };
+}
+
+/** The best mount that holds a pod root, else the best one: a private cgroup namespace can hide what another mount shows. */
+function scanGroup(
+  tree: DirectoryTree,
+  group: MountGroup,
+  mounts: readonly CgroupMount[],
+): { mount: CgroupMount; scan: HierarchyScan } | null {
+  const foreign = new Set(mounts.filter((mount) => mount.id !== group.id).map((mount) => mount.mountpoint));
+  let first: { mount: CgroupMount; scan: HierarchyScan } | null = null;
+  for (const mount of group.usable) {
+    const scan = scanHierarchy(tree, mount, foreign);
+    if (scan.kubepods.size + scan.colonParents.size > 0) return { mount, scan };
+    first ??= { mount, scan };
+  }
+  return first;
+}
+
+/** Of several kubepods roots in one hierarchy those without a process are left over, e.g. from another cgroup driver. */
+function selectRoots(
+  used: readonly UsedHierarchy[],
+  processes: readonly CapturedProcess[],
+): { roots: string[]; stale: string[] } {
+  const live = new Set<string>();
+  const stale = new Set<string>();
+  for (const { group, scan } of used) {
+    const paths = [...scan.kubepods.keys()];
+    const below = (root: string, hierarchy: MountGroup | null) =>
+      hasProcessBelow(processes, root, scan.kubepods.get(root)!, hierarchy);
+    let alive = paths.filter((root) => below(root, group));
+    if (alive.length === 0) alive = paths.filter((root) => below(root, null));
+    for (const root of alive) live.add(root);
+    // Without any process nothing can be told apart.
+    if (paths.length > 1 && alive.length > 0) for (const root of paths) if (!alive.includes(root)) stale.add(root);
+  }
+  const all = new Set(used.flatMap(({ scan }) => [...scan.kubepods.keys()]));
+  const left = [...stale].filter((root) => !live.has(root)).sort();
+  const kept = [...all].filter((root) => !left.includes(root));
+  const colon = used.flatMap(({ scan }) => [...scan.colonParents]);
+  return { roots: [...new Set([...kept, ...colon])].sort(), stale: left };
+}
+
+/** Pods that can be listed, and pods that only a process names because no mount shows them. */
+function collectPods(used: readonly UsedHierarchy[], processes: readonly CapturedProcess[]) {
+  const pods = new PodList();
+  for (const { scan } of used) for (const pod of scan.pods) pods.add(pod);
+  for (const { lines, attribution } of processes) {
+    const { podUid: uid, containerId, qos } = attribution;
+    if (uid === null) continue;
+    for (const { path } of lines) {
+      const segments = segmentsOf(path);
+      const pod = findPod(segments);
+      if (pod?.uid !== uid) continue;
+      const end = pod.colonSuffix === null ? pod.index + 1 : pod.index;
+      const containers = containerId === null ? [] : [containerId];
+      pods.add({ uid, qos, path: `/${segments.slice(0, end).join('/')}`, containers });
+      break;
+    }
+  }
+  return pods.all();
+}
+
+function nothingFound(mounts: readonly CgroupMount[], used: readonly UsedHierarchy[]): string {
+  if (mounts.length === 0) return 'no cgroup file system is mounted here, and no process names a pod';
+  if (used.length === 0) return 'no cgroup mount can be listed, and no process names a pod';
+  const hierarchies = used.length === 1 ? 'the cgroup hierarchy' : `${used.length} cgroup hierarchies`;
+  return `no kubepods root in ${hierarchies}, and no process names a pod`;
+}
