@@ -1,1 +1,5 @@
-export {};
+export { apiServerSource, kubeletSource, type PodListOptions } from './http-source.ts';
+export { logFilesSource, parseLogFileName } from './log-files.ts';
+export type { PodName, PodRecord, PodSource, SourceStatus } from './model.ts';
+export { parsePodList } from './pod-list.ts';
+export { createPodNames, type PodNames, type PodNamesOptions } from './pod-names.ts';

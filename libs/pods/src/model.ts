@@ -1,0 +1,35 @@
+/** What a source of names knows. `container` is absent for a process of the pod that is in none of its containers. */
+export interface PodName {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container?: string;
+  /** By annotation, else by owner workload. */
+  readonly service?: string;
+}
+
+/** One pod as a source lists it. */
+export interface PodRecord {
+  /** All UIDs that cgroups may show for it; empty when the source knows none. */
+  readonly uids: readonly string[];
+  readonly namespace: string;
+  readonly pod: string;
+  readonly service?: string;
+  readonly containers: ReadonlyArray<{ readonly id: string; readonly name: string }>;
+}
+
+/** Where names come from. `list` rejects when the source cannot answer; it must heed the signal. */
+export interface PodSource {
+  readonly name: string;
+  list(signal: AbortSignal): Promise<readonly PodRecord[]>;
+}
+
+export interface SourceStatus {
+  readonly source: string;
+  readonly ok: boolean;
+  /** Why the last attempt failed; empty when it did not. */
+  readonly error: string;
+  /** Unix milliseconds of the last answer, null = never. What it said stays in use. */
+  readonly answeredAt: number | null;
+  /** Pods of the last answer. */
+  readonly pods: number;
+}

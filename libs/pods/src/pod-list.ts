@@ -1,0 +1,50 @@
+import type { PodRecord } from './model.ts';
+
+/** Set on a pod to choose the service that its profiles belong to; the second is OpenTelemetry's own. */
+const SERVICE_ANNOTATIONS = ['perfleet.io/service', 'resource.opentelemetry.io/service.name'];
+/** On the mirror of a static pod: the UID that the node's cgroups show. */
+const STATIC_UID = ['kubernetes.io/config.hash', 'kubernetes.io/config.mirror'];
+
+type Json = Record<string, unknown>;
+const object = (value: unknown): Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
+const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : []);
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+/** A PodList of the API server or the kubelet. What is not a pod in it is left out. */
+export function parsePodList(body: unknown): PodRecord[] {
+  const records: PodRecord[] = [];
+  for (const item of list(object(body)['items'])) {
+    const metadata = object(item['metadata']);
+    const [pod, namespace, uid] = [text(metadata['name']), text(metadata['namespace']), text(metadata['uid'])];
+    if (!pod || !namespace) continue;
+    const annotations = object(metadata['annotations']);
+    const uids = [uid, ...STATIC_UID.map((key) => text(annotations[key]))].filter((each) => each !== '');
+    const service = serviceOf(metadata, annotations);
+    const status = object(item['status']);
+    const statuses = ['containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses'];
+    const containers = statuses
+      .flatMap((key) => list(status[key]))
+      // `containerd://<id>`; empty while the container is being made.
+      .map((each) => ({ name: text(each['name']), id: text(each['containerID']).replace(/^.*:\/\//, '') }))
+      .filter(({ name, id }) => name !== '' && id !== '');
+    records.push({ uids: [...new Set(uids)], namespace, pod, ...(service && { service }), containers });
+  }
+  return records;
+}
+
+/** A ReplicaSet is named `<deployment>-<hash>`, the Job of a CronJob `<cronjob>-<minutes>`. */
+function serviceOf(metadata: Json, annotations: Json): string {
+  for (const key of SERVICE_ANNOTATIONS) {
+    const value = text(annotations[key]);
+    if (value !== '') return value;
+  }
+  const owners = list(metadata['ownerReferences']);
+  const owner = owners.find((each) => each['controller'] === true) ?? owners[0];
+  const [kind, name] = [text(owner?.['kind']), text(owner?.['name'])];
+  const hash = text(object(metadata['labels'])['pod-template-hash']);
+  if (kind === 'ReplicaSet' && hash && name.endsWith(`-${hash}`)) return name.slice(0, -hash.length - 1);
+  if (kind === 'Job') return name.replace(/-\d{8,}$/, '');
+  // The owner of a static pod's mirror is the node.
+  return kind === 'Node' ? '' : name;
+}
