@@ -4,14 +4,36 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: 'unit', include: ['{apps,libs,tools}/**/*.spec.{ts,tsx}'], exclude: ['**/node_modules/**', '**/dist/**'] } },
       {
         extends: true,
-        test: { name: 'integration', include: ['{apps,libs}/**/*.int-spec.ts'], exclude: ['**/node_modules/**', '**/dist/**'], pool: 'forks', testTimeout: 120_000, hookTimeout: 120_000 },
+        test: {
+          name: 'unit',
+          include: ['{apps,libs,tools}/**/*.spec.{ts,tsx}'],
+          exclude: ['**/node_modules/**', '**/dist/**'],
+        },
       },
       {
         extends: true,
-        test: { name: 'e2e', include: ['tests/**/*.e2e-spec.ts'], exclude: ['**/node_modules/**'], pool: 'forks', fileParallelism: false, testTimeout: 240_000, hookTimeout: 240_000 },
+        test: {
+          name: 'integration',
+          include: ['{apps,libs}/**/*.int-spec.ts'],
+          exclude: ['**/node_modules/**', '**/dist/**'],
+          pool: 'forks',
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['tests/**/*.e2e-spec.ts'],
+          exclude: ['**/node_modules/**'],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+        },
       },
     ],
   },

@@ -87,6 +87,7 @@ const stages = {
     // The boundary rule reads the project graph that any Nx command leaves in its cache; without one it would pass in silence.
     await execute(nodeBinary, [join(root, 'node_modules/nx/dist/bin/nx.js'), 'show', 'projects']);
     await check('lint', 'eslint/bin/eslint.js', ['.', '--max-warnings', '0']);
+    await check('format', 'prettier/bin/prettier.cjs', ['--check', '--log-level', 'warn', '.']);
   },
   types: () => check('types', 'typescript/bin/tsc', ['--noEmit', '-p', 'tsconfig.json']),
   cargo,

@@ -32,7 +32,14 @@ export interface FlameGraphResponse {
 export interface TopResponse {
   readonly unit: string;
   readonly total: number;
-  readonly functions: ReadonlyArray<{ function: string; file: string; module: string; kind: string; self: number; total: number }>;
+  readonly functions: ReadonlyArray<{
+    function: string;
+    file: string;
+    module: string;
+    kind: string;
+    self: number;
+    total: number;
+  }>;
 }
 
 /** GET series?query&from&until&step(seconds)&by=label : sum of the value per step. */
