@@ -28,7 +28,8 @@ function race(promise: Promise<void>, ms: number, stop: AbortSignal): Promise<bo
       resolve(woken);
     };
     const onStop = () => end(false);
-    const timer = Number.isFinite(ms) ? setTimeout(() => end(false), ms) : undefined;
+    // The moment may have passed since the caller computed it; Node warns of negative times.
+    const timer = Number.isFinite(ms) ? setTimeout(() => end(false), Math.max(0, ms)) : undefined;
     stop.addEventListener('abort', onStop);
     void promise.then(() => end(true));
   });
