@@ -1,13 +1,20 @@
 //! Unwind tables of binaries: `.eh_frame` and `.debug_frame` compiled into sorted rows (`compile`), and the walk over a stack
 //! with them (`stepper`). Nothing here knows of processes or BPF. See `table` for the shapes.
 
+mod cfi;
 mod compile;
+mod elf;
 mod error;
 mod limits;
+mod pieces;
+mod source;
 pub mod stepper;
 mod table;
+mod trampoline;
+mod translate;
 
-pub use compile::{Source, compile};
+pub use compile::compile;
 pub use error::{Error, Result};
 pub use limits::Limits;
+pub use source::Source;
 pub use table::{Arch, Cfa, Fp, Ra, Row, Rule, SignalFrame, Skipped, Table};

@@ -1,6 +1,6 @@
-//! The walk over a stack, as the BPF program does it.
+//! The walk over a stack, as the BPF program does it: the same rules, the same checks, one frame at a time.
 
-use crate::table::{Arch, Rule};
+use crate::table::{Arch, Cfa, Fp, Ra, Rule, SignalFrame};
 
 /// What a walk knows of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub struct Regs {
 }
 
 impl Regs {
-    /// The address to look a rule up at. A return address may be one past the end of its function.
+    /// The address to look a rule up at. A return address may be one past the end of its function: a call that never returns
+    /// (`abort`) can be the last instruction.
     pub fn lookup_pc(&self) -> u64 {
         if self.exact { self.ip } else { self.ip.wrapping_sub(1) }
     }
@@ -26,6 +27,22 @@ impl Regs {
 pub trait Memory {
     /// The little-endian word at `address`, or `None` where there is none to be had.
     fn read_u64(&self, address: u64) -> Option<u64>;
+}
+
+/// A piece of a stack, copied from the target.
+#[derive(Clone, Copy, Debug)]
+pub struct StackPiece<'a> {
+    /// Address of the first byte
+    pub start: u64,
+    pub bytes: &'a [u8],
+}
+
+impl Memory for StackPiece<'_> {
+    fn read_u64(&self, address: u64) -> Option<u64> {
+        let at = usize::try_from(address.checked_sub(self.start)?).ok()?;
+        let word = self.bytes.get(at..at.checked_add(8)?)?;
+        Some(u64::from_le_bytes(word.try_into().ok()?))
+    }
 }
 
 /// Why a walk ended.
@@ -47,7 +64,105 @@ pub enum Stop {
     Depth,
 }
 
-/// The caller's registers, or why there are none.
-pub fn step(_arch: Arch, _rule: &Rule, _regs: &Regs, _memory: &impl Memory) -> Result<Regs, Stop> {
-    Err(Stop::NoRule)
+/// A stack, leaf first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frames {
+    pub frames: Vec<Regs>,
+    /// The stack is complete if this is `Stop::End`; otherwise it is cut after the last frame.
+    pub stop: Stop,
+}
+
+/// Walks from `regs` on. `rule_at` gives the rule of an address of the process (`Regs::lookup_pc`) and what it knows of code without
+/// CFI (`Rule::FRAME_POINTER`); `Rule::NONE` ends the walk.
+pub fn unwind(arch: Arch, regs: Regs, memory: &impl Memory, max_depth: usize, mut rule_at: impl FnMut(u64) -> Rule) -> Frames {
+    let mut frames = Vec::new();
+    let mut regs = regs;
+    loop {
+        if frames.len() >= max_depth {
+            return Frames { frames, stop: Stop::Depth };
+        }
+        frames.push(regs);
+        match step(arch, &rule_at(regs.lookup_pc()), &regs, memory) {
+            Ok(caller) => regs = caller,
+            Err(stop) => return Frames { frames, stop },
+        }
+    }
+}
+
+/// The registers of the caller, or why there are none.
+pub fn step(arch: Arch, rule: &Rule, regs: &Regs, memory: &impl Memory) -> Result<Regs, Stop> {
+    let read = |base: u64, offset: i32| {
+        let address = base.wrapping_add_signed(offset.into());
+        memory.read_u64(address).ok_or(Stop::Memory(address))
+    };
+    let known = |register: u64| if register == 0 { Err(Stop::LostRegister) } else { Ok(register) };
+    let cfa = match rule.cfa {
+        c if c == Cfa::None as u8 => return Err(Stop::NoRule),
+        c if c == Cfa::End as u8 => return Err(Stop::End),
+        c if c == Cfa::Signal as u8 => return signal_frame(arch, regs, memory),
+        c if c == Cfa::FramePointer as u8 => return frame_pointer(arch, regs, memory),
+        c if c == Cfa::Sp as u8 => regs.sp.wrapping_add_signed(rule.cfa_offset.into()),
+        c if c == Cfa::Fp as u8 => known(regs.fp)?.wrapping_add_signed(rule.cfa_offset.into()),
+        c if c == Cfa::DerefSp as u8 => read(regs.sp, rule.cfa_offset)?.wrapping_add_signed(rule.extra.into()),
+        c if c == Cfa::DerefFp as u8 => read(known(regs.fp)?, rule.cfa_offset)?.wrapping_add_signed(rule.extra.into()),
+        c if c == Cfa::Plt as u8 => {
+            let pushed = if (regs.ip & 15) as i64 >= i64::from(rule.extra) { 8 } else { 0 };
+            regs.sp.wrapping_add_signed(rule.cfa_offset.into()).wrapping_add(pushed)
+        }
+        _ => return Err(Stop::UnknownRule),
+    };
+    let in_register = rule.ra == Ra::Lr as u8;
+    // A function that pushed nothing has the stack pointer of its caller, but only the leaf can be one.
+    if cfa < regs.sp || (cfa == regs.sp && !in_register) {
+        return Err(Stop::NoProgress);
+    }
+    let ip = match (arch, in_register) {
+        (_, true) => known(regs.lr)?,
+        (Arch::X86_64, false) => read(cfa, -8)?,
+        (Arch::Arm64, false) => read(cfa, rule.extra)?,
+    };
+    let fp = match rule.fp {
+        f if f == Fp::Same as u8 => regs.fp,
+        f if f == Fp::AtCfa as u8 => read(cfa, rule.fp_offset)?,
+        f if f == Fp::AtFp as u8 => read(known(regs.fp)?, rule.fp_offset)?,
+        f if f == Fp::AtSp as u8 => read(regs.sp, rule.fp_offset)?,
+        _ => 0,
+    };
+    call_frame(arch, ip, cfa, fp)
+}
+
+fn call_frame(arch: Arch, ip: u64, sp: u64, fp: u64) -> Result<Regs, Stop> {
+    match code_address(arch, ip) {
+        // Start-up code without CFI has nothing to return to.
+        0 => Err(Stop::End),
+        ip => Ok(Regs { ip, sp, fp, lr: 0, exact: false }),
+    }
+}
+
+/// Return addresses of arm64 may be signed in the bits above those of an address (pointer authentication). User space has 48 bits
+/// of address unless a program asks for more.
+fn code_address(arch: Arch, address: u64) -> u64 {
+    match arch {
+        Arch::X86_64 => address,
+        Arch::Arm64 => address & 0x0000_ffff_ffff_ffff,
+    }
+}
+
+fn frame_pointer(arch: Arch, regs: &Regs, memory: &impl Memory) -> Result<Regs, Stop> {
+    if regs.fp == 0 {
+        return Err(Stop::End);
+    }
+    let read = |address: u64| memory.read_u64(address).ok_or(Stop::Memory(address));
+    let fp = read(regs.fp)?;
+    let ip = read(regs.fp.wrapping_add(8))?;
+    call_frame(arch, ip, regs.fp.wrapping_add(16), fp)
+}
+
+fn signal_frame(arch: Arch, regs: &Regs, memory: &impl Memory) -> Result<Regs, Stop> {
+    let at = SignalFrame::of(arch);
+    let read = |offset: u64| {
+        let address = regs.sp.wrapping_add(offset);
+        memory.read_u64(address).ok_or(Stop::Memory(address))
+    };
+    Ok(Regs { ip: read(at.ip)?, sp: read(at.sp)?, fp: read(at.fp)?, lr: read(at.lr)?, exact: true })
 }
