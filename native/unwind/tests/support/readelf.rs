@@ -34,7 +34,7 @@ pub fn compare(file: &Path, table: &Table, stride: u64) -> std::io::Result<Repor
         .spawn()?;
     let lines = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();
     let mut report = Report::default();
-    let mut cies: HashMap<String, Option<Printed>> = HashMap::new();
+    let mut cies: HashMap<String, Cie> = HashMap::new();
     let mut at = Heading::Other;
     let mut columns: Vec<String> = Vec::new();
     let mut rows: Vec<(u64, Printed)> = Vec::new();
@@ -47,7 +47,8 @@ pub fn compare(file: &Path, table: &Table, stride: u64) -> std::io::Result<Repor
                 break;
             }
         } else if words.len() > 3 && words[3] == "CIE" {
-            at = Heading::Cie(words[0].to_owned());
+            let usual = words.contains(&if table.arch == Arch::X86_64 { "ra=16" } else { "ra=30" });
+            at = Heading::Cie { offset: words[0].to_owned(), usual };
         } else if words.len() > 5 && words[3] == "FDE" {
             let range = words.iter().find_map(|word| word.strip_prefix("pc=")).and_then(range);
             let cie = words[4].trim_start_matches("cie=").to_owned();
@@ -64,7 +65,9 @@ pub fn compare(file: &Path, table: &Table, stride: u64) -> std::io::Result<Repor
         } else if words[0] == "LOC" {
             columns = words[1..].iter().map(|&word| word.to_owned()).collect();
         } else if let Ok(pc) = u64::from_str_radix(words[0], 16) {
-            rows.push((pc, Printed::new(&columns, &words[1..])));
+            // `r5 (rdi)`: the name of a register comes after its number.
+            let cells: Vec<&str> = words[1..].iter().filter(|word| !word.starts_with('(')).copied().collect();
+            rows.push((pc, Printed::new(&columns, &cells)));
         }
     }
     let _ = child.kill();
@@ -73,9 +76,23 @@ pub fn compare(file: &Path, table: &Table, stride: u64) -> std::io::Result<Repor
 }
 
 enum Heading {
-    Cie(String),
-    Fde { cie: String, start: u64, end: u64 },
+    /// `usual`: the return address has the number that the ABI gives it
+    Cie {
+        offset: String,
+        usual: bool,
+    },
+    Fde {
+        cie: String,
+        start: u64,
+        end: u64,
+    },
     Other,
+}
+
+/// The row that holds before an entry says anything else.
+struct Cie {
+    printed: Printed,
+    usual: bool,
 }
 
 /// One printed row: what is said of the CFA, the frame pointer and the return address.
@@ -96,16 +113,12 @@ impl Printed {
     }
 }
 
-fn finish(
-    at: &mut Heading,
-    rows: &mut Vec<(u64, Printed)>,
-    cies: &mut HashMap<String, Option<Printed>>,
-    table: &Table,
-    report: &mut Report,
-) {
+fn finish(at: &mut Heading, rows: &mut Vec<(u64, Printed)>, cies: &mut HashMap<String, Cie>, table: &Table, report: &mut Report) {
     match std::mem::replace(at, Heading::Other) {
-        Heading::Cie(offset) => {
-            cies.insert(offset, rows.pop().map(|(_, printed)| printed));
+        Heading::Cie { offset, usual } => {
+            if let Some((_, printed)) = rows.pop() {
+                cies.insert(offset, Cie { printed, usual });
+            }
         }
         Heading::Fde { cie, start, end } => {
             // Only the last of rows with one address covers anything.
@@ -116,10 +129,12 @@ fn finish(
                 }
                 expected.push((pc, printed));
             }
-            if expected.is_empty()
-                && let Some(Some(printed)) = cies.get(&cie)
-            {
-                expected.push((start, printed.clone()));
+            let Some(cie) = cies.get(&cie) else { return };
+            if expected.is_empty() {
+                expected.push((start, cie.printed.clone()));
+            }
+            if !cie.usual {
+                expected.iter_mut().for_each(|(_, printed)| printed.ra = Some("of another register".to_owned()));
             }
             let ends: Vec<u64> = expected.iter().skip(1).map(|(pc, _)| *pc).chain([end]).collect();
             for ((pc, printed), until) in expected.iter().zip(ends) {
@@ -163,7 +178,7 @@ fn agrees(arch: Arch, rule: &Rule, printed: &Printed) -> bool {
     match (arch, ra) {
         (Arch::X86_64, Some("u")) => return is(Cfa::End),
         (Arch::X86_64, Some("c-8")) | (Arch::Arm64, Some("u" | "s" | "n") | None) => {}
-        (Arch::X86_64, Some("rdi")) => {
+        (Arch::X86_64, Some("r5")) => {
             if rule.ra != Ra::Lr as u8 {
                 return false;
             }
