@@ -17,4 +17,4 @@ pub use compile::compile;
 pub use error::{Error, Result};
 pub use limits::Limits;
 pub use source::Source;
-pub use table::{Arch, Cfa, Fp, Ra, Row, Rule, SignalFrame, Skipped, Table};
+pub use table::{Arch, BX_LOST, BX_SAME, Cfa, Fp, Ra, Row, Rule, SignalFrame, Skipped, Table};

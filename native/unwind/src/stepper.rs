@@ -1,6 +1,6 @@
 //! The walk over a stack, as the BPF program does it: the same rules, the same checks, one frame at a time.
 
-use crate::table::{Arch, Cfa, Fp, Ra, Rule, SignalFrame};
+use crate::table::{Arch, BX_LOST, BX_SAME, Cfa, Fp, Ra, Rule, SignalFrame};
 
 /// What a walk knows of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +11,18 @@ pub struct Regs {
     pub fp: u64,
     /// x30 on arm64, rdi on x86-64; 0 where it is not known, see `Ra::Lr`
     pub lr: u64,
+    pub bx: Bx,
     /// `ip` is the next instruction to run (the leaf, or interrupted by a signal) and not a return address
     pub exact: bool,
+}
+
+/// rbx, which few rules ask for: a walk remembers where it is rather than what it is. `Lost` on arm64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bx {
+    Value(u64),
+    /// In memory at this address
+    At(u64),
+    Lost,
 }
 
 impl Regs {
@@ -109,6 +119,14 @@ pub fn step(arch: Arch, rule: &Rule, regs: &Regs, memory: &impl Memory) -> Resul
             let pushed = if (regs.ip & 15) as i64 >= i64::from(rule.extra) { 8 } else { 0 };
             regs.sp.wrapping_add_signed(rule.cfa_offset.into()).wrapping_add(pushed)
         }
+        c if c == Cfa::Bx as u8 => {
+            let bx = match regs.bx {
+                Bx::Value(value) => value,
+                Bx::At(address) => read(address, 0)?,
+                Bx::Lost => return Err(Stop::LostRegister),
+            };
+            bx.wrapping_add_signed(rule.cfa_offset.into())
+        }
         _ => return Err(Stop::UnknownRule),
     };
     let in_register = rule.ra == Ra::Lr as u8;
@@ -128,14 +146,19 @@ pub fn step(arch: Arch, rule: &Rule, regs: &Regs, memory: &impl Memory) -> Resul
         f if f == Fp::AtSp as u8 => read(regs.sp, rule.fp_offset)?,
         _ => 0,
     };
-    call_frame(arch, ip, cfa, fp)
+    let bx = match rule.bx {
+        BX_SAME => regs.bx,
+        BX_LOST => Bx::Lost,
+        words => Bx::At(cfa.wrapping_sub(8 * u64::from(words))),
+    };
+    call_frame(arch, ip, cfa, fp, bx)
 }
 
-fn call_frame(arch: Arch, ip: u64, sp: u64, fp: u64) -> Result<Regs, Stop> {
+fn call_frame(arch: Arch, ip: u64, sp: u64, fp: u64, bx: Bx) -> Result<Regs, Stop> {
     match code_address(arch, ip) {
         // Start-up code without CFI has nothing to return to.
         0 => Err(Stop::End),
-        ip => Ok(Regs { ip, sp, fp, lr: 0, exact: false }),
+        ip => Ok(Regs { ip, sp, fp, lr: 0, bx, exact: false }),
     }
 }
 
@@ -155,7 +178,8 @@ fn frame_pointer(arch: Arch, regs: &Regs, memory: &impl Memory) -> Result<Regs, 
     let read = |address: u64| memory.read_u64(address).ok_or(Stop::Memory(address));
     let fp = read(regs.fp)?;
     let ip = read(regs.fp.wrapping_add(8))?;
-    call_frame(arch, ip, regs.fp.wrapping_add(16), fp)
+    // Code that is walked by frame pointers need not keep rbx for its caller.
+    call_frame(arch, ip, regs.fp.wrapping_add(16), fp, Bx::Lost)
 }
 
 fn signal_frame(arch: Arch, regs: &Regs, memory: &impl Memory) -> Result<Regs, Stop> {
@@ -164,5 +188,9 @@ fn signal_frame(arch: Arch, regs: &Regs, memory: &impl Memory) -> Result<Regs, S
         let address = regs.sp.wrapping_add(offset);
         memory.read_u64(address).ok_or(Stop::Memory(address))
     };
-    Ok(Regs { ip: read(at.ip)?, sp: read(at.sp)?, fp: read(at.fp)?, lr: read(at.lr)?, exact: true })
+    let bx = match arch {
+        Arch::X86_64 => Bx::At(regs.sp.wrapping_add(at.bx)),
+        Arch::Arm64 => Bx::Lost,
+    };
+    Ok(Regs { ip: read(at.ip)?, sp: read(at.sp)?, fp: read(at.fp)?, lr: read(at.lr)?, bx, exact: true })
 }

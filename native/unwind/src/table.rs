@@ -49,6 +49,9 @@ pub enum Cfa {
     FramePointer = 8,
     /// CFI covers this pc with a rule that `Rule` cannot express. The stack is cut here; the frame pointer must not be trusted.
     Unknown = 9,
+    /// x86-64: rbx + cfa_offset, see `Rule::bx`. The resolver of lazily bound functions (`_dl_runtime_resolve` of glibc), under which a
+    /// short-lived program spends much of its life, realigns the stack and keeps the CFA there.
+    Bx = 10,
 }
 
 /// How the caller's frame pointer (rbp, x29) is found.
@@ -78,7 +81,7 @@ pub enum Ra {
     Lr = 1,
 }
 
-/// How to go from a frame to its caller. 16 bytes, no padding, so that equal rules have equal bytes.
+/// How to go from a frame to its caller. What a variant has no use for is 0. 16 bytes, no padding, so that equal rules have equal bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Rule {
@@ -88,8 +91,9 @@ pub struct Rule {
     pub fp: u8,
     /// A `Ra`
     pub ra: u8,
-    /// Always 0
-    pub pad: u8,
+    /// x86-64: where the caller's rbx is: `BX_SAME`, `BX_LOST`, or else in memory at cfa - 8 * bx. A walk need not read it: it remembers
+    /// the address, and reads when a rule asks for rbx (`Cfa::Bx`). Always 0 on arm64.
+    pub bx: u8,
     /// Bytes, see `Cfa`; 0 where the variant has none
     pub cfa_offset: i32,
     /// Bytes, see `Fp`; 0 where the variant has none
@@ -98,6 +102,11 @@ pub struct Rule {
     /// (A `Deref` rule with `Ra::AtCfa` is not expressible on arm64.)
     pub extra: i32,
 }
+
+/// rbx is still in the register.
+pub const BX_SAME: u8 = 0;
+/// rbx is lost, or where `Rule::bx` cannot say.
+pub const BX_LOST: u8 = 255;
 
 const _: () = assert!(size_of::<Rule>() == 16);
 
@@ -144,7 +153,7 @@ pub struct Skipped {
 impl Rule {
     /// A rule of a variant without offsets.
     pub const fn plain(cfa: Cfa) -> Rule {
-        Rule { cfa: cfa as u8, fp: Fp::Same as u8, ra: Ra::AtCfa as u8, pad: 0, cfa_offset: 0, fp_offset: 0, extra: 0 }
+        Rule { cfa: cfa as u8, fp: Fp::Same as u8, ra: Ra::AtCfa as u8, bx: BX_SAME, cfa_offset: 0, fp_offset: 0, extra: 0 }
     }
 
     pub const NONE: Rule = Rule::plain(Cfa::None);
@@ -176,13 +185,15 @@ pub struct SignalFrame {
     pub fp: u64,
     /// rdi on x86-64, as in `Ra::Lr`
     pub lr: u64,
+    /// rbx; none on arm64
+    pub bx: u64,
 }
 
 impl SignalFrame {
     pub const fn of(arch: Arch) -> SignalFrame {
         match arch {
-            Arch::X86_64 => SignalFrame { ip: 168, sp: 160, fp: 120, lr: 104 },
-            Arch::Arm64 => SignalFrame { ip: 568, sp: 560, fp: 544, lr: 552 },
+            Arch::X86_64 => SignalFrame { ip: 168, sp: 160, fp: 120, lr: 104, bx: 128 },
+            Arch::Arm64 => SignalFrame { ip: 568, sp: 560, fp: 544, lr: 552, bx: 0 },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From a row of CFI, as gimli runs it, to a `Rule`.
 
-use crate::table::{Arch, Cfa, Fp, Ra, Rule, Skipped};
+use crate::table::{Arch, BX_LOST, BX_SAME, Cfa, Fp, Ra, Rule, Skipped};
 use gimli::{CfaRule, EndianSlice, LittleEndian, Reader, Register, RegisterRule, UnwindContextStorage, UnwindSection, UnwindTableRow};
 
 pub type Bytes<'a> = EndianSlice<'a, LittleEndian>;
@@ -16,6 +16,8 @@ struct Registers {
 
 const X86_64: Registers = Registers { sp: Register(7), fp: Register(6), ra: Register(16), lr: Register(5) };
 const ARM64: Registers = Registers { sp: Register(31), fp: Register(29), ra: Register(30), lr: Register(30) };
+
+const RBX: Register = Register(3);
 
 /// The return address of x86-64, relative to the CFA: what `call` pushed.
 const X86_64_RETURN: i64 = -8;
@@ -76,6 +78,7 @@ where
     let (cfa, cfa_offset, extra) = match cfa {
         Address::At(register, offset) if register == registers.sp => (Cfa::Sp, offset, ra_offset),
         Address::At(register, offset) if register == registers.fp => (Cfa::Fp, offset, ra_offset),
+        Address::At(RBX, offset) if arch == Arch::X86_64 => (Cfa::Bx, offset, 0),
         Address::At(..) => {
             skipped.cfa_register += 1;
             return Rule::UNKNOWN;
@@ -94,7 +97,8 @@ where
         skipped.offset += 1;
         return Rule::UNKNOWN;
     };
-    Rule { cfa: cfa as u8, fp: fp as u8, ra: ra as u8, pad: 0, cfa_offset, fp_offset, extra }
+    let bx = if arch == Arch::X86_64 { saved_bx(row.register(RBX)) } else { BX_SAME };
+    Rule { cfa: cfa as u8, fp: fp as u8, ra: ra as u8, bx, cfa_offset, fp_offset, extra }
 }
 
 fn cfa<'a>(section: &impl UnwindSection<Bytes<'a>>, rule: &CfaRule<usize>, skipped: &mut Skipped) -> Option<Address> {
@@ -127,6 +131,15 @@ fn frame_pointer<'a>(
     }
     skipped.frame_pointer += 1;
     (Fp::Undefined, 0)
+}
+
+/// `Rule::bx`
+fn saved_bx(rule: Option<RegisterRule<usize>>) -> u8 {
+    match rule {
+        None | Some(RegisterRule::SameValue) => BX_SAME,
+        Some(RegisterRule::Offset(offset)) if offset % 8 == 0 && (-8 * i64::from(BX_LOST) < offset && offset < 0) => (offset / -8) as u8,
+        _ => BX_LOST,
+    }
 }
 
 /// Recognises an expression. Nothing is run: a form that is not known is none.

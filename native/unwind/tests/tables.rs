@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Compiles `file` and compares every row; `least` rows must have been compared for the comparison to mean anything.
 fn same_as_readelf(file: &Path, arch: Arch, least: u64) {
     if !file.exists() {
-        eprintln!("skipped: {} is not installed", file.display());
+        println!("SKIP {}: not installed", file.display());
         return;
     }
     let table = table(file);
@@ -20,7 +20,7 @@ fn same_as_readelf(file: &Path, arch: Arch, least: u64) {
     let report = match readelf::compare(file, &table, 1) {
         Ok(report) => report,
         Err(error) => {
-            eprintln!("skipped: {}: readelf (binutils) cannot be run: {error}", file.display());
+            println!("SKIP {}: readelf (binutils) cannot be run: {error}", file.display());
             return;
         }
     };
@@ -86,7 +86,7 @@ fn arm64_libstdcxx() {
 fn section_headers_stripped() {
     for file in ["/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/x86_64-linux-gnu/libstdc++.so.6", "/usr/aarch64-linux-gnu/lib/libc.so.6"] {
         let Ok(mut bytes) = std::fs::read(file) else {
-            eprintln!("skipped: {file} is not installed");
+            println!("SKIP section_headers_stripped of {file}: not installed");
             continue;
         };
         let whole = compile(bytes.as_slice(), &Limits::default()).expect("the file has a table");

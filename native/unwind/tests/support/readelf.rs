@@ -8,7 +8,7 @@
 //!
 //! An entry without rows has the row of its CIE. `u` is printed for a register that is lost and for one that no rule names.
 
-use perfleet_unwind::{Arch, Cfa, Fp, Ra, Rule, Table};
+use perfleet_unwind::{Arch, BX_LOST, BX_SAME, Cfa, Fp, Ra, Rule, Table};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -100,6 +100,7 @@ struct Cie {
 struct Printed {
     cfa: String,
     fp: Option<String>,
+    bx: Option<String>,
     ra: Option<String>,
 }
 
@@ -109,7 +110,7 @@ impl Printed {
             let index = columns.iter().position(|column| names.contains(&column.as_str()))?;
             words.get(index).map(|&word| word.to_owned())
         };
-        Printed { cfa: of(&["CFA"]).unwrap_or_default(), fp: of(&["rbp", "x29"]), ra: of(&["ra"]) }
+        Printed { cfa: of(&["CFA"]).unwrap_or_default(), fp: of(&["rbp", "x29"]), bx: of(&["rbx"]), ra: of(&["ra"]) }
     }
 }
 
@@ -201,8 +202,18 @@ fn agrees(arch: Arch, rule: &Rule, printed: &Printed) -> bool {
         is(Cfa::Sp) && rule.cfa_offset == bytes
     } else if let Some(bytes) = offset(&printed.cfa, fp) {
         is(Cfa::Fp) && rule.cfa_offset == bytes
+    } else if let Some(bytes) = offset(&printed.cfa, "rbx") {
+        is(Cfa::Bx) && rule.cfa_offset == bytes
     } else {
         return is(Cfa::Unknown);
+    };
+    let bx = match printed.bx.as_deref() {
+        None | Some("s" | "n") => rule.bx == BX_SAME,
+        Some("u") => rule.bx == BX_SAME || rule.bx == BX_LOST,
+        Some(at) => match offset(at, "c") {
+            Some(bytes) if bytes < 0 && bytes % 8 == 0 && bytes > -8 * i32::from(BX_LOST) => i32::from(rule.bx) == bytes / -8,
+            _ => rule.bx == BX_LOST,
+        },
     };
     let ra = match (arch, ra) {
         (Arch::Arm64, Some(at)) if offset(at, "c").is_some() => rule.ra == Ra::AtCfa as u8 && Some(rule.extra) == offset(at, "c"),
@@ -218,7 +229,7 @@ fn agrees(arch: Arch, rule: &Rule, printed: &Printed) -> bool {
             None => rule.fp == Fp::Undefined as u8,
         },
     };
-    cfa && ra && frame_pointer
+    cfa && ra && frame_pointer && bx
 }
 
 /// `rsp+16` is 16 past `rsp`

@@ -1,0 +1,114 @@
+//! Ground truth: programs whose stack is known, stopped and walked.
+//!
+//! `every_instruction` runs a program one instruction at a time and keeps the true stack of return addresses by watching calls and
+//! returns; the walk must find exactly that one at each instruction, in prologues, in epilogues, in the procedure linkage table
+//! and in the C library.
+
+#![cfg(target_arch = "x86_64")]
+
+#[path = "support/build.rs"]
+mod build;
+#[path = "support/mapped.rs"]
+mod mapped;
+#[path = "support/tracee.rs"]
+mod tracee;
+
+use build::{Compiler, build};
+use mapped::Mapped;
+use perfleet_unwind::stepper::{Regs, Stop};
+use std::process::Command;
+use tracee::{Stopped, Tracee};
+
+const LIBC: &str = "libc.so.6";
+
+/// Walks from where the program stopped: the names, leaf first, and why the walk ended.
+fn walk(tracee: &Tracee) -> (Vec<String>, Stop) {
+    let mapped = Mapped::of(tracee);
+    let frames = mapped.unwind(tracee.regs(), tracee);
+    (mapped.names(&frames), frames.stop)
+}
+
+/// A call or return at `bytes`, without what stands before the opcode.
+fn is_call(bytes: &[u8]) -> bool {
+    let bytes = without_prefixes(bytes);
+    bytes[0] == 0xe8 || (bytes[0] == 0xff && (bytes[1] >> 3) & 7 == 2)
+}
+
+fn is_return(bytes: &[u8]) -> bool {
+    matches!(without_prefixes(bytes)[0], 0xc2 | 0xc3)
+}
+
+fn without_prefixes(bytes: &[u8]) -> &[u8] {
+    let prefixes = bytes.iter().take_while(|&&byte| matches!(byte, 0x40..=0x4f | 0x66 | 0x67 | 0xf2 | 0xf3 | 0x2e | 0x3e)).count();
+    &bytes[prefixes.min(bytes.len() - 2)..]
+}
+
+/// Runs from one breakpoint to the next by single steps. `known` are the functions at the first one, leaf first. Returns how many
+/// instructions were checked, and the functions that were the leaf at any.
+fn every_instruction(tracee: &mut Tracee, known: &[&str]) -> (usize, Vec<String>) {
+    assert_eq!(tracee.run(), Stopped::Trap);
+    let mut mapped = Mapped::of(tracee);
+    let start = mapped.unwind(tracee.regs(), tracee);
+    assert_eq!(mapped.names(&start), known);
+    assert_eq!(start.stop, Stop::End);
+    // Return addresses, outermost first
+    let mut truth: Vec<u64> = start.frames[1..].iter().rev().map(|frame| frame.ip).collect();
+    let mut leaves = Vec::new();
+    let mut count = 0;
+    let mut wrong = Vec::new();
+    loop {
+        let before = tracee.regs();
+        let mut bytes = [0; 16];
+        tracee.read(before.ip, &mut bytes).expect("code can be read");
+        if bytes[0] == 0xcc {
+            break;
+        }
+        assert_eq!(tracee.step(), Stopped::Trap);
+        let now = tracee.regs();
+        if is_call(&bytes) && now.sp == before.sp - 8 {
+            truth.push(perfleet_unwind::stepper::Memory::read_u64(tracee, now.sp).expect("the stack can be read"));
+        } else if is_return(&bytes) {
+            assert_eq!(truth.pop(), Some(now.ip), "a return goes to where its call said");
+        }
+        if mapped.rule(now.ip) == perfleet_unwind::Rule::NONE {
+            mapped.refresh(tracee);
+        }
+        check(&mapped, now, tracee, &truth, &mut wrong);
+        count += 1;
+        assert!(count < 300_000, "the second breakpoint is not reached");
+        let leaf = mapped.name(now.ip);
+        if !leaves.contains(&leaf) {
+            leaves.push(leaf);
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {count} walks are wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
+    (count, leaves)
+}
+
+fn check(mapped: &Mapped, regs: Regs, tracee: &Tracee, truth: &[u64], wrong: &mut Vec<String>) {
+    let walked = mapped.unwind(regs, tracee);
+    let same = walked.stop == Stop::End && walked.frames[1..].iter().rev().map(|frame| frame.ip).eq(truth.iter().copied());
+    if !same {
+        let rule = mapped.rule(regs.ip);
+        wrong.push(format!("{:#x} {:?} {:?}: {rule:?}", regs.ip, mapped.names(&walked), walked.stop));
+    }
+}
+
+/// Builds `chain.c` and checks every instruction between its breakpoints.
+fn chain(test: &str, compiler: &Compiler, start: &[&str]) {
+    let Some(program) = build(test, compiler, "chain.c") else { return };
+    let mut tracee = Tracee::start(&mut Command::new(program));
+    let known: Vec<&str> = ["leaf", "with_alloca", "realigned", "many_registers", "main"].iter().chain(start).copied().collect();
+    let (count, leaves) = every_instruction(&mut tracee, &known);
+    assert!(count > 2_000, "{count} instructions");
+    assert!(leaves.iter().any(|name| name == "compare"), "qsort called back: {leaves:?}");
+    println!("{test}: {count} instructions");
+}
+
+const DYNAMIC: &[&str] = &[LIBC, "__libc_start_main", "_start"];
+
+#[test]
+fn gcc_position_independent() {
+    let compiler = Compiler { program: "gcc", options: &["-O2", "-fomit-frame-pointer", "-pie", "-fPIE", "-Wl,-z,lazy"] };
+    chain("gcc_position_independent", &compiler, DYNAMIC);
+}
