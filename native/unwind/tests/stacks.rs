@@ -47,10 +47,16 @@ fn without_prefixes(bytes: &[u8]) -> &[u8] {
 /// instructions were checked, and the functions that were the leaf at any.
 fn every_instruction(tracee: &mut Tracee, known: &[&str]) -> (usize, Vec<String>) {
     assert_eq!(tracee.run(), Stopped::Trap);
+    let (names, stop) = walk(tracee);
+    assert_eq!(names, known);
+    assert_eq!(stop, Stop::End);
+    steps(tracee)
+}
+
+/// Goes on from a breakpoint to the next one.
+fn steps(tracee: &mut Tracee) -> (usize, Vec<String>) {
     let mut mapped = Mapped::of(tracee);
     let start = mapped.unwind(tracee.regs(), tracee);
-    assert_eq!(mapped.names(&start), known);
-    assert_eq!(start.stop, Stop::End);
     // Return addresses, outermost first
     let mut truth: Vec<u64> = start.frames[1..].iter().rev().map(|frame| frame.ip).collect();
     let mut leaves = Vec::new();
@@ -63,7 +69,12 @@ fn every_instruction(tracee: &mut Tracee, known: &[&str]) -> (usize, Vec<String>
         if bytes[0] == 0xcc {
             break;
         }
-        assert_eq!(tracee.step(), Stopped::Trap);
+        // The end of the child of vfork is told by a signal that the program does not handle.
+        let mut stopped = tracee.step();
+        while stopped == Stopped::Signal(libc::SIGCHLD) {
+            stopped = tracee.step();
+        }
+        assert_eq!(stopped, Stopped::Trap);
         let now = tracee.regs();
         if is_call(&bytes) && now.sp == before.sp - 8 {
             truth.push(perfleet_unwind::stepper::Memory::read_u64(tracee, now.sp).expect("the stack can be read"));
@@ -106,9 +117,125 @@ fn chain(test: &str, compiler: &Compiler, start: &[&str]) {
 }
 
 const DYNAMIC: &[&str] = &[LIBC, "__libc_start_main", "_start"];
+const STATIC: &[&str] = &["__libc_start_call_main", "__libc_start_main_impl", "_start"];
 
 #[test]
-fn gcc_position_independent() {
+fn gcc_position_independent_lazily_bound() {
     let compiler = Compiler { program: "gcc", options: &["-O2", "-fomit-frame-pointer", "-pie", "-fPIE", "-Wl,-z,lazy"] };
-    chain("gcc_position_independent", &compiler, DYNAMIC);
+    chain("gcc_position_independent_lazily_bound", &compiler, DYNAMIC);
+}
+
+#[test]
+fn gcc_bound_at_start() {
+    let compiler = Compiler { program: "gcc", options: &["-O2", "-fomit-frame-pointer", "-no-pie", "-Wl,-z,now", "-fcf-protection"] };
+    chain("gcc_bound_at_start", &compiler, DYNAMIC);
+}
+
+#[test]
+fn gcc_with_vfork() {
+    let compiler = Compiler { program: "gcc", options: &["-O2", "-DWITH_VFORK"] };
+    chain("gcc_with_vfork", &compiler, DYNAMIC);
+}
+
+#[test]
+fn gcc_for_size() {
+    chain("gcc_for_size", &Compiler { program: "gcc", options: &["-Os", "-Wl,-z,lazy"] }, DYNAMIC);
+}
+
+#[test]
+fn gcc_static() {
+    chain("gcc_static", &Compiler { program: "gcc", options: &["-O2", "-fomit-frame-pointer", "-static"] }, STATIC);
+}
+
+#[test]
+fn gcc_static_position_independent() {
+    chain("gcc_static_position_independent", &Compiler { program: "gcc", options: &["-O2", "-static-pie", "-fPIE"] }, STATIC);
+}
+
+#[test]
+fn clang() {
+    chain("clang", &Compiler { program: "clang", options: &["-O2", "-fomit-frame-pointer", "-Wl,-z,lazy"] }, DYNAMIC);
+}
+
+/// Without symbols for the C library's own code its frames have the name of the file.
+#[test]
+fn cpp_with_virtual_calls_and_templates() {
+    let test = "cpp_with_virtual_calls_and_templates";
+    let compiler = Compiler { program: "g++", options: &["-O2", "-fomit-frame-pointer", "-Wl,-z,lazy"] };
+    let Some(program) = build(test, &compiler, "classes.cpp") else { return };
+    let mut tracee = Tracee::start(&mut Command::new(program));
+    let known = [["leaf", "_ZN6Square4areaEi", "main"].as_slice(), DYNAMIC].concat();
+    let (count, _) = every_instruction(&mut tracee, &known);
+    assert!(count > 5_000, "{count} instructions");
+}
+
+#[test]
+fn rust() {
+    let compiler = Compiler { program: "rustc", options: &["--edition=2024", "-O", "-Cforce-frame-pointers=no", "-Cdebuginfo=0"] };
+    let Some(program) = build("rust", &compiler, "chain.rs") else { return };
+    let mut tracee = Tracee::start(&mut Command::new(program));
+    assert_eq!(tracee.run(), Stopped::Trap);
+    let (names, stop) = walk(&tracee);
+    assert_eq!(names[..2], ["leaf", "middle"]);
+    assert!(names.iter().any(|name| name == "caught"), "{names:?}");
+    assert_eq!(names[names.len() - 4..], ["main", LIBC, "__libc_start_main", "_start"]);
+    assert_eq!(stop, Stop::End);
+    let (count, _) = steps(&mut tracee);
+    assert!(count > 5_000, "{count} instructions");
+}
+
+#[test]
+fn signal_handler_in_the_middle() {
+    let compiler = Compiler { program: "gcc", options: &["-O2", "-fomit-frame-pointer"] };
+    let Some(program) = build("signal_handler_in_the_middle", &compiler, "signal.c") else { return };
+    for arguments in [&[][..], &["own stack"]] {
+        let mut tracee = Tracee::start(Command::new(&program).args(arguments));
+        assert_eq!(tracee.run(), Stopped::Signal(libc::SIGILL));
+        assert_eq!(tracee.deliver(libc::SIGILL), Stopped::Trap);
+        let (names, stop) = walk(&tracee);
+        let known = [["handler", LIBC, "faults", "trigger", "main"].as_slice(), DYNAMIC].concat();
+        assert_eq!((names, stop), (known.iter().map(|&name| name.to_owned()).collect(), Stop::End), "{arguments:?}");
+    }
+}
+
+#[test]
+fn noreturn_tail() {
+    let compiler =
+        Compiler { program: "gcc", options: &["-O2", "-fomit-frame-pointer", "-fno-reorder-functions", "-fno-toplevel-reorder"] };
+    let Some(program) = build("noreturn_tail", &compiler, "noreturn.c") else { return };
+    let mut tracee = Tracee::start(&mut Command::new(program));
+    assert_eq!(tracee.run(), Stopped::Trap);
+    let mapped = Mapped::of(&tracee);
+    let frames = mapped.unwind(tracee.regs(), &tracee);
+    assert_eq!(mapped.names(&frames), [["fatal", "fails", "runs", "main"].as_slice(), DYNAMIC].concat());
+    assert_eq!(frames.stop, Stop::End);
+    let beyond: Vec<_> = frames.frames.iter().filter(|frame| mapped.name(frame.ip) != mapped.name(frame.lookup_pc())).collect();
+    assert!(!beyond.is_empty(), "no return address lies past its function: the program does not test what it should");
+}
+
+/// musl is built without CFI: the walk ends where its start-up code called `main`. Its trampoline under a signal handler is found by
+/// its instructions.
+#[test]
+fn musl() {
+    let compiler = Compiler { program: "musl-gcc", options: &["-O2", "-fomit-frame-pointer", "-static", "-fasynchronous-unwind-tables"] };
+    let Some(program) = build("musl", &compiler, "signal.c") else { return };
+    let mut tracee = Tracee::start(&mut Command::new(program));
+    assert_eq!(tracee.run(), Stopped::Signal(libc::SIGILL));
+    assert_eq!(tracee.deliver(libc::SIGILL), Stopped::Trap);
+    let (names, stop) = walk(&tracee);
+    assert_eq!(names[..5], ["handler", "__restore_rt", "faults", "trigger", "main"]);
+    assert_eq!((names.len(), stop), (6, Stop::NoRule), "{names:?}");
+}
+
+#[test]
+fn thread() {
+    let Some(program) = build("thread", &Compiler { program: "gcc", options: &["-O2", "-fomit-frame-pointer", "-pthread"] }, "thread.c")
+    else {
+        return;
+    };
+    let mut tracee = Tracee::start(&mut Command::new(program));
+    assert_eq!(tracee.run(), Stopped::Trap);
+    let (names, stop) = walk(&tracee);
+    assert_eq!(names, ["work", "body", LIBC, LIBC]);
+    assert_eq!(stop, Stop::End);
 }

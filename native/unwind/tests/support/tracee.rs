@@ -125,6 +125,9 @@ impl Drop for Tracee {
     fn drop(&mut self) {
         // A process that ended by itself is already gone: there is nothing left to do then.
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        // The first thread of a process is not reaped before the others, which only a wait for any of them does.
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for the result.
+        while unsafe { libc::waitpid(-1, &mut status, libc::__WALL | libc::__WNOTHREAD) } > 0 {}
     }
 }
