@@ -7,10 +7,13 @@
 use crate::cfi::{self, Cfi};
 use crate::elf::Elf;
 use crate::error::{Error, Result};
+use crate::go;
 use crate::limits::Limits;
 use crate::pieces::{Origin, Piece, fill, separate};
+use crate::plt;
+use crate::rows::Rows;
 use crate::source::Source;
-use crate::table::{Row, Rule, Skipped, Table};
+use crate::table::{Rule, Skipped, Table};
 use crate::trampoline;
 use crate::translate::{self, Bytes};
 use gimli::{
@@ -29,8 +32,7 @@ impl UnwindContextStorage<usize> for Storage {
 
 /// The table of an ELF file; one without rows when the file has no CFI.
 ///
-/// `.debug_frame` counts where `.eh_frame` is silent, except in a Go binary: there it does not tell the frame pointer, which Go
-/// code keeps, so that a walk by frame pointers is the better one (`Table::go`).
+/// `.debug_frame` counts where `.eh_frame` is silent; in a Go binary it says where the frame pointer is to be trusted (`go`).
 pub fn compile(source: &(impl Source + ?Sized), limits: &Limits) -> Result<Table> {
     compile_dyn(&source, limits)
 }
@@ -38,7 +40,7 @@ pub fn compile(source: &(impl Source + ?Sized), limits: &Limits) -> Result<Table
 fn compile_dyn(source: &dyn Source, limits: &Limits) -> Result<Table> {
     let elf = Elf::parse(source)?;
     let go = elf.is_go(source);
-    let mut compiler = Compiler { limits, started: Instant::now(), program_bytes: 0, skipped: Skipped::default() };
+    let mut compiler = Compiler { limits, go, started: Instant::now(), program_bytes: 0, skipped: Skipped::default() };
 
     let address_of = |name| elf.section(name).map_or(0, |section| section.address);
     let bases = |cfi: &Cfi| {
@@ -57,7 +59,7 @@ fn compile_dyn(source: &dyn Source, limits: &Limits) -> Result<Table> {
         section.set_vendor(vendor);
         Entries { cfi, section, bases: bases(cfi), origin: Origin::EhFrame }
     });
-    let debug = if go { None } else { cfi::debug_frame(source, &elf, limits)? };
+    let debug = cfi::debug_frame(source, &elf, limits)?;
     let debug = debug.as_ref().map(|cfi| {
         let mut section = DebugFrame::new(&cfi.bytes, LittleEndian);
         section.set_address_size(8);
@@ -72,6 +74,7 @@ fn compile_dyn(source: &dyn Source, limits: &Limits) -> Result<Table> {
     if let Some(entries) = &debug {
         fill(&mut pieces, &compiler.pieces(entries)?);
     }
+    fill(&mut pieces, &plt::find(source, &elf));
     let trampolines = trampoline::find(source, &elf, &pieces)?;
     fill(&mut pieces, &trampolines);
 
@@ -82,7 +85,9 @@ fn compile_dyn(source: &dyn Source, limits: &Limits) -> Result<Table> {
         match (piece.origin, &mut eh, &mut debug) {
             (Origin::EhFrame(offset), Some(runner), _) => compiler.run(runner, offset, &piece, &mut rows)?,
             (Origin::DebugFrame(offset), _, Some(runner)) => compiler.run(runner, offset, &piece, &mut rows)?,
-            _ => rows.push(piece.start, piece.end, Rule::SIGNAL)?,
+            (Origin::Known(known), ..) => rows.push(piece.start, piece.end, known.rule(elf.arch))?,
+            // Pieces of a section come from that section.
+            _ => {}
         }
     }
     Ok(Table { arch: elf.arch, rows: rows.finish(), skipped: compiler.skipped, go })
@@ -126,6 +131,7 @@ impl<'a, Section> Runner<'a, Section> {
 
 struct Compiler<'a> {
     limits: &'a Limits,
+    go: bool,
     started: Instant,
     program_bytes: u64,
     skipped: Skipped,
@@ -185,7 +191,11 @@ impl Compiler<'_> {
                     let (start, end) = (row.start_address().max(piece.start), row.end_address().min(piece.end));
                     if start < end {
                         let rule = translate::rule(*arch, &entries.section, row, return_register, signal, &mut self.skipped);
-                        rows.push(start, end, rule)?;
+                        if self.go && !entries.cfi.eh {
+                            go::push(rows, start, end, rule, *arch)?;
+                        } else {
+                            rows.push(start, end, rule)?;
+                        }
                     }
                 }
                 Ok(None) => return Ok(()),
@@ -215,54 +225,5 @@ impl Compiler<'_> {
             return Err(Error::TooLarge { what: "milliseconds to compile CFI", found, limit });
         }
         Ok(())
-    }
-}
-
-/// The rows of a table while they are appended in ascending order.
-struct Rows {
-    rows: Vec<Row>,
-    /// Where the last rule ends
-    end: u64,
-    limit: usize,
-}
-
-impl Rows {
-    fn new(limit: usize) -> Rows {
-        Rows { rows: Vec::new(), end: 0, limit }
-    }
-
-    /// Appends a rule for `[start, end)`. What is already covered is left as it is.
-    fn push(&mut self, start: u64, end: u64, rule: Rule) -> Result<()> {
-        let start = start.max(self.end);
-        if start >= end {
-            return Ok(());
-        }
-        if start > self.end && !self.rows.is_empty() {
-            self.append(self.end, Rule::NONE)?;
-        }
-        self.append(start, rule)?;
-        self.end = end;
-        Ok(())
-    }
-
-    fn append(&mut self, pc: u64, rule: Rule) -> Result<()> {
-        if self.rows.last().is_some_and(|last| last.rule == rule) {
-            return Ok(());
-        }
-        // One is left for the end.
-        if self.rows.len() + 1 >= self.limit {
-            let limit = self.limit as u64;
-            return Err(Error::TooLarge { what: "rows of the unwind table", found: limit + 1, limit });
-        }
-        self.rows.push(Row { pc, rule });
-        Ok(())
-    }
-
-    fn finish(mut self) -> Vec<Row> {
-        if !self.rows.is_empty() {
-            self.rows.push(Row { pc: self.end, rule: Rule::NONE });
-            self.rows.shrink_to_fit();
-        }
-        self.rows
     }
 }

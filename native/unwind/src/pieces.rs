@@ -1,5 +1,7 @@
 //! Which entry is in charge of which addresses.
 
+use crate::table::{Arch, Cfa, Ra, Rule};
+
 /// An entry and the addresses it is in charge of: `[start, end)`, never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -14,8 +16,36 @@ pub enum Origin {
     EhFrame(u32),
     /// Offset of an entry in `.debug_frame`
     DebugFrame(u32),
-    /// Code that returns from a signal handler and has no CFI
+    /// Code without CFI whose rule is known by what it is
+    Known(Known),
+}
+
+/// Code that neither compilers nor linkers describe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Returns from a signal handler
     SignalTrampoline,
+    /// Entry of the procedure linkage table that jumps at once
+    PltJump,
+    /// Entry that pushes the index of its function before it jumps to the first one (x86-64)
+    PltLazy,
+    /// The first entry: this many words are on the stack besides the return address.
+    PltFirst(u8),
+}
+
+impl Known {
+    pub fn rule(self, arch: Arch) -> Rule {
+        let sp = |cfa_offset| Rule { cfa_offset, ..Rule::plain(Cfa::Sp) };
+        match (self, arch) {
+            (Known::SignalTrampoline, _) => Rule::SIGNAL,
+            (Known::PltLazy, _) => Rule { cfa_offset: 8, extra: 11, ..Rule::plain(Cfa::Plt) },
+            (Known::PltJump, Arch::X86_64) => sp(8),
+            (Known::PltFirst(words), Arch::X86_64) => sp(8 + 8 * i32::from(words)),
+            (Known::PltJump | Known::PltFirst(0), Arch::Arm64) => Rule { ra: Ra::Lr as u8, ..sp(0) },
+            // stp x16, x30, [sp, #-16]!
+            (Known::PltFirst(_), Arch::Arm64) => Rule { extra: -8, ..sp(16) },
+        }
+    }
 }
 
 /// Sorts pieces and cuts them so that none overlaps: one that starts later wins over one that started before, as it does in a

@@ -16,6 +16,7 @@ mod tracee;
 use build::{Compiler, build};
 use mapped::Mapped;
 use perfleet_unwind::stepper::{Regs, Stop};
+use perfleet_unwind::{Arch, Rule};
 use std::process::Command;
 use tracee::{Stopped, Tracee};
 
@@ -81,7 +82,7 @@ fn steps(tracee: &mut Tracee) -> (usize, Vec<String>) {
         } else if is_return(&bytes) {
             assert_eq!(truth.pop(), Some(now.ip), "a return goes to where its call said");
         }
-        if mapped.rule(now.ip) == perfleet_unwind::Rule::NONE {
+        if mapped.rule(now.ip) == Rule::NONE {
             mapped.refresh(tracee);
         }
         check(&mapped, now, tracee, &truth, &mut wrong);
@@ -213,6 +214,54 @@ fn noreturn_tail() {
     assert!(!beyond.is_empty(), "no return address lies past its function: the program does not test what it should");
 }
 
+/// Other linkers than GNU's describe no procedure linkage table, and GNU's does not if told so.
+#[test]
+fn linkage_table_without_cfi() {
+    let compiler = Compiler { program: "gcc", options: &["-O2", "-Wl,-z,lazy,--no-ld-generated-unwind-info"] };
+    chain("linkage_table_without_cfi", &compiler, DYNAMIC);
+}
+
+/// A goroutine is walked by frame pointers, down to `runtime.goexit`, its first frame.
+#[test]
+fn go() {
+    for (test, flags) in [("go", "-ldflags="), ("go_stripped", "-ldflags=-s -w")] {
+        let Some(program) = build(test, &Compiler { program: "go", options: &["build", flags] }, "chain.go") else { return };
+        let names = |arguments: &[&str]| {
+            let mut command = Command::new(&program);
+            let mut tracee = Tracee::start(command.args(arguments).env("GODEBUG", "asyncpreemptoff=1").env("GOMAXPROCS", "1"));
+            let mut stopped = tracee.run();
+            while let Stopped::Signal(signal) = stopped {
+                stopped = tracee.deliver(signal);
+            }
+            assert_eq!(stopped, Stopped::Trap);
+            let mapped = Mapped::of(&tracee);
+            // Without CFI it is Go code, which has frame pointers.
+            let frames = perfleet_unwind::stepper::unwind(Arch::X86_64, tracee.regs(), &tracee, 512, |pc| match mapped.rule(pc) {
+                Rule::NONE => Rule::FRAME_POINTER,
+                rule => rule,
+            });
+            assert_eq!(frames.stop, Stop::End);
+            (mapped.names(&frames), frames.frames.len())
+        };
+        let (plain, sorting) = (names(&[]), names(&["stop in the sort"]));
+        if test == "go" {
+            let known = ["runtime.breakpoint", "main.leaf", "main.middle", "main.main", "runtime.main", "runtime.goexit"];
+            assert_eq!(functions(&plain.0), known);
+            let end = ["main.middle", "main.main", "runtime.main", "runtime.goexit"];
+            assert_eq!(functions(&sorting.0)[..2], ["runtime.breakpoint", "main.numbers.Less"]);
+            assert_eq!(functions(&sorting.0)[sorting.1 - 4..], end);
+        } else {
+            // `runtime.breakpoint` has no frame, and nothing says so: its caller is missed.
+            assert_eq!(plain.1, 5);
+        }
+    }
+}
+
+/// Without the suffix of the calling convention.
+fn functions(names: &[String]) -> Vec<&str> {
+    names.iter().map(|name| name.trim_end_matches(".abi0")).collect()
+}
+
 /// musl is built without CFI: the walk ends where its start-up code called `main`. Its trampoline under a signal handler is found by
 /// its instructions.
 #[test]
@@ -223,7 +272,8 @@ fn musl() {
     assert_eq!(tracee.run(), Stopped::Signal(libc::SIGILL));
     assert_eq!(tracee.deliver(libc::SIGILL), Stopped::Trap);
     let (names, stop) = walk(&tracee);
-    assert_eq!(names[..5], ["handler", "__restore_rt", "faults", "trigger", "main"]);
+    // The trampoline has no name.
+    assert_eq!(names[..5], ["handler", "musl", "faults", "trigger", "main"]);
     assert_eq!((names.len(), stop), (6, Stop::NoRule), "{names:?}");
 }
 

@@ -3,7 +3,7 @@
 #[path = "support/readelf.rs"]
 mod readelf;
 
-use perfleet_unwind::{Arch, Cfa, Limits, Table, compile};
+use perfleet_unwind::{Arch, Cfa, Limits, Rule, Table, compile};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -94,6 +94,10 @@ fn section_headers_stripped() {
         bytes[60..64].fill(0); // e_shnum, e_shstrndx
         let stripped = compile(bytes.as_slice(), &Limits::default()).expect("the stripped file has a table");
         assert!(whole.rows.len() > 1_000);
-        assert_eq!(whole.rows, stripped.rows, "{file}");
+        // Only the procedure linkage table, which has no CFI on arm64, is found by its section.
+        assert!(whole.rows.len() - stripped.rows.len() < 10, "{file}");
+        for row in stripped.rows.iter().filter(|row| row.rule != Rule::NONE) {
+            assert_eq!(whole.rule(row.pc), row.rule, "{file}: {:#x}", row.pc);
+        }
     }
 }

@@ -4,16 +4,25 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A compiler and its options.
-pub struct Compiler {
-    pub program: &'static str,
-    pub options: &'static [&'static str],
+pub struct Compiler<'a> {
+    pub program: &'a str,
+    pub options: &'a [&'a str],
+}
+
+fn command(compiler: &Compiler) -> Command {
+    let mut command = Command::new(compiler.program);
+    command.args(compiler.options);
+    if compiler.program == "go" {
+        command.env("GO111MODULE", "off").env("CGO_ENABLED", "0");
+    }
+    command
 }
 
 /// The built program, or `None` where the compiler is missing (which is said).
 pub fn build(test: &str, compiler: &Compiler, source: &str) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(source);
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-    let done = match Command::new(compiler.program).args(compiler.options).arg(source).arg("-o").arg(&output).output() {
+    let done = match command(compiler).arg("-o").arg(&output).arg(source).output() {
         Ok(done) => done,
         Err(error) => {
             println!("SKIP {test}: {} cannot be run: {error}", compiler.program);
