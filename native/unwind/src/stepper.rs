@@ -9,6 +9,8 @@ pub struct Regs {
     pub ip: u64,
     pub sp: u64,
     pub fp: u64,
+    /// `fp` is not what the frame had in the register: a rule said that it is lost. `fp` is 0 then.
+    pub fp_lost: bool,
     /// x30 on arm64, rdi on x86-64; 0 where it is not known, see `Ra::Lr`
     pub lr: u64,
     pub bx: Bx,
@@ -105,16 +107,16 @@ pub fn step(arch: Arch, rule: &Rule, regs: &Regs, memory: &impl Memory) -> Resul
         let address = base.wrapping_add_signed(offset.into());
         memory.read_u64(address).ok_or(Stop::Memory(address))
     };
-    let known = |register: u64| if register == 0 { Err(Stop::LostRegister) } else { Ok(register) };
+    let fp = || if regs.fp_lost { Err(Stop::LostRegister) } else { Ok(regs.fp) };
     let cfa = match rule.cfa {
         c if c == Cfa::None as u8 => return Err(Stop::NoRule),
         c if c == Cfa::End as u8 => return Err(Stop::End),
         c if c == Cfa::Signal as u8 => return signal_frame(arch, regs, memory),
         c if c == Cfa::FramePointer as u8 => return frame_pointer(arch, regs, memory),
         c if c == Cfa::Sp as u8 => regs.sp.wrapping_add_signed(rule.cfa_offset.into()),
-        c if c == Cfa::Fp as u8 => known(regs.fp)?.wrapping_add_signed(rule.cfa_offset.into()),
+        c if c == Cfa::Fp as u8 => fp()?.wrapping_add_signed(rule.cfa_offset.into()),
         c if c == Cfa::DerefSp as u8 => read(regs.sp, rule.cfa_offset)?.wrapping_add_signed(rule.extra.into()),
-        c if c == Cfa::DerefFp as u8 => read(known(regs.fp)?, rule.cfa_offset)?.wrapping_add_signed(rule.extra.into()),
+        c if c == Cfa::DerefFp as u8 => read(fp()?, rule.cfa_offset)?.wrapping_add_signed(rule.extra.into()),
         c if c == Cfa::Plt as u8 => {
             let pushed = if (regs.ip & 15) as i64 >= i64::from(rule.extra) { 8 } else { 0 };
             regs.sp.wrapping_add_signed(rule.cfa_offset.into()).wrapping_add(pushed)
@@ -135,30 +137,31 @@ pub fn step(arch: Arch, rule: &Rule, regs: &Regs, memory: &impl Memory) -> Resul
         return Err(Stop::NoProgress);
     }
     let ip = match (arch, in_register) {
-        (_, true) => known(regs.lr)?,
+        (_, true) if regs.lr == 0 => return Err(Stop::LostRegister),
+        (_, true) => regs.lr,
         (Arch::X86_64, false) => read(cfa, -8)?,
         (Arch::Arm64, false) => read(cfa, rule.extra)?,
     };
-    let fp = match rule.fp {
-        f if f == Fp::Same as u8 => regs.fp,
-        f if f == Fp::AtCfa as u8 => read(cfa, rule.fp_offset)?,
-        f if f == Fp::AtFp as u8 => read(known(regs.fp)?, rule.fp_offset)?,
-        f if f == Fp::AtSp as u8 => read(regs.sp, rule.fp_offset)?,
-        _ => 0,
+    let (fp, fp_lost) = match rule.fp {
+        f if f == Fp::Same as u8 => (regs.fp, regs.fp_lost),
+        f if f == Fp::AtCfa as u8 => (read(cfa, rule.fp_offset)?, false),
+        f if f == Fp::AtFp as u8 => (read(fp()?, rule.fp_offset)?, false),
+        f if f == Fp::AtSp as u8 => (read(regs.sp, rule.fp_offset)?, false),
+        _ => (0, true),
     };
     let bx = match rule.bx {
         BX_SAME => regs.bx,
         BX_LOST => Bx::Lost,
         words => Bx::At(cfa.wrapping_sub(8 * u64::from(words))),
     };
-    call_frame(arch, ip, cfa, fp, bx)
+    call_frame(arch, Regs { ip, sp: cfa, fp, fp_lost, lr: 0, bx, exact: false })
 }
 
-fn call_frame(arch: Arch, ip: u64, sp: u64, fp: u64, bx: Bx) -> Result<Regs, Stop> {
-    match code_address(arch, ip) {
+fn call_frame(arch: Arch, caller: Regs) -> Result<Regs, Stop> {
+    match code_address(arch, caller.ip) {
         // Start-up code without CFI has nothing to return to.
         0 => Err(Stop::End),
-        ip => Ok(Regs { ip, sp, fp, lr: 0, bx, exact: false }),
+        ip => Ok(Regs { ip, ..caller }),
     }
 }
 
@@ -173,13 +176,13 @@ fn code_address(arch: Arch, address: u64) -> u64 {
 
 fn frame_pointer(arch: Arch, regs: &Regs, memory: &impl Memory) -> Result<Regs, Stop> {
     if regs.fp == 0 {
-        return Err(Stop::End);
+        return Err(if regs.fp_lost { Stop::LostRegister } else { Stop::End });
     }
     let read = |address: u64| memory.read_u64(address).ok_or(Stop::Memory(address));
     let fp = read(regs.fp)?;
     let ip = read(regs.fp.wrapping_add(8))?;
     // Code that is walked by frame pointers need not keep rbx for its caller.
-    call_frame(arch, ip, regs.fp.wrapping_add(16), fp, Bx::Lost)
+    call_frame(arch, Regs { ip, sp: regs.fp.wrapping_add(16), fp, fp_lost: false, lr: 0, bx: Bx::Lost, exact: false })
 }
 
 fn signal_frame(arch: Arch, regs: &Regs, memory: &impl Memory) -> Result<Regs, Stop> {
@@ -192,5 +195,5 @@ fn signal_frame(arch: Arch, regs: &Regs, memory: &impl Memory) -> Result<Regs, S
         Arch::X86_64 => Bx::At(regs.sp.wrapping_add(at.bx)),
         Arch::Arm64 => Bx::Lost,
     };
-    Ok(Regs { ip: read(at.ip)?, sp: read(at.sp)?, fp: read(at.fp)?, lr: read(at.lr)?, bx, exact: true })
+    Ok(Regs { ip: read(at.ip)?, sp: read(at.sp)?, fp: read(at.fp)?, fp_lost: false, lr: read(at.lr)?, bx, exact: true })
 }

@@ -228,6 +228,7 @@ fn random_rules_over_random_stacks() {
             ip: random.next(),
             sp: 0x1000 + random.next() % 512,
             fp: 0x1000 + random.next() % 512,
+            fp_lost: random.below(2) == 0,
             lr: random.next() % 2,
             bx: Bx::At(0x1000 + random.next() % 512),
             exact: true,
@@ -245,6 +246,6 @@ fn random_rules_over_random_stacks() {
         assert!((1..=100).contains(&walk.frames.len()));
     }
     let everything = StackPiece { start: u64::MAX - 7, bytes: &[0; 8] };
-    let regs = Regs { ip: 1, sp: u64::MAX - 3, fp: u64::MAX, lr: 0, bx: Bx::Lost, exact: false };
+    let regs = Regs { ip: 1, sp: u64::MAX - 3, fp: u64::MAX, fp_lost: false, lr: 0, bx: Bx::Lost, exact: false };
     assert!(matches!(unwind(Arch::X86_64, regs, &everything, 9, |_| Rule::FRAME_POINTER).stop, Stop::Memory(_)));
 }

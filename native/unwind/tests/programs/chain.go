@@ -1,4 +1,5 @@
-// A known chain on a goroutine; with an argument the standard library is in the middle of it.
+// A known chain on a goroutine; with an argument the standard library is in the middle of it, or the
+// collector runs.
 package main
 
 import (
@@ -34,5 +35,8 @@ func middle(n int) int {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "collect" {
+		runtime.GC()
+	}
 	os.Exit(middle(4) & 1)
 }

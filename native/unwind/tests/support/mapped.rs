@@ -77,6 +77,12 @@ impl Mapped {
         frames.frames.iter().map(|frame| self.name(frame.lookup_pc())).collect()
     }
 
+    /// Where a function of a binary that is mapped where it was linked begins.
+    pub fn function(&self, name: &str) -> Option<u64> {
+        let functions = self.binaries.values().flat_map(|binary| &binary.functions);
+        functions.filter(|(.., found)| found == name).map(|(start, ..)| *start).next()
+    }
+
     pub fn name(&self, address: u64) -> String {
         let Some((path, binary, pc)) = self.locate(address) else { return format!("{address:#x}") };
         let functions = &binary.functions;

@@ -105,7 +105,13 @@ impl Tracee {
         // SAFETY: `regs` is a valid place for the result.
         let got = unsafe { libc::ptrace(libc::PTRACE_GETREGS, self.thread, 0, &mut regs) };
         assert_eq!(got, 0, "registers: {}", std::io::Error::last_os_error());
-        Regs { ip: regs.rip, sp: regs.rsp, fp: regs.rbp, lr: regs.rdi, bx: Bx::Value(regs.rbx), exact: true }
+        Regs { ip: regs.rip, sp: regs.rsp, fp: regs.rbp, fp_lost: false, lr: regs.rdi, bx: Bx::Value(regs.rbx), exact: true }
+    }
+
+    /// Puts a breakpoint at an address. The stopped thread is one byte past it.
+    pub fn break_at(&self, address: u64) {
+        let memory = File::options().write(true).open(format!("/proc/{}/mem", self.pid())).expect("a tracer may write");
+        memory.write_all_at(&[0xcc], address).expect("code can be written by a tracer");
     }
 
     pub fn read(&self, address: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
