@@ -66,7 +66,7 @@ fn eh_frame_by_segment(source: &dyn Source, elf: &Elf, limits: &Limits) -> Resul
     listed.dedup();
     let Some(&last) = listed.last() else { return Ok(None) };
     let mut length = [0; 4];
-    let at = range.start + u64::from(last);
+    let at = range.start.saturating_add(last.into());
     source.read_at(at, &mut length).map_err(|cause| Error::Read { what: "last entry of .eh_frame", cause })?;
     let size = u64::from(last) + 4 + u64::from(u32::from_le_bytes(length));
     let size = size.min(range.end.saturating_sub(range.start));

@@ -22,6 +22,7 @@ const EM_AARCH64: u16 = 183;
 const MAX_HEADERS: u64 = 1 << 16;
 const MAX_NAMES_BYTES: u64 = 4 << 20;
 const MAX_NOTE_BYTES: u64 = 4096;
+const MAX_NOTES: usize = 16;
 
 #[derive(Debug)]
 pub struct Elf {
@@ -95,7 +96,7 @@ impl Elf {
     /// The Go linker leaves its sections, or at least the note with its build id.
     pub fn is_go(&self, source: &dyn Source) -> bool {
         self.section(".gopclntab").is_some()
-            || self.segments.iter().filter(|segment| segment.kind == PT_NOTE).any(|segment| {
+            || self.segments.iter().filter(|segment| segment.kind == PT_NOTE).take(MAX_NOTES).any(|segment| {
                 let note = read(source, "note", segment.offset, segment.file_size.min(MAX_NOTE_BYTES), MAX_NOTE_BYTES);
                 note.is_ok_and(|note| note.len() >= 16 && note[12..16] == *b"Go\0\0")
             })

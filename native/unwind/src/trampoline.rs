@@ -9,6 +9,8 @@ use crate::table::Arch;
 /// Bytes of code without CFI that are looked through in a file
 const MAX_SEARCHED_BYTES: u64 = 32 << 20;
 const BLOCK: u64 = 1 << 20;
+/// Segments with code that are looked through; linkers make one or two. Each costs a pass over the pieces.
+const MAX_SEGMENTS: usize = 16;
 
 /// `rt_sigreturn`, as an instruction sequence of each architecture. The kernel itself knows the trampoline by nothing else, and
 /// nor do gdb and libgcc.
@@ -27,9 +29,11 @@ pub fn find(source: &dyn Source, elf: &Elf, pieces: &[Piece]) -> Result<Vec<Piec
     let code = code(elf.arch);
     let mut found = Vec::new();
     let mut left = MAX_SEARCHED_BYTES;
-    for segment in elf.code() {
+    for segment in elf.code().take(MAX_SEGMENTS) {
+        // A margin keeps the sums below from wrapping.
+        let Some(end) = segment.address.checked_add(segment.file_size).filter(|&end| end < u64::MAX - 2 * BLOCK) else { continue };
         let mut ranges = Vec::new();
-        gaps(pieces, segment.address, segment.address.saturating_add(segment.file_size), |start, end| {
+        gaps(pieces, segment.address, end, |start, end| {
             if end - start >= code.len() as u64 {
                 ranges.push((start, end));
             }

@@ -187,3 +187,42 @@ fn plt_threshold(code: &[u8]) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(code: &[u8]) -> Option<Address> {
+        address(EndianSlice::new(code, LittleEndian))
+    }
+
+    #[test]
+    fn forms_of_expressions() {
+        let (rsp, rbp) = (Register(7), Register(6));
+        // breg6 -8; deref: gcc, a realigned stack
+        assert_eq!(parsed(&[0x76, 0x78, 0x06]), Some(Address::Deref(rbp, -8, 0)));
+        // breg7 8; deref; plus_uconst 8: OpenSSL
+        assert_eq!(parsed(&[0x77, 8, 0x06, 0x23, 8]), Some(Address::Deref(rsp, 8, 8)));
+        // breg7 160; deref: a signal frame
+        assert_eq!(parsed(&[0x77, 0xa0, 0x01, 0x06]), Some(Address::Deref(rsp, 160, 0)));
+        // breg6 0: where a register is saved
+        assert_eq!(parsed(&[0x76, 0]), Some(Address::At(rbp, 0)));
+        // bregx 7, 16; plus_uconst 4
+        assert_eq!(parsed(&[0x92, 7, 16, 0x23, 4]), Some(Address::At(rsp, 20)));
+        assert_eq!(parsed(&[0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22]), Some(Address::Plt(8, 11)));
+    }
+
+    #[test]
+    fn other_expressions_are_none() {
+        // empty; cut short; breg7, deref, deref; an offset that overflows; trailing operation
+        for code in [
+            &[][..],
+            &[0x77],
+            &[0x77, 0, 0x06, 0x06],
+            &[0x77, 8, 0x23, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+            &[0x77, 8, 0x22],
+        ] {
+            assert_eq!(parsed(code), None, "{code:x?}");
+        }
+    }
+}
