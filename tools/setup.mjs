@@ -12,7 +12,17 @@ import { fileURLToPath } from 'node:url';
 import { fingerprint, hasCommand, nodeBinary, root, run, setStamp, stampIs, toolEnv } from './steps.mjs';
 
 const DEBIAN_BUILD = ['clang', 'libelf-dev', 'zlib1g-dev', 'pkg-config', 'make', 'gcc', 'g++'];
-const DEBIAN_TEST = ['redis-server', 'chromium', 'fonts-dejavu-core', 'linux-perf', 'runc', 'binutils', 'prometheus'];
+const DEBIAN_TEST = [
+  'redis-server',
+  'chromium',
+  'fonts-dejavu-core',
+  'linux-perf',
+  'runc',
+  'binutils',
+  'prometheus',
+  'musl-tools',
+  'libstdc++6-arm64-cross',
+];
 
 export async function setup({ tests = false } = {}) {
   const notes = [];
