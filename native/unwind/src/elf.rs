@@ -140,7 +140,7 @@ fn sections(source: &dyn Source, header: &[u8]) -> Result<Vec<Section>> {
         0xffff => u64::from(int(&first, 40)),
         index => u64::from(index),
     };
-    let size = count.checked_mul(entry).unwrap_or(u64::MAX);
+    let size = count.saturating_mul(entry);
     let table = read(source, "section headers", offset, size, MAX_HEADERS * 64)?;
     let rows = || table.chunks_exact(entry as usize);
     let Some(names) = rows().nth(names_index as usize) else { return Ok(Vec::new()) };
