@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
+import type { DoctorOptions } from '@perfleet/doctor';
 import { TOPICS, type LossCounts, type NodeEvent, type NodeState } from '@perfleet/messages';
 import type { NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
+import type { PodNames } from '@perfleet/pods';
 import {
   samplerBinaryPath,
   superviseSampler,
@@ -14,13 +16,15 @@ import {
 } from '@perfleet/sampler';
 import type { Stream } from '@perfleet/stream';
 import { LiveDiscovery, type NodeDiscovery } from './discovery/node-discovery.ts';
+import { logDoctorSummary } from './doctor-summary.ts';
 import { eventRecord } from './events.ts';
 import { NodeReporter } from './node-reporter.ts';
 import { Publisher, within } from './publisher.ts';
-import { processText, resourceLabels, type PodNames, type ResourceLabels } from './resource-labels.ts';
+import type { ResourceLabels } from './resource-labels.ts';
 import { RunMarker, type RunRecord } from './run-marker.ts';
 import { SampleLedger, type WindowCounts } from './sample-ledger.ts';
 import { Spool, type SpoolRecord } from './spool.ts';
+import { podNamesNote, WindowNaming } from './window-naming.ts';
 import { emptyOtlp, windowToOtlp } from './window-to-otlp.ts';
 
 export interface CollectorDeps {
@@ -37,7 +41,10 @@ export interface CollectorDeps {
   readonly rung?: 'auto' | '1' | '2' | '3' | 1 | 2 | 3;
   /** Whether this node should have pods; `auto` looks for a kubelet. */
   readonly kubernetes?: 'auto' | 'yes' | 'no';
+  /** Started and stopped with the collector. */
   readonly podNames?: PodNames;
+  /** What the check of the machine at the start looks at besides; its summary is logged, and stops nothing. */
+  readonly doctor?: Omit<DoctorOptions, 'samplerBinary' | 'dataDir'> | false;
   readonly logger: Logger;
   readonly discovery?: NodeDiscovery;
   /** Bound of what waits on disk while the stream is away. */
@@ -59,6 +66,8 @@ const SPOOL_BYTES = 256 << 20;
 const STOP_SAMPLER_MS = 1200;
 const STOP_PUBLISH_MS = 1900;
 const STOP_PARTS_MS = 200;
+/** A held window waits so much longer than a window lasts, when no other one comes. */
+const HOLD_EXTRA_MS = 1000;
 
 /** The agent of one node: sampler, discovery, spool, publisher and node state, composed. */
 export class Collector {
@@ -67,6 +76,7 @@ export class Collector {
   private readonly ledger = new SampleLedger();
   private readonly marker: RunMarker;
   private readonly discovery: NodeDiscovery;
+  private readonly naming: WindowNaming;
   private readonly supervisor: Supervisor;
   private readonly reporter: NodeReporter;
   private spool: Spool | null = null;
@@ -76,6 +86,8 @@ export class Collector {
   /** Windows are handled one after another, in the order they came. */
   private work: Promise<void> = Promise.resolve();
   private pendingWindows = 0;
+  /** A window that waits for names until the next one comes. */
+  private held: { readonly window: Window; readonly counts: WindowCounts; readonly timer: NodeJS.Timeout } | null = null;
   private stopping: Promise<void> | null = null;
 
   constructor(private readonly deps: CollectorDeps) {
@@ -83,6 +95,7 @@ export class Collector {
     this.rateHz = deps.rateHz ?? 19;
     this.marker = new RunMarker(dataDir);
     this.discovery = deps.discovery ?? new LiveDiscovery({ kubernetes, logger });
+    this.naming = new WindowNaming(deps, this.discovery, deps.podNames);
     this.reporter = new NodeReporter({ store: deps.nodeState, state: () => this.state(), logger });
     this.supervisor = superviseSampler({
       binary: samplerBinaryPath(deps.samplerBinary),
@@ -105,6 +118,7 @@ export class Collector {
     this.mark(0, 0);
     this.publisher = new Publisher({ stream, spool: this.spool, node, logger });
     this.publisher.start();
+    void this.deps.podNames?.start();
     await this.discovery.start((state, before) => {
       const fallback = state.fallback ? ' (fallback)' : '';
       const message = `mode ${before.mode} -> ${state.mode}${fallback}: ${state.reason}`;
@@ -124,6 +138,9 @@ export class Collector {
     this.listen();
     this.supervisor.start();
     this.reporter.start();
+    const { doctor = {} } = this.deps;
+    const samplerBinary = samplerBinaryPath(this.deps.samplerBinary);
+    if (doctor !== false) void logDoctorSummary({ samplerBinary, dataDir, ...doctor }, logger);
   }
 
   setRate(rateHz: number): void {
@@ -156,8 +173,10 @@ export class Collector {
     const begin = performance.now();
     const left = () => Math.max(0, STOP_PUBLISH_MS - (performance.now() - begin));
     await this.supervisor.stop();
+    this.enqueue(() => this.releaseHeld());
     await within(left(), this.work);
     this.discovery.stop();
+    this.deps.podNames?.stop();
     const events = [eventRecord(this.source(), 'stopped', 'stopped on request', this.state())];
     publisher.publish([...this.carriedLosses(spool), ...events]);
     await publisher.drain(left());
@@ -192,7 +211,8 @@ export class Collector {
 
   private onWindow(window: Window): void {
     const counts = this.ledger.add(window);
-    this.mark(Date.now(), counts.taken);
+    // What a held window has is lost too when this run is killed.
+    this.mark(Date.now(), counts.taken + (this.held?.counts.taken ?? 0));
     // Naming is slower than sampling only when the node is on its knees: then memory stays bounded and the loss is counted.
     if (this.pendingWindows >= 12) {
       const lost = { ...counts.lost, throttled: (counts.lost['throttled'] ?? 0) + counts.samples };
@@ -209,26 +229,33 @@ export class Collector {
       .finally(() => this.pendingWindows--);
   }
 
+  /** A window whose names are not all known waits for the next one, once: pods and their names appear a moment late. */
   private async handleWindow(window: Window, counts: WindowCounts): Promise<void> {
-    const placements = await this.discovery.place(window);
-    const labelsOf = (index: number): ResourceLabels => {
-      const placement = placements[index] ?? { podUid: null, containerId: null };
-      const names = placement.podUid === null ? undefined : this.podName(placement.podUid, placement.containerId);
-      return resourceLabels(this.deps, processText(window, index), placement, names);
-    };
+    await this.releaseHeld();
+    const { labelsOf, wait } = await this.naming.name(window);
+    if (!wait || window.last || this.stopping) return this.publishWindow(window, counts, labelsOf);
+    const timer = setTimeout(() => this.enqueue(() => this.releaseHeld()), this.windowMs + HOLD_EXTRA_MS);
+    timer.unref();
+    this.held = { window, counts, timer };
+  }
+
+  private async releaseHeld(): Promise<void> {
+    if (!this.held) return;
+    const { window, counts, timer } = this.held;
+    this.held = null;
+    clearTimeout(timer);
+    this.publishWindow(window, counts, (await this.naming.name(window)).labelsOf);
+  }
+
+  private publishWindow(window: Window, counts: WindowCounts, labelsOf: (process: number) => ResourceLabels): void {
     const parts = windowToOtlp(window, labelsOf);
     const records = parts.map((part, i) => this.profileRecord(part, i === parts.length - 1 ? counts.lost : {}));
     if (records.length > 0) this.publish(records);
     else if (Object.keys(counts.lost).length > 0) this.publishCounts(counts);
   }
 
-  /** A source of names is a convenience: whatever it does, the pod keeps its UID. */
-  private podName(podUid: string, containerId: string | null): ReturnType<PodNames> {
-    try {
-      return this.deps.podNames?.(podUid, containerId);
-    } catch {
-      return undefined;
-    }
+  private get windowMs(): number {
+    return (this.deps.windowSeconds ?? 5) * 1000;
   }
 
   private publishCounts(counts: WindowCounts): void {
@@ -275,7 +302,9 @@ export class Collector {
 
   private state(): NodeState {
     const { node, cluster, version = '' } = this.deps;
-    const { mode, fallback, reason, cgroupVersion } = this.discovery.state;
+    const { mode, fallback, cgroupVersion } = this.discovery.state;
+    const names = podNamesNote(this.deps.podNames?.status() ?? [], mode);
+    const reason = names ? `${this.discovery.state.reason}; ${names}` : this.discovery.state.reason;
     const { rung, reason: rungReason, restarts, lastExit, hello } = this.supervisor.state;
     const counts = this.spool?.isOpen ? this.spool.counts(this.epoch) : null;
     return {

@@ -1,5 +1,7 @@
 export * from './collector.ts';
+export { kubeletDeclaration } from './discovery/kubelet-declaration.ts';
 export * from './discovery/kubernetes-evidence.ts';
 export * from './discovery/live-capture.ts';
 export * from './discovery/node-discovery.ts';
-export type { PodName, PodNames, Placement } from './resource-labels.ts';
+export { shareableCapture } from './discovery/shareable-capture.ts';
+export type { Placement } from './resource-labels.ts';

@@ -1,3 +1,4 @@
+import type { PodName } from '@perfleet/pods';
 import type { Window } from '@perfleet/sampler';
 
 /** Where a process runs, as its cgroup says; null = not in one. */
@@ -5,17 +6,6 @@ export interface Placement {
   readonly podUid: string | null;
   readonly containerId: string | null;
 }
-
-/** What a source of names knows about a pod and, where it was asked for one, its container. All optional. */
-export interface PodName {
-  readonly namespace?: string;
-  readonly pod?: string;
-  readonly container?: string;
-  /** By annotation or owner workload. */
-  readonly service?: string;
-}
-
-export type PodNames = (podUid: string, containerId: string | null) => PodName | undefined;
 
 /** OTLP resource attributes, empty values left out. */
 export type ResourceLabels = ReadonlyArray<readonly [string, string]>;

@@ -52,7 +52,10 @@ export function discover(capture: NodeCapture, options: DiscoverOptions = {}): D
     notes.push(`${mountpoint} ${rejected}`);
   }
   notes.push(...kubeletMismatches(options.kubelet, roots, mode));
-  if (fallback) notes.push('Kubernetes is evident on this node');
+  if (fallback) {
+    const why = options.evidence?.length ? ` (${options.evidence.join(', ')})` : '';
+    notes.push(`Kubernetes is evident on this node${why}`);
+  }
   return { mode, fallback, reason: notes.join('; '), hierarchies, podRoots: roots, pods };
 }
 

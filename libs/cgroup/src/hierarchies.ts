@@ -57,12 +57,13 @@ export function describeGroup(group: MountGroup, used: CgroupMount | null): Hier
     .filter((mount) => mount !== used)
     .map((mount) => [mount, used ? whyNot(mount, used) : 'not needed']);
   return [
-    ...(used ? [{ id, version, controllers, mountpoint: used.mountpoint }] : []),
+    ...(used ? [{ id, version, controllers, mountpoint: used.mountpoint, root: used.root }] : []),
     ...[...rest, ...group.rejected].map(([mount, rejected]) => ({
       id,
       version,
       controllers,
       mountpoint: mount.mountpoint,
+      root: mount.root,
       rejected,
     })),
   ];

@@ -54,7 +54,7 @@ describe('discover', () => {
       ['0:26', '/sys/fs/cgroup', false],
     ]);
     const escaped = discover(byName('escaped mountpoints with odd names')).hierarchies;
-    expect(escaped).toEqual([{ id: '0:31', version: 1, controllers: ['cpu'], mountpoint: '/mnt/my cg' }]);
+    expect(escaped).toEqual([{ id: '0:31', version: 1, controllers: ['cpu'], mountpoint: '/mnt/my cg', root: '/' }]);
   });
 
   it('tells where the kubelet and the node disagree, without believing either', () => {

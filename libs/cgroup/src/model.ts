@@ -41,6 +41,8 @@ export interface Hierarchy {
   /** v1: controllers and `name=…`, from the super-options. v2: empty, its controllers are not mount options. */
   readonly controllers: readonly string[];
   readonly mountpoint: string;
+  /** What of the hierarchy is mounted, as mountinfo says; begins with `/..` where a cgroup namespace hides the rest. */
+  readonly root: string;
   /** Why another mount of the hierarchy, or none, is used. */
   readonly rejected?: string;
 }
@@ -70,6 +72,8 @@ export interface Discovery {
 export interface DiscoverOptions {
   /** Whether this node should have pods; absent = what the capture itself gives away. */
   readonly kubernetesEvident?: boolean;
+  /** What makes Kubernetes evident, in a few words each; told in the reason of a fallback. */
+  readonly evidence?: readonly string[];
   /** What the kubelet says of itself. Compared with what is there, and never an input. */
   readonly kubelet?: KubeletDeclaration;
 }

@@ -49,3 +49,31 @@ export function parseMountinfo(mountinfo: unknown): CgroupMount[] {
   }
   return mounts;
 }
+
+/**
+ * The lines of /proc/self/mountinfo that a capture keeps: cgroup mounts, and what lies on or above their mountpoints.
+ * Of other file systems source and options are left out: they name disks and images, and say nothing of cgroups.
+ */
+export function cgroupMountLines(mountinfo: string): string[] {
+  const lines = mountinfo.split('\n').filter((line) => line !== '');
+  const points = lines.filter((line) => CGROUP_LINE.test(line)).map(mountpointOf);
+  return lines.flatMap((line) => {
+    if (CGROUP_LINE.test(line)) return [line];
+    const at = mountpointOf(line);
+    if (at === '/' || !points.some((point) => point === at || point.startsWith(`${at}/`))) return [];
+    const [before = '', after = ''] = line.split(' - ');
+    const fields = before.split(' ');
+    // The root of a bind mount is a path of the host.
+    return [[...fields.slice(0, 3), '/', ...fields.slice(4)].join(' ') + ` - ${after.split(' ')[0]} none rw`];
+  });
+}
+
+/** Which versions of cgroups a node mounts; both at once is called hybrid. */
+export function cgroupVersion(mounts: ReadonlyArray<{ readonly version: 1 | 2 }>): 'v1' | 'v2' | 'hybrid' | 'none' {
+  const v1 = mounts.some(({ version }) => version === 1);
+  const v2 = mounts.some(({ version }) => version === 2);
+  return v1 && v2 ? 'hybrid' : v1 ? 'v1' : v2 ? 'v2' : 'none';
+}
+
+const CGROUP_LINE = / - cgroup2? /;
+const mountpointOf = (line: string) => line.split(' ')[4] ?? '';

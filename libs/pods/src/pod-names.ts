@@ -10,6 +10,8 @@ export interface PodNamesOptions {
   /** For one source's answer, milliseconds. */
   readonly timeoutMs?: number;
   readonly now?: () => number;
+  /** A source answers that did not, or fails that answered. Called once for each change, with what it was before. */
+  readonly onChange?: (now: SourceStatus, before: SourceStatus) => void;
 }
 
 export interface PodNames {
@@ -28,6 +30,7 @@ interface Index {
 
 /** A node runs some hundred pods; a source that says otherwise is cut. */
 const MAX_PODS = 10_000;
+const NOT_ASKED = 'not asked yet';
 
 /** Names of pods and containers from several optional sources; one that is lost keeps its last answer. */
 export function createPodNames(options: PodNamesOptions): PodNames {
@@ -36,7 +39,7 @@ export function createPodNames(options: PodNamesOptions): PodNames {
   const statuses: SourceStatus[] = sources.map(({ name }) => ({
     source: name,
     ok: false,
-    error: 'not asked yet',
+    error: NOT_ASKED,
     answeredAt: null,
     pods: 0,
   }));
@@ -45,15 +48,20 @@ export function createPodNames(options: PodNamesOptions): PodNames {
   let askedAt = -Infinity;
   let stopped = new AbortController();
 
+  const report = (i: number, status: SourceStatus) => {
+    const before = statuses[i]!;
+    statuses[i] = status;
+    if (before.ok !== status.ok || before.error === NOT_ASKED) options.onChange?.(status, before);
+  };
   const ask = async (source: PodSource, i: number) => {
     try {
       const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), stopped.signal]);
       const records = (await within(source, signal)).slice(0, MAX_PODS);
       indexes[i] = indexOf(records);
-      statuses[i] = { source: source.name, ok: true, error: '', answeredAt: now(), pods: records.length };
+      report(i, { source: source.name, ok: true, error: '', answeredAt: now(), pods: records.length });
     } catch (cause) {
       const error = cause instanceof Error ? cause.message : String(cause);
-      statuses[i] = { ...statuses[i]!, ok: false, error: error.slice(0, 500) };
+      if (!stopped.signal.aborted) report(i, { ...statuses[i]!, ok: false, error: error.slice(0, 500) });
     }
   };
   const refresh = () => {

@@ -2,9 +2,8 @@ import { mkdirSync, mkdtempSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CgroupIds } from './cgroup-ids.ts';
+import { CgroupIds, type IdMount } from './cgroup-ids.ts';
 import { captureNode } from './live-capture.ts';
-import { cgroupLines, cgroupVersion, parseCgroupMounts, type CgroupMount } from './mounts.ts';
 import { walkDirectories } from './walk.ts';
 
 let top: string;
@@ -13,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(top, { recursive: true, force: true }));
 
-const mount = (more: Partial<CgroupMount> = {}): CgroupMount => ({
+const mount = (more: Partial<IdMount> = {}): IdMount => ({
   mountpoint: top,
   root: '/',
   version: 2,
@@ -44,10 +43,10 @@ describe('walkDirectories', () => {
 
   it('is bounded, and a missing top is no error', async () => {
     for (let n = 0; n < 50; n++) make(`d${n}/e`);
-    const { directories, cut } = await walkDirectories(top, { directories: 20, depth: 5 });
+    const { directories, cut } = await walkDirectories(top, { limits: { directories: 20, depth: 5 } });
     expect(cut).toBe(true);
     expect(directories.length).toBeLessThan(40);
-    expect((await walkDirectories(top, { directories: 1000, depth: 1 })).cut).toBe(true);
+    expect((await walkDirectories(top, { limits: { directories: 1000, depth: 1 } })).cut).toBe(true);
     expect(await walkDirectories(join(top, 'nothing'))).toMatchObject({ directories: [], unreadable: [] });
   });
 });
@@ -93,31 +92,33 @@ describe('CgroupIds', () => {
     expect(ids.lookup('memory', inode('v1/x'))).toBe('');
     expect(ids.lookup('v2', 1n)).toBe('/');
   });
-});
 
-describe('mounts', () => {
-  const mountinfo = [
-    '23 1 0:21 / / rw - ext4 /dev/vda rw',
-    '31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755',
-    '32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:3 - cgroup cgroup rw,cpu,cpuacct',
-    '41 31 0:38 /a\\040b /sys/fs/cgroup/uni\\040fied rw,relatime - cgroup2 cgroup2 rw,nsdelegate',
-    '50 23 0:50 / /home rw - ext4 /dev/vdb rw',
-  ].join('\n');
+  it('takes a path that something else read only with the right inode, and below a mount of a part', async () => {
+    make('pods/a');
+    const ids = new CgroupIds();
+    ids.setMounts([mount(), mount({ version: 1, controllers: ['pids'], root: '/kubepods' })]);
+    expect(ids.adopt('v2', inode('pods/a'), '/pods')).toBe(false);
+    expect(ids.adopt('v2', inode('pods/a'), '/../pods/a')).toBe(false);
+    expect(ids.adopt('v2', inode('pods/a'), '/pods/a')).toBe(true);
+    expect(ids.lookup('v2', inode('pods/a'))).toBe('/pods/a');
+    expect(ids.adopt('pids', inode('pods/a'), '/pods/a')).toBe(false);
+    expect(ids.adopt('pids', inode('pods/a'), '/kubepods/pods/a')).toBe(true);
+    expect(ids.lookup('pids', inode('pods/a'))).toBe('/kubepods/pods/a');
+  });
 
-  it('keeps the lines that matter and reads them', () => {
-    const lines = cgroupLines(mountinfo);
-    expect(lines.map((line) => line.split(' ')[4])).toEqual([
-      '/sys/fs/cgroup',
-      '/sys/fs/cgroup/cpu,cpuacct',
-      '/sys/fs/cgroup/uni\\040fied',
-    ]);
-    const mounts = parseCgroupMounts(lines);
-    expect(mounts).toEqual([
-      { mountpoint: '/sys/fs/cgroup/cpu,cpuacct', root: '/', version: 1, controllers: ['cpu', 'cpuacct'] },
-      { mountpoint: '/sys/fs/cgroup/uni fied', root: '/a b', version: 2, controllers: [] },
-    ]);
-    expect(cgroupVersion(mounts)).toBe('hybrid');
-    expect(cgroupVersion([])).toBe('none');
+  it('hears of directories that come and go, and does not walk again for what no walk finds', async () => {
+    let walks = 0;
+    const ids = new CgroupIds({ minWalkMs: 0, walk: async () => ({ directories: [], unreadable: [], cut: !++walks }) });
+    ids.setMounts([mount()]);
+    ids.note(join(top, 'a/b'), 77n);
+    expect(ids.lookup('v2', 77n)).toBe('/a/b');
+    ids.note(join(top, 'a/b'), null);
+    expect(ids.lookup('v2', 77n)).toBe('/a/b');
+    ids.note(join(top, 'a/b'), 78n);
+    expect([ids.lookup('v2', 77n), ids.lookup('v2', 78n)]).toEqual(['/a/b', '/a/b']);
+    await ids.learn([['v2', 99n]]);
+    await ids.learn([['v2', 99n]]);
+    expect(walks).toBe(1);
   });
 });
 

@@ -1,14 +1,27 @@
-import type { CgroupMount } from './mounts.ts';
+import { lstatSync } from 'node:fs';
 import { walkDirectories, type Walk } from './walk.ts';
 
 /** The v2 hierarchy, or a v1 controller. Cgroup ids are unique within one hierarchy only. */
 export type HierarchyKey = 'v2' | (string & {});
 
+/** A mounted hierarchy whose ids are wanted. */
+export interface IdMount {
+  readonly mountpoint: string;
+  /** What of the hierarchy is mounted; `/` or `/..…` where paths below the mountpoint are paths inside the hierarchy. */
+  readonly root: string;
+  readonly version: 1 | 2;
+  readonly controllers: readonly string[];
+}
+
 interface Hierarchy {
   readonly mountpoint: string;
-  readonly root: string;
-  /** `goneAt`: when a walk first missed it, Infinity while it exists. */
-  paths: Map<bigint, { path: string; goneAt: number }>;
+  /** Path inside the hierarchy of what is mounted; "" = all of it. */
+  readonly base: string;
+  /** `goneAt`: when it was missed first, Infinity while it exists. */
+  readonly paths: Map<bigint, { readonly path: string; goneAt: number }>;
+  readonly idOf: Map<string, bigint>;
+  /** Ids that a walk did not find, with the time until which they are not looked for again. */
+  readonly unknown: Map<bigint, number>;
   walkedAt: number;
   walking: Promise<void> | null;
 }
@@ -24,8 +37,15 @@ export interface CgroupIdOptions {
 
 /** The root's inode where the mount shows the whole hierarchy; walking finds it too, this says it before. */
 const ROOT_ID = 1n;
+const UNKNOWN_MS = 60_000;
+const MAX_UNKNOWN = 10_000;
+/** A node with more cgroups than this loses the names of its oldest removed ones first. */
+const MAX_IDS = 200_000;
 
-/** Cgroup id -> path inside its hierarchy. Walks a hierarchy when it is asked for an id that it does not know. */
+/**
+ * Cgroup id -> path inside its hierarchy. It learns from what is cheap first: events of the watch, then the path that
+ * /proc said, checked by its inode; it walks a hierarchy for what neither of them knows.
+ */
 export class CgroupIds {
   private hierarchies = new Map<HierarchyKey, Hierarchy>();
   private readonly rememberMs: number;
@@ -37,20 +57,18 @@ export class CgroupIds {
     this.rememberMs = options.rememberMs ?? 300_000;
     this.minWalkMs = options.minWalkMs ?? 1000;
     this.now = options.now ?? (() => performance.now());
-    this.walk = options.walk ?? walkDirectories;
+    this.walk = options.walk ?? ((top) => walkDirectories(top));
   }
 
   /** Mounts may come and go; what is known of one that stays is kept. */
-  setMounts(mounts: readonly CgroupMount[]): void {
+  setMounts(mounts: readonly IdMount[]): void {
     const next = new Map<HierarchyKey, Hierarchy>();
-    for (const mount of mounts) {
-      for (const key of mount.version === 2 ? ['v2'] : mount.controllers) {
-        const better = next.get(key);
-        if (better && better.root.length <= mount.root.length) continue;
+    for (const { mountpoint, root, version, controllers } of mounts) {
+      const base = root === '/' || root.startsWith('/..') ? '' : root;
+      for (const key of version === 2 ? ['v2'] : controllers) {
         const known = this.hierarchies.get(key);
-        const { mountpoint, root } = mount;
-        const kept = known?.mountpoint === mountpoint && known.root === root ? known : null;
-        next.set(key, kept ?? { mountpoint, root, paths: new Map(), walkedAt: -Infinity, walking: null });
+        const kept = known?.mountpoint === mountpoint && known.base === base ? known : null;
+        if (!next.has(key)) next.set(key, kept ?? newHierarchy(mountpoint, base));
       }
     }
     this.hierarchies = next;
@@ -62,32 +80,109 @@ export class CgroupIds {
     return found ?? (id === ROOT_ID ? '/' : '');
   }
 
+  /** Takes the path that something else gave for the id, when the directory there has it. @returns whether it has */
+  adopt(key: HierarchyKey, id: bigint, path: string): boolean {
+    const hierarchy = this.hierarchies.get(key);
+    if (!hierarchy || path.startsWith('/..')) return false;
+    if (hierarchy.base !== '' && !path.startsWith(`${hierarchy.base}/`)) return false;
+    try {
+      const at = hierarchy.mountpoint + path.slice(hierarchy.base.length);
+      if (lstatSync(at, { bigint: true, throwIfNoEntry: false })?.ino !== id) return false;
+    } catch {
+      return false;
+    }
+    this.set(hierarchy, id, path);
+    return true;
+  }
+
+  /** A directory came (with its inode) or went (null), as the watch saw it. */
+  note(at: string, inode: bigint | null): void {
+    for (const hierarchy of new Set(this.hierarchies.values())) {
+      if (!at.startsWith(`${hierarchy.mountpoint}/`)) continue;
+      const path = hierarchy.base + at.slice(hierarchy.mountpoint.length);
+      const before = hierarchy.idOf.get(path);
+      if (before !== undefined && before !== inode) this.gone(hierarchy, before);
+      if (inode !== null) this.set(hierarchy, inode, path);
+    }
+  }
+
+  /** All directories of a mount, as a walk found them. */
+  noteWalk(mountpoint: string, walk: Pick<Walk, 'directories'>): void {
+    for (const hierarchy of this.hierarchies.values()) {
+      if (hierarchy.mountpoint === mountpoint) this.replace(hierarchy, walk);
+    }
+  }
+
   /** Walks the hierarchies of those ids that have no path, unless that was done a moment ago. Never rejects. */
   async learn(wanted: Iterable<readonly [HierarchyKey, bigint]>): Promise<void> {
-    const keys = new Set<HierarchyKey>();
-    for (const [key, id] of wanted) if (id !== 0n && this.lookup(key, id) === '') keys.add(key);
-    await Promise.all([...keys].map((key) => this.refresh(key)));
+    const missing = new Map<HierarchyKey, bigint[]>();
+    for (const [key, id] of wanted) {
+      if (id === 0n || this.lookup(key, id) !== '') continue;
+      if (this.now() < (this.hierarchies.get(key)?.unknown.get(id) ?? 0)) continue;
+      missing.set(key, [...(missing.get(key) ?? []), id]);
+    }
+    await Promise.all([...missing].map(([key, ids]) => this.refresh(key, ids)));
   }
 
-  private async refresh(key: HierarchyKey): Promise<void> {
+  private async refresh(key: HierarchyKey, ids: readonly bigint[]): Promise<void> {
     const hierarchy = this.hierarchies.get(key);
-    if (!hierarchy || this.now() - hierarchy.walkedAt < this.minWalkMs) return hierarchy?.walking ?? undefined;
+    if (!hierarchy) return;
+    if (hierarchy.walking) return hierarchy.walking;
+    if (this.now() - hierarchy.walkedAt < this.minWalkMs) return;
     hierarchy.walkedAt = this.now();
-    hierarchy.walking = this.read(hierarchy).finally(() => (hierarchy.walking = null));
+    hierarchy.walking = this.walk(hierarchy.mountpoint)
+      .then((walk) => this.replace(hierarchy, walk))
+      .catch(() => undefined)
+      .finally(() => (hierarchy.walking = null));
     await hierarchy.walking;
+    if (hierarchy.unknown.size + ids.length > MAX_UNKNOWN) hierarchy.unknown.clear();
+    for (const id of ids) if (!hierarchy.paths.has(id)) hierarchy.unknown.set(id, this.now() + UNKNOWN_MS);
   }
 
-  private async read(hierarchy: Hierarchy): Promise<void> {
-    const { directories } = await this.walk(hierarchy.mountpoint);
-    const now = this.now();
-    const paths: Hierarchy['paths'] = new Map();
-    for (const [id, { path, goneAt }] of hierarchy.paths) {
-      const gone = Math.min(goneAt, now);
-      if (now - gone <= this.rememberMs) paths.set(id, { path, goneAt: gone });
-    }
+  private replace(hierarchy: Hierarchy, { directories }: Pick<Walk, 'directories'>): void {
+    const seen = new Set<bigint>();
+    const { mountpoint, base } = hierarchy;
     for (const { path, inode } of directories) {
-      paths.set(inode, { path: path.slice(hierarchy.mountpoint.length) || '/', goneAt: Infinity });
+      seen.add(inode);
+      this.set(hierarchy, inode, base + path.slice(mountpoint.length) || '/');
     }
-    hierarchy.paths = paths;
+    for (const [id, entry] of hierarchy.paths) if (!seen.has(id) && entry.goneAt === Infinity) this.gone(hierarchy, id);
+    this.forget(hierarchy);
   }
+
+  private set(hierarchy: Hierarchy, id: bigint, path: string): void {
+    const known = hierarchy.paths.get(id);
+    if (known?.path === path && known.goneAt === Infinity) return;
+    hierarchy.paths.set(id, { path, goneAt: Infinity });
+    hierarchy.idOf.set(path, id);
+    hierarchy.unknown.delete(id);
+    if (hierarchy.paths.size > MAX_IDS) this.forget(hierarchy);
+  }
+
+  private gone(hierarchy: Hierarchy, id: bigint): void {
+    const entry = hierarchy.paths.get(id);
+    if (!entry || entry.goneAt !== Infinity) return;
+    // Last in the map's order is last to be forgotten.
+    hierarchy.paths.delete(id);
+    hierarchy.paths.set(id, { path: entry.path, goneAt: this.now() });
+    if (hierarchy.idOf.get(entry.path) === id) hierarchy.idOf.delete(entry.path);
+    if (hierarchy.paths.size % 1024 === 0) this.forget(hierarchy);
+  }
+
+  private forget(hierarchy: Hierarchy): void {
+    const before = this.now() - this.rememberMs;
+    let over = hierarchy.paths.size - MAX_IDS;
+    for (const [id, { goneAt }] of hierarchy.paths) {
+      if (goneAt === Infinity || (goneAt >= before && over <= 0)) continue;
+      hierarchy.paths.delete(id);
+      over--;
+    }
+  }
+}
+
+function newHierarchy(mountpoint: string, base: string): Hierarchy {
+  return {
+    ...{ mountpoint, base, paths: new Map(), idOf: new Map(), unknown: new Map() },
+    ...{ walkedAt: -Infinity, walking: null },
+  };
 }

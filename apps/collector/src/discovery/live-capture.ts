@@ -1,7 +1,8 @@
-import { lstat, readdir, readFile } from 'node:fs/promises';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cgroupLines, parseCgroupMounts } from './mounts.ts';
-import { DEFAULT_WALK_LIMITS, walkDirectories, type WalkLimits } from './walk.ts';
+import { setImmediate } from 'node:timers/promises';
+import { attributePath, cgroupMountLines, parseMountinfo, type CgroupMount } from '@perfleet/cgroup';
+import { walkDirectories, type Walk, type WalkLimits } from './walk.ts';
 
 /** A node's cgroup layout as data, in the format of `perfleet discover --capture`. */
 export interface LiveCapture {
@@ -20,68 +21,96 @@ export interface CaptureOptions {
   readonly procDir?: string;
   readonly limits?: WalkLimits;
   readonly maxProcesses?: number;
+  /** Called with every walk: it holds the inodes, which a capture does not. */
+  readonly onWalk?: (mountpoint: string, walk: Walk) => void;
 }
 
-const MAX_FILE_BYTES = 256 << 10;
+const MAX_PROCESSES = 32_768;
+const TURN = 200;
 
 /** Looks at the node it runs on. What cannot be read is left out or listed as unreadable; never rejects. */
 export async function captureNode(options: CaptureOptions = {}): Promise<LiveCapture> {
   const procDir = options.procDir ?? '/proc';
-  const mountinfo = cgroupLines(await readText(join(procDir, 'self/mountinfo')));
-  const mountpoints = [...new Set(parseCgroupMounts(mountinfo).map((m) => m.mountpoint))];
+  const mountinfo = cgroupMountLines(readText(join(procDir, 'self/mountinfo')));
   const mountpointInodes: Record<string, number> = {};
-  const directories: string[] = [];
-  const unreadable: LiveCapture['unreadable'] = [];
-  for (const mountpoint of mountpoints) {
-    const inode = await inodeOf(mountpoint);
-    if (inode !== null) mountpointInodes[mountpoint] = inode;
-    const walk = await walkDirectories(mountpoint, options.limits ?? DEFAULT_WALK_LIMITS);
-    for (const directory of walk.directories) directories.push(directory.path);
-    unreadable.push(...walk.unreadable);
+  const directories = new Set<string>();
+  const unreadable = new Map<string, { path: string; errno: string }>();
+  for (const mounts of byHierarchy(parseMountinfo(mountinfo), mountpointInodes)) {
+    for (const { mountpoint } of mounts) {
+      const prune = (path: string) => insidePod(path.slice(mountpoint.length));
+      const walk = await walkDirectories(mountpoint, { limits: options.limits, prune });
+      for (const { path } of walk.directories) directories.add(path);
+      for (const entry of walk.unreadable) unreadable.set(entry.path, entry);
+      options.onWalk?.(mountpoint, walk);
+      // This mount shows all of its hierarchy: others of it have nothing to add.
+      if (mountpointInodes[mountpoint] === 1 && !unreadable.has(mountpoint)) break;
+    }
   }
   return {
     name: options.name ?? 'live',
     mountinfo,
     mountpointInodes,
-    directories: [...new Set(directories)],
-    unreadable,
-    selfProcCgroup: lines(await readText(join(procDir, 'self/cgroup'))),
-    processes: await captureProcesses(procDir, options.maxProcesses ?? 4096),
+    directories: [...directories],
+    unreadable: [...unreadable.values()],
+    selfProcCgroup: lines(readText(join(procDir, 'self/cgroup'))),
+    processes: await captureProcesses(procDir, options.maxProcesses ?? MAX_PROCESSES),
   };
+}
+
+/** Mounts by hierarchy, those that show all of it first; fills in the inodes of the mountpoints. */
+function byHierarchy(mounts: readonly CgroupMount[], inodes: Record<string, number>): CgroupMount[][] {
+  const groups = new Map<string, CgroupMount[]>();
+  for (const mount of mounts) {
+    const inode = inodeOf(mount.mountpoint);
+    if (inode !== null) inodes[mount.mountpoint] = inode;
+    groups.set(mount.id, [...(groups.get(mount.id) ?? []), mount]);
+  }
+  const rank = ({ mountpoint }: CgroupMount) => (inodes[mountpoint] === 1 ? 0 : 1);
+  return [...groups.values()].map((group) =>
+    group.sort((a, b) => rank(a) - rank(b) || a.mountpoint.length - b.mountpoint.length),
+  );
+}
+
+/** What runs inside a pod's container makes cgroups of its own, which tell nothing about the node. */
+function insidePod(path: string): boolean {
+  const { podUid, containerId } = attributePath(path);
+  return podUid !== null && containerId !== null;
 }
 
 /** Processes with distinct cgroups: those that share one say nothing new. */
 async function captureProcesses(procDir: string, limit: number): Promise<LiveCapture['processes']> {
   const seen = new Map<string, { name: string; procCgroup: string[] }>();
-  for (const pid of await processIds(procDir, limit)) {
-    const text = await readText(join(procDir, pid, 'cgroup'));
+  let count = 0;
+  for (const pid of processIds(procDir).slice(0, limit)) {
+    if (++count % TURN === 0) await setImmediate();
+    const text = readText(join(procDir, pid, 'cgroup'));
     if (text === '' || seen.has(text)) continue;
-    const comm = (await readText(join(procDir, pid, 'comm'))).trim();
+    const comm = readText(join(procDir, pid, 'comm')).trim();
     seen.set(text, { name: comm || pid, procCgroup: lines(text) });
   }
   return [...seen.values()];
 }
 
-async function processIds(procDir: string, limit: number): Promise<string[]> {
+function processIds(procDir: string): string[] {
   try {
-    return (await readdir(procDir)).filter((name) => /^\d+$/.test(name)).slice(0, limit);
+    return readdirSync(procDir).filter((name) => /^\d+$/.test(name));
   } catch {
     return [];
   }
 }
 
-async function inodeOf(path: string): Promise<number | null> {
+function inodeOf(path: string): number | null {
   try {
-    return (await lstat(path)).ino;
+    return lstatSync(path).ino;
   } catch {
     return null;
   }
 }
 
-async function readText(path: string): Promise<string> {
+/** Files of /proc are the kernel's: short, and answered at once. */
+function readText(path: string): string {
   try {
-    const bytes = await readFile(path);
-    return bytes.subarray(0, MAX_FILE_BYTES).toString('utf8');
+    return readFileSync(path, 'utf8');
   } catch {
     return '';
   }

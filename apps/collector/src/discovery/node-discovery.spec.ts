@@ -1,3 +1,4 @@
+import type { KubeletDeclaration } from '@perfleet/cgroup';
 import { createLogger } from '@perfleet/observability';
 import { decodeWindow, encodeWindow, type ProcessInput } from '@perfleet/sampler';
 import { describe, expect, it } from 'vitest';
@@ -24,12 +25,13 @@ function capture(procCgroup: string[] = [], more: Partial<LiveCapture> = {}): Li
   };
 }
 
-async function discover(captures: LiveCapture[], evidence: string[] = [], minMs = 0) {
+async function discover(captures: LiveCapture[], evidence: string[] = [], kubelet?: KubeletDeclaration) {
   let next = 0;
   const changes: Array<[DiscoveryState, DiscoveryState]> = [];
   const discovery = new LiveDiscovery({
     logger,
-    minMs,
+    minMs: 0,
+    kubelet: () => kubelet,
     capture: async () => captures[Math.min(next++, captures.length - 1)]!,
     evidence: async () => evidence,
   });
@@ -39,7 +41,7 @@ async function discover(captures: LiveCapture[], evidence: string[] = [], minMs 
 
 async function place(discovery: LiveDiscovery, process: Partial<ProcessInput>) {
   const payload = encodeWindow({ taken: 1, samples: [{ process: { pid: 1, ...process }, count: 1, stack: [] }] });
-  return (await discovery.place(decodeWindow(payload)))[0];
+  return (await discovery.place(decodeWindow(payload))).placements[0];
 }
 
 describe('LiveDiscovery', () => {
@@ -73,6 +75,25 @@ describe('LiveDiscovery', () => {
     await expect.poll(() => discovery.state.mode, { timeout: 5000 }).toBe('pods');
     await place(discovery, { cgroupFile: systemd });
     expect(changes.map(([now, before]) => [before.mode, now.mode])).toEqual([['whole-system', 'pods']]);
+    discovery.stop();
+  });
+
+  it('tells in the reason where the kubelet declares something else, and why pods were expected', async () => {
+    const { discovery } = await discover([capture(['0::/\n'])], ['process kubelet'], { cgroupsPerQOS: true });
+    expect(discovery.state.reason).toMatch(/cgroupsPerQOS: true.*evident on this node \(process kubelet\)/);
+    discovery.stop();
+  });
+
+  it('says which cgroups of a window have no name yet', async () => {
+    const { discovery } = await discover([capture()]);
+    const payload = encodeWindow({
+      taken: 2,
+      samples: [
+        { process: { pid: 1, cgroupV2: 123_456_789n }, count: 1, stack: [] },
+        { process: { pid: 2, cgroupV2: 1n }, count: 1, stack: [] },
+      ],
+    });
+    expect((await discovery.place(decodeWindow(payload))).unnamed).toEqual(['v2:123456789']);
     discovery.stop();
   });
 

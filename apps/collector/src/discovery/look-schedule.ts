@@ -1,0 +1,74 @@
+export interface LookScheduleOptions {
+  /** Between two looks, milliseconds. */
+  readonly everyMs: number;
+  /** Least time between the end of one look and one that something new causes, milliseconds. */
+  readonly minMs: number;
+  /** Must not reject. */
+  readonly look: () => Promise<void>;
+}
+
+/** Of its length, that a look waits at least for the next one by the timer: so looks cost a hundredth of a core at most. */
+const TIMER_SHARE = 100;
+/** The same for looks that something new causes. */
+const SOON_SHARE = 20;
+
+/** When the node is looked at: by a timer, and soon after something new; never so often that looking is a load. */
+export class LookSchedule {
+  private timer: NodeJS.Timeout | null = null;
+  private due = Infinity;
+  private endedAt = -Infinity;
+  private lengthMs = 0;
+  private looking: Promise<void> | null = null;
+  private again = false;
+  running = false;
+
+  constructor(private readonly options: LookScheduleOptions) {}
+
+  start(): void {
+    this.running = true;
+  }
+
+  stop(): void {
+    this.running = false;
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = null;
+  }
+
+  now(): Promise<void> {
+    return (this.looking ??= this.run());
+  }
+
+  /** Something new was seen; calls before the look that it causes add nothing. */
+  soon(): void {
+    if (this.looking) this.again = true;
+    else this.at(this.soonest());
+  }
+
+  private soonest(): number {
+    return this.endedAt + Math.max(this.options.minMs, this.lengthMs * SOON_SHARE);
+  }
+
+  private async run(): Promise<void> {
+    const begin = performance.now();
+    this.again = false;
+    this.due = Infinity;
+    if (this.timer) clearTimeout(this.timer);
+    try {
+      await this.options.look();
+    } finally {
+      this.endedAt = performance.now();
+      this.lengthMs = this.endedAt - begin;
+      this.looking = null;
+      this.at(this.endedAt + Math.max(this.options.everyMs, this.lengthMs * TIMER_SHARE));
+      if (this.again) this.at(this.soonest());
+    }
+  }
+
+  private at(time: number): void {
+    if (!this.running || time >= this.due) return;
+    this.due = time;
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.now(), Math.max(0, time - performance.now()));
+    this.timer.unref();
+  }
+}
