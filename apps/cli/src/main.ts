@@ -1,5 +1,7 @@
 import 'reflect-metadata';
 import { Command, CommanderError } from 'commander';
+import { registerDiscover } from './commands/discover.ts';
+import { registerDoctor } from './commands/doctor.ts';
 import { registerNodes } from './commands/nodes.ts';
 import { registerQuery } from './commands/query.ts';
 import { registerRecord } from './commands/record.ts';
@@ -17,7 +19,8 @@ const program = new Command('perfleet')
   )
   .exitOverride();
 
-for (const register of [registerUp, registerServices, registerRecord, registerQuery, registerNodes]) register(program);
+const commands = [registerUp, registerServices, registerRecord, registerDiscover, registerDoctor];
+for (const register of [...commands, registerQuery, registerNodes]) register(program);
 program.commands.forEach((command) => command.exitOverride());
 
 try {

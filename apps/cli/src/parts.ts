@@ -9,7 +9,9 @@ import { createSymbolizerService } from '@perfleet/symbolizer';
 import { createSymbolizer } from '@perfleet/symbols';
 import { join } from 'node:path';
 import { samplerBinaryPath } from '@perfleet/sampler';
+import { doctorServices } from './doctor-services.ts';
 import { webRoot } from './paths.ts';
+import { makePodNames } from './pod-names.ts';
 import type { Settings } from './settings.ts';
 
 /** Composition of the services over whatever adapters the caller opened: the same for one machine and for many. */
@@ -49,6 +51,7 @@ export function makeSymbolizer({ settings, stream }: Ports) {
 }
 
 export function makeCollector({ settings, stream }: Ports, nodeState: NodeStateStore) {
+  const logger = serviceLogger(settings, 'collector');
   return createCollector({
     stream,
     nodeState,
@@ -61,7 +64,9 @@ export function makeCollector({ settings, stream }: Ports, nodeState: NodeStateS
     samplerBinary: samplerBinaryPath(settings.samplerBinary),
     rung: settings.rung,
     kubernetes: settings.kubernetes,
-    logger: serviceLogger(settings, 'collector'),
+    podNames: makePodNames(settings, process.env, logger),
+    doctor: doctorServices(settings),
+    logger,
   });
 }
 

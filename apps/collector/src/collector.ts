@@ -87,7 +87,8 @@ export class Collector {
   private work: Promise<void> = Promise.resolve();
   private pendingWindows = 0;
   /** A window that waits for names until the next one comes. */
-  private held: { readonly window: Window; readonly counts: WindowCounts; readonly timer: NodeJS.Timeout } | null = null;
+  private held: { readonly window: Window; readonly counts: WindowCounts; readonly timer: NodeJS.Timeout } | null =
+    null;
   private stopping: Promise<void> | null = null;
 
   constructor(private readonly deps: CollectorDeps) {

@@ -16,6 +16,10 @@ const FARGATE = /^[0-9a-f]{32}-\d+$/;
 const NSPAWN = /^systemd-nspawn@(.+)\.service$/;
 const MACHINE = /^machine-(.+)\.scope$/;
 const NOMAD = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\..+)\.scope$/;
+/** Begin of what follows a runtime's prefix where it names a part of the runtime, not a container. */
+const HELPER = /^(?:shim|init|monitor|sandbox_overhead|overhead|helper|daemon|exec|health|proxy|runtime|events)\b/;
+/** Of `podman generate systemd`: conmon runs in it, the container in a scope of its own. */
+const PODMAN_UNIT = /^(?:container|pod)$/;
 /** Of a container in a pod that is not 64 hex digits. */
 const SHORT_ID = /^[0-9a-f][0-9a-f-]{11,}$/;
 const PREFIX =
@@ -55,6 +59,9 @@ const DAEMONS: Readonly<Record<string, string>> = {
   'cri-docker.service': 'docker',
   'crio.service': 'cri-o',
   'cri-o.service': 'cri-o',
+  'snap.docker.dockerd.service': 'docker',
+  'snap.microk8s.daemon-containerd.service': 'containerd',
+  'podman.service': 'podman',
   'lxc.monitor': 'lxc',
   kata_overhead: 'kata',
 };
@@ -72,7 +79,10 @@ export function containerInPod(segment: string | undefined): ContainerSegment {
   if (Object.hasOwn(DAEMONS, segment)) return { id: null, runtime: DAEMONS[segment]!, infra: true };
   const bare = segment.replace(/\.scope$/, '');
   const prefixed = PREFIX.exec(bare);
-  if (prefixed) return { id: prefixed[2]!, runtime: runtimeOf(prefixed[1]!), infra: false };
+  if (prefixed) {
+    const runtime = runtimeOf(prefixed[1]!);
+    return HELPER.test(prefixed[2]!) ? { id: null, runtime, infra: true } : { id: prefixed[2]!, runtime, infra: false };
+  }
   return SHORT_ID.test(bare) ? { id: bare, runtime: 'containerd', infra: false } : NOTHING;
 }
 
@@ -81,7 +91,8 @@ export function containerOutsidePods(segments: readonly string[]): ContainerSegm
   let infra: ContainerSegment | null = null;
   for (let index = 0; index < segments.length; index++) {
     const found = containerAt(segments, index);
-    if (found?.id) return found;
+    // Below conmon is nothing but conmon; a daemon's unit may hold the containers too.
+    if (found?.id || CONMON.test(segments[index]!)) return found ?? NOTHING;
     if (found?.infra) infra ??= found;
   }
   return infra ?? NOTHING;
@@ -96,8 +107,8 @@ function containerAt(segments: readonly string[], index: number): ContainerSegme
   const hex = hex64At(segment);
   if (hex) {
     // Podman's pods with the cgroupfs manager: the directory above the containers has 64 digits too.
-    const above = parent === 'libpod_parent' && /^libpod[-_][0-9a-f]{64}$/.test(segments[index + 1] ?? '');
-    if (above || segment.startsWith('libpod_pod_')) return null;
+    const pod = parent === 'libpod_parent' && segment.length === 64;
+    if (pod || segment.includes('libpod_pod_')) return null;
     return { ...hex, runtime: hex.runtime ?? runtimeAbove(segments, index) };
   }
   if (FARGATE.test(segment)) return container(segment, 'fargate');
@@ -114,6 +125,8 @@ function containerAt(segments: readonly string[], index: number): ContainerSegme
   if (Object.hasOwn(DAEMONS, segment)) return { id: null, runtime: DAEMONS[segment]!, infra: true };
   // Quadlet's `--cgroups=split` puts conmon beside the payload.
   if (segment === 'runtime' && parent?.endsWith('.service')) return { id: null, runtime: 'podman', infra: true };
+  // Talos keeps the shims of pods there.
+  if (segment === 'runtime' && parent === 'podruntime') return { id: null, runtime: 'containerd', infra: true };
   return null;
 }
 
@@ -121,7 +134,7 @@ function hex64At(segment: string): ContainerSegment | null {
   const match = HEX64.exec(segment);
   if (!match) return null;
   const [, prefix, id, suffix] = match;
-  if (suffix!.endsWith('.service') && (!prefix || suffix !== '.service')) return null;
+  if (suffix!.endsWith('.service') && (!prefix || suffix !== '.service' || PODMAN_UNIT.test(prefix))) return null;
   return { id: id!, runtime: prefix ? runtimeOf(prefix) : null, infra: false };
 }
 
@@ -147,7 +160,10 @@ function runtimeAbove(segments: readonly string[], index: number): string | null
   return null;
 }
 
-/** systemd's `\x2d`, of any byte. */
+/** systemd's `\x2d`, of any byte: letters outside ASCII are several. */
 function unescapeUnit(name: string): string {
-  return name.replace(/\\x([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return name.replace(/(?:\\x[0-9a-f]{2})+/gi, (escaped) => {
+    const bytes = Uint8Array.from(escaped.match(/[0-9a-f]{2}/gi)!, (hex) => Number.parseInt(hex, 16));
+    return new TextDecoder().decode(bytes);
+  });
 }

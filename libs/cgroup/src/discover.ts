@@ -46,7 +46,10 @@ export function discover(capture: NodeCapture, options: DiscoverOptions = {}): D
   else if (podProcesses > 0) notes.push(`${podProcesses} processes name their pods; no kubepods root can be listed`);
   else if (unlistable.size === 0) notes.push(nothingFound(mounts, used));
   if (mode === 'containers-only') notes.push('containers have ids but no pods');
-  for (const [path, errno] of unlistable) notes.push(`${path} cannot be listed: ${errno}`);
+  notes.push(
+    ...unlistableNotes(unlistable),
+    ...unlistableNotes(new Map(used.flatMap(({ scan }) => [...scan.unlistableClasses]))),
+  );
   for (const path of stale) notes.push(`${path} is stale: it has no process`);
   for (const { mountpoint, rejected } of hierarchies.filter((h) => h.rejected?.startsWith('cannot'))) {
     notes.push(`${mountpoint} ${rejected}`);
@@ -65,10 +68,11 @@ function scanGroup(
   group: MountGroup,
   mounts: readonly CgroupMount[],
 ): { mount: CgroupMount; scan: HierarchyScan } | null {
-  const foreign = new Set(mounts.filter((mount) => mount.id !== group.id).map((mount) => mount.mountpoint));
+  // Of the same hierarchy too: nodes in containers mount it again on the path that it has outside.
+  const points = new Set(mounts.map((mount) => mount.mountpoint));
   let first: { mount: CgroupMount; scan: HierarchyScan } | null = null;
   for (const mount of group.usable) {
-    const scan = scanHierarchy(tree, mount, foreign);
+    const scan = scanHierarchy(tree, mount, points);
     if (scan.kubepods.size + scan.colonParents.size > 0) return { mount, scan };
     first ??= { mount, scan };
   }
@@ -117,6 +121,18 @@ function collectPods(used: readonly UsedHierarchy[], processes: readonly Capture
     }
   }
   return pods.all();
+}
+
+const MAX_PLACES = 3;
+
+/** By errno: with cgroup v1 the same directory fails in a dozen hierarchies. */
+function unlistableNotes(places: ReadonlyMap<string, string>): string[] {
+  const byErrno = new Map<string, string[]>();
+  for (const [path, errno] of places) byErrno.set(errno, [...(byErrno.get(errno) ?? []), path]);
+  return [...byErrno].map(([errno, paths]) => {
+    const more = paths.length > MAX_PLACES ? ` and ${paths.length - MAX_PLACES} more` : '';
+    return `${paths.slice(0, MAX_PLACES).join(', ')}${more} cannot be listed: ${errno}`;
+  });
 }
 
 function nothingFound(mounts: readonly CgroupMount[], used: readonly UsedHierarchy[]): string {

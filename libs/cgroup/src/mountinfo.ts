@@ -26,7 +26,8 @@ export function unescapeMount(text: string): string {
 
 /** Cgroup mounts of /proc/self/mountinfo, in its order. Hierarchies are told by type and super-options, never by names. */
 export function parseMountinfo(mountinfo: unknown): CgroupMount[] {
-  const lines = strings(mountinfo, 65_536).map((line) => line.trim().split(' '));
+  const raw = typeof mountinfo === 'string' ? mountinfo.split('\n', 65_536) : strings(mountinfo, 65_536);
+  const lines = raw.map((line) => line.trim().split(' '));
   const over = new Set(lines.map((fields) => `${fields[1]} ${fields[4]}`));
   const mounts: CgroupMount[] = [];
   for (const fields of lines) {

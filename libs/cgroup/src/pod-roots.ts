@@ -12,8 +12,10 @@ export interface HierarchyScan {
   readonly kubepods: Map<string, Set<string>>;
   /** Parents of children in the colon form. */
   readonly colonParents: Set<string>;
-  /** Kubepods roots that are there and cannot be listed, with the errno's name. */
+  /** Kubepods roots that are there and cannot be listed, as the reader opens them, with the errno's name. */
   readonly unlistable: Map<string, string>;
+  /** The same of directories for pods of one class. */
+  readonly unlistableClasses: Map<string, string>;
   readonly pods: readonly DiscoveredPod[];
   /** Some directory is a container outside pods. */
   readonly containers: boolean;
@@ -30,11 +32,16 @@ interface Place {
 }
 
 /** Looks for pods wherever they are below a mountpoint: the kubelet's cgroup root may be any directory. */
-export function scanHierarchy(tree: DirectoryTree, mount: CgroupMount, foreign: ReadonlySet<string>): HierarchyScan {
+export function scanHierarchy(
+  tree: DirectoryTree,
+  mount: CgroupMount,
+  mountpoints: ReadonlySet<string>,
+): HierarchyScan {
   const scan = {
     kubepods: new Map<string, Set<string>>(),
     colonParents: new Set<string>(),
     unlistable: new Map<string, string>(),
+    unlistableClasses: new Map<string, string>(),
     pods: new PodList(),
     containers: false,
   };
@@ -46,8 +53,8 @@ export function scanHierarchy(tree: DirectoryTree, mount: CgroupMount, foreign: 
     const name = place.segments.at(-1);
     if (name !== undefined && isKubepodsRoot(name) && !holdsRoot(tree, place)) {
       const error = tree.errorOf(place.at);
-      if (error) scan.unlistable.set(path, error);
-      else scan.kubepods.set(path, listRoot(tree, place, scan.pods));
+      if (error) scan.unlistable.set(place.at, error);
+      else scan.kubepods.set(path, listRoot(tree, place, scan));
       continue;
     }
     if (place.segments.length > base.length + MAX_DEPTH) continue;
@@ -61,7 +68,7 @@ export function scanHierarchy(tree: DirectoryTree, mount: CgroupMount, foreign: 
         scan.pods.add({ uid: pod.uid, qos: pod.qos, path, containers: id ? [id] : [] });
       } else if (pod) {
         scan.pods.add(podOf(tree, { at, segments }));
-      } else if (!foreign.has(at)) {
+      } else if (!mountpoints.has(at)) {
         queue.push({ at, segments });
       }
     }
@@ -98,7 +105,11 @@ function holdsRoot(tree: DirectoryTree, place: Place): boolean {
 }
 
 /** `<root>/pod*`, `<root>/<class>/pod*`; a class that is not there has no pods. */
-function listRoot(tree: DirectoryTree, root: Place, pods: PodList): Set<string> {
+function listRoot(
+  tree: DirectoryTree,
+  root: Place,
+  { pods, unlistableClasses }: { pods: PodList; unlistableClasses: Map<string, string> },
+): Set<string> {
   const names = new Set<string>();
   const visit = (place: Place, classes: boolean) => {
     for (const child of tree.list(place.at)) {
@@ -107,7 +118,11 @@ function listRoot(tree: DirectoryTree, root: Place, pods: PodList): Set<string> 
       if (pod) {
         names.add(child);
         pods.add(podOf(tree, below));
-      } else if (classes && isQosDirectory(child)) visit(below, false);
+      } else if (classes && isQosDirectory(child)) {
+        const error = tree.errorOf(below.at);
+        if (error) unlistableClasses.set(below.at, error);
+        else visit(below, false);
+      }
     }
   };
   visit(root, true);

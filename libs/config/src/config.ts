@@ -38,6 +38,9 @@ export function loadConfig<S extends z.ZodObject>(
 
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
+/** `auto` = found inside a cluster, nothing outside of one. */
+const sourceUrl = z.union([z.enum(['auto', 'none']), z.url({ protocol: /^https?$/ })], 'a URL, auto or none');
+
 /** Fields that several apps share; each app picks what it needs. */
 export const fields = {
   dataDir: z.string().min(1),
@@ -74,4 +77,12 @@ export const fields = {
   httpHost: z.string().default('127.0.0.1'),
   httpPort: integer(0, 65535).default(4700),
   kubernetes: z.enum(['auto', 'yes', 'no']).default('auto'),
+  /** Names of pods come from the API server, the kubelet and the links of container logs; `none` turns one off. */
+  apiServerUrl: sourceUrl.default('auto'),
+  kubeletUrl: sourceUrl.default('none'),
+  containerLogsDir: z.string().min(1).default('/var/log/containers'),
+  kubernetesTokenFile: z.string().min(1).default('/var/run/secrets/kubernetes.io/serviceaccount/token'),
+  kubernetesCaFile: z.string().min(1).default('/var/run/secrets/kubernetes.io/serviceaccount/ca.crt'),
+  /** Of the kubelet's certificate, which the cluster's CA signs in few clusters; empty = the cluster's CA. */
+  kubeletCaFile: z.string().default(''),
 };

@@ -5,6 +5,7 @@ import type { PodSource } from './model.ts';
 import { parsePodList } from './pod-list.ts';
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
+const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|localhost|\[::1\])$/;
 /** 500 pods of 100 kB. */
 const MAX_BODY_BYTES = 64 << 20;
 
@@ -32,7 +33,7 @@ export function apiServerSource(options: {
   return podListSource('api-server', { url: url.href, ...rest });
 }
 
-/** Pods of this node from its kubelet; needs `get` on nodes/proxy, or the read-only port. */
+/** Pods of this node from its kubelet, e.g. `https://127.0.0.1:10250/pods`; needs `get` on nodes/proxy, or the read-only port. */
 export function kubeletSource(options: PodListOptions): PodSource {
   return podListSource('kubelet', options);
 }
@@ -42,9 +43,15 @@ function podListSource(name: string, options: PodListOptions): PodSource {
   return {
     name,
     async list(signal) {
-      const secure = url.startsWith('https:');
-      const [token, ca] = await Promise.all([readFile(tokenFile, 'utf8'), secure ? readFile(caFile) : undefined]);
-      const headers = { accept: 'application/json', authorization: `Bearer ${token.trim()}` };
+      const { protocol, hostname } = new URL(url);
+      const secure = protocol === 'https:';
+      // Never in clear text over a network: the kubelet's read-only port wants none.
+      const trusted = secure || LOOPBACK.test(hostname);
+      const [token, ca] = await Promise.all([
+        trusted ? readFile(tokenFile, 'utf8') : undefined,
+        secure ? readFile(caFile) : undefined,
+      ]);
+      const headers = { accept: 'application/json', ...(token && { authorization: `Bearer ${token.trim()}` }) };
       const body = await get(url, { headers, ca, signal }, options.maxBodyBytes ?? MAX_BODY_BYTES);
       return parsePodList(JSON.parse(body));
     },

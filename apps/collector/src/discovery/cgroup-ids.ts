@@ -32,7 +32,7 @@ export interface CgroupIdOptions {
   /** Least time between two walks of one hierarchy, milliseconds. */
   readonly minWalkMs?: number;
   readonly now?: () => number;
-  readonly walk?: (top: string) => Promise<Walk>;
+  readonly walk?: (top: string, exclude: ReadonlySet<string>) => Promise<Walk>;
 }
 
 /** The root's inode where the mount shows the whole hierarchy; walking finds it too, this says it before. */
@@ -51,17 +51,19 @@ export class CgroupIds {
   private readonly rememberMs: number;
   private readonly minWalkMs: number;
   private readonly now: () => number;
-  private readonly walk: (top: string) => Promise<Walk>;
+  private readonly walk: NonNullable<CgroupIdOptions['walk']>;
+  private mountpoints: ReadonlySet<string> = new Set();
 
   constructor(options: CgroupIdOptions = {}) {
     this.rememberMs = options.rememberMs ?? 300_000;
     this.minWalkMs = options.minWalkMs ?? 1000;
     this.now = options.now ?? (() => performance.now());
-    this.walk = options.walk ?? ((top) => walkDirectories(top));
+    this.walk = options.walk ?? ((top, exclude) => walkDirectories(top, { exclude }));
   }
 
   /** Mounts may come and go; what is known of one that stays is kept. */
   setMounts(mounts: readonly IdMount[]): void {
+    this.mountpoints = new Set(mounts.map(({ mountpoint }) => mountpoint));
     const next = new Map<HierarchyKey, Hierarchy>();
     for (const { mountpoint, root, version, controllers } of mounts) {
       const base = root === '/' || root.startsWith('/..') ? '' : root;
@@ -130,7 +132,7 @@ export class CgroupIds {
     if (hierarchy.walking) return hierarchy.walking;
     if (this.now() - hierarchy.walkedAt < this.minWalkMs) return;
     hierarchy.walkedAt = this.now();
-    hierarchy.walking = this.walk(hierarchy.mountpoint)
+    hierarchy.walking = this.walk(hierarchy.mountpoint, this.mountpoints)
       .then((walk) => this.replace(hierarchy, walk))
       .catch(() => undefined)
       .finally(() => (hierarchy.walking = null));

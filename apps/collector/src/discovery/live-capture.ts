@@ -35,10 +35,12 @@ export async function captureNode(options: CaptureOptions = {}): Promise<LiveCap
   const mountpointInodes: Record<string, number> = {};
   const directories = new Set<string>();
   const unreadable = new Map<string, { path: string; errno: string }>();
-  for (const mounts of byHierarchy(parseMountinfo(mountinfo), mountpointInodes)) {
+  const mounted = parseMountinfo(mountinfo);
+  const exclude = new Set(mounted.map(({ mountpoint }) => mountpoint));
+  for (const mounts of byHierarchy(mounted, mountpointInodes)) {
     for (const { mountpoint } of mounts) {
       const prune = (path: string) => insidePod(path.slice(mountpoint.length));
-      const walk = await walkDirectories(mountpoint, { limits: options.limits, prune });
+      const walk = await walkDirectories(mountpoint, { limits: options.limits, prune, exclude });
       for (const { path } of walk.directories) directories.add(path);
       for (const entry of walk.unreadable) unreadable.set(entry.path, entry);
       options.onWalk?.(mountpoint, walk);

@@ -250,7 +250,11 @@ export class LiveDiscovery implements NodeDiscovery {
 
   /** Whether pods should be here, and what the kubelet says of itself. */
   private async expectations(kubernetes: 'auto' | 'yes' | 'no'): Promise<Parameters<typeof discover>[1]> {
-    const { procDir, evidence: find = () => kubernetesEvidence({ procDir }), kubelet = kubeletDeclaration } = this.options;
+    const {
+      procDir,
+      evidence: find = () => kubernetesEvidence({ procDir }),
+      kubelet = kubeletDeclaration,
+    } = this.options;
     if (kubernetes === 'no') return { kubernetesEvident: false };
     const evidence = kubernetes === 'yes' ? ['the configuration says so'] : await find();
     return { ...(evidence.length > 0 && { kubernetesEvident: true, evidence }), kubelet: kubelet() };

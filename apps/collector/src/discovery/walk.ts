@@ -25,6 +25,8 @@ export interface WalkOptions {
   readonly limits?: WalkLimits;
   /** Directories whose inside is of no interest. */
   readonly prune?: (path: string) => boolean;
+  /** Other mountpoints: what is below them belongs to another walk, also where it is the same file system. */
+  readonly exclude?: ReadonlySet<string>;
 }
 
 export const DEFAULT_WALK_LIMITS: WalkLimits = { directories: 50_000, depth: 32 };
@@ -38,7 +40,7 @@ const TURN_MS = 4;
  * time that a thread of the pool takes to be asked. Never rejects.
  */
 export async function walkDirectories(top: string, options: WalkOptions = {}): Promise<Walk> {
-  const { limits = DEFAULT_WALK_LIMITS, prune } = options;
+  const { limits = DEFAULT_WALK_LIMITS, prune, exclude } = options;
   const walk = { directories: [] as WalkedDirectory[], unreadable: [] as Walk['unreadable'], cut: false };
   let level = [top];
   let device: bigint | undefined;
@@ -51,7 +53,7 @@ export async function walkDirectories(top: string, options: WalkOptions = {}): P
       device ??= stat?.dev;
       if (stat) walk.directories.push({ path, inode: stat.ino });
       if (errno) walk.unreadable.push({ path, errno });
-      for (const child of children) below.push(child);
+      for (const child of children) if (!exclude?.has(child)) below.push(child);
       if (performance.now() - turn > TURN_MS) {
         await setImmediate();
         turn = performance.now();
