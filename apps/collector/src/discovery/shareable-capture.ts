@@ -27,11 +27,17 @@ export function shareableCapture(capture: LiveCapture, hostname: string): LiveCa
   };
 }
 
-/** Whole words only: a host called `web` must not break `/web-1` into something else. */
+/** Words that a path means something by; a host of such a name gives nothing away. */
+const VOCABULARY =
+  /^(?:cgroup|sys|fs|unified|cpu|cpuset|memory|pids|devices|freezer|blkio|systemd|kubepods|burstable|besteffort|kubelet|docker|crio|containerd|libpod|machine|system|user|slice|scope|service|lxc|payload|garden|nomad|ecs|localhost)$/;
+
+/** Whole words only: a host called `web` must not break `/webhook` into something else. */
 function hostnameFilter(hostname: string): (text: string) => string {
-  const names = [hostname, hostname.split('.')[0]!].filter((name) => name.length >= 2 && !/^\d+$/.test(name));
+  const names = [hostname, hostname.split('.')[0]!].filter(
+    (name) => name.length >= 2 && !/^\d+$/.test(name) && !VOCABULARY.test(name),
+  );
   if (names.length === 0) return (text) => text;
   const escaped = names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  const pattern = new RegExp(`(?<![\\w-])(?:${escaped.join('|')})(?![\\w-])`, 'g');
+  const pattern = new RegExp(`(?<!\\w)(?:${escaped.join('|')})(?!\\w)`, 'g');
   return (text) => text.replace(pattern, 'host');
 }
