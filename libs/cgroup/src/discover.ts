@@ -42,7 +42,7 @@ export function discover(capture: NodeCapture, options: DiscoverOptions = {}): D
   const fallback = mode !== 'pods' && evident;
 
   const notes: string[] = [];
-  if (roots.length > 0) notes.push(`${pods.length} pods below ${roots.join(', ')}`);
+  if (roots.length > 0) notes.push(`${pods.length} pod${pods.length === 1 ? '' : 's'} below ${roots.join(', ')}`);
   else if (podProcesses > 0) notes.push(`${podProcesses} processes name their pods; no kubepods root can be listed`);
   else if (unlistable.size === 0) notes.push(nothingFound(mounts, used));
   if (mode === 'containers-only') notes.push('containers have ids but no pods');

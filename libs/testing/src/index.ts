@@ -2,3 +2,11 @@ export { requireTool, type ToolCheck } from './tools.ts';
 export { startKafka, type TestKafka } from './kafka.ts';
 export { freePort, tempDir, waitFor, type WaitOptions } from './helpers.ts';
 export { startRedis, type TestRedis } from './redis.ts';
+export {
+  openKubepods,
+  requireKubepods,
+  type CgroupLayout,
+  type PodClass,
+  type TestContainer,
+  type TestKubepods,
+} from './kubepods.ts';

@@ -27,6 +27,8 @@ export interface CaptureOptions {
 
 const MAX_PROCESSES = 32_768;
 const TURN = 200;
+/** A removed cgroup of v2. Nobody may have reaped its processes yet, and a node is in no mode because of its dead. */
+const DELETED = ' (deleted)';
 
 /** Looks at the node it runs on. What cannot be read is left out or listed as unreadable; never rejects. */
 export async function captureNode(options: CaptureOptions = {}): Promise<LiveCapture> {
@@ -86,11 +88,18 @@ async function captureProcesses(procDir: string, limit: number): Promise<LiveCap
   for (const pid of processIds(procDir).slice(0, limit)) {
     if (++count % TURN === 0) await setImmediate();
     const text = readText(join(procDir, pid, 'cgroup'));
-    if (text === '' || seen.has(text)) continue;
+    if (text === '' || seen.has(text) || (text.includes(DELETED) && isDead(readText(join(procDir, pid, 'stat')))))
+      continue;
     const comm = readText(join(procDir, pid, 'comm')).trim();
     seen.set(text, { name: comm || pid, procCgroup: lines(text) });
   }
   return [...seen.values()];
+}
+
+/** State `Z` or `X` in /proc/PID/stat, and no thread that outlived the first one. */
+function isDead(stat: string): boolean {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (fields[0] === 'Z' || fields[0] === 'X') && Number(fields[17]) <= 1;
 }
 
 function processIds(procDir: string): string[] {
