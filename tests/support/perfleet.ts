@@ -14,13 +14,18 @@ export interface Running {
 const node = join(repository, 'node_modules/node/bin/node');
 const bundle = join(repository, 'bin/perfleet.mjs');
 
-/** Starts a service and resolves with its first line on standard output, which says that it is ready. */
+/**
+ * Starts a service and resolves with its first line on standard output, which says that it is ready.
+ * @param wrapper command line that runs another one, e.g. in other mounts; it must become that process
+ */
 export function startPerfleet(
   args: readonly string[],
   env: Record<string, string> = {},
   deadlineMs = 60_000,
+  wrapper: readonly string[] = [],
 ): Promise<Running> {
-  const child = spawn(node, [bundle, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [file, ...rest] = [...wrapper, node, bundle, ...args] as [string, ...string[]];
+  const child = spawn(file, rest, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let log = '';
   let out = '';
   const exited = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)));

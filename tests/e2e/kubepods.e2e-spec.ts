@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { nodeEventSchema, TOPICS } from '@perfleet/messages';
+import { createLogger } from '@perfleet/observability';
+import { decodeProfiles } from '@perfleet/otlp';
+import { openEmbeddedStream, type Stream } from '@perfleet/stream';
+import {
+  openKubepods,
+  requireKubepods,
+  tempDir,
+  waitFor,
+  type CgroupLayout,
+  type TestContainer,
+} from '@perfleet/testing';
+import { describe, expect, it } from 'vitest';
+import { bestRung, startPerfleet } from '../support/perfleet.ts';
+
+const can = requireKubepods();
+const rung = can.available ? bestRung() : 4;
+const why = can.reason || (rung > 2 ? 'the sampler sees no other processes here' : '');
+
+interface Seen {
+  /** `uid/container id`, "" where none was said, by executable. */
+  readonly places: Map<string, Set<string>>;
+  readonly modeEvents: string[];
+}
+
+/** Everything that the collector published so far. */
+async function readAll(stream: Stream): Promise<Seen> {
+  const seen: Seen = { places: new Map(), modeEvents: [] };
+  let left = 0;
+  for (const topic of [TOPICS.profiles, TOPICS.events])
+    for (const { low, high } of await stream.offsets(topic)) left += Number(high - low);
+  const consumer = stream.consumer({
+    group: `test-${Math.random()}`,
+    topics: [TOPICS.profiles, TOPICS.events],
+    open: ({ topic }) => ({
+      onBatch: async ({ messages }) => {
+        for (const { value } of messages) {
+          if (topic === TOPICS.profiles) addProfile(seen, value!);
+          else addEvent(seen, value!);
+        }
+        left -= messages.length;
+      },
+    }),
+  });
+  await consumer.start();
+  await waitFor(() => left <= 0, { timeoutMs: 20_000, what: 'the whole log to be read' });
+  await consumer.stop();
+  return seen;
+}
+
+function addProfile({ places }: Seen, value: Uint8Array): void {
+  for (const { attributes } of decodeProfiles(value).resources) {
+    const of = (key: string) => String(attributes.find(([name]) => name === key)?.[1] ?? '');
+    const name = of('process.executable.name');
+    const place = [of('k8s.pod.uid'), of('container.id')].filter(Boolean).join('/');
+    places.set(name, (places.get(name) ?? new Set()).add(place));
+  }
+}
+
+function addEvent({ modeEvents }: Seen, value: Uint8Array): void {
+  const event = nodeEventSchema.parse(JSON.parse(Buffer.from(value).toString()));
+  if (event.kind === 'mode-changed') modeEvents.push(`${event.state?.mode}`);
+}
+
+describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}`, () => {
+  it.each(['host', 'v2'] satisfies CgroupLayout[])(
+    'carry pod and container, whatever happens to the tree meanwhile (cgroups: %s)',
+    async (layout) => {
+      const dir = tempDir();
+      const node = await openKubepods(layout);
+      let stream: Stream | undefined;
+      let stop: (() => Promise<unknown>) | undefined;
+      try {
+        const env = { PERFLEET_WINDOW_SECONDS: '1', PERFLEET_KUBERNETES: 'yes' };
+        const args = ['collector', '--data', dir.path, '--rate', '49', '--node', 'n1'];
+        const collector = await startPerfleet(args, env, 60_000, node.wrapper);
+        stop = () => collector.stop();
+        const log = (stream = await openEmbeddedStream({
+          path: join(dir.path, 'stream.db'),
+          logger: createLogger('test', { level: 'fatal' }),
+        }));
+        const profiled = (container: TestContainer) =>
+          waitFor(async () => (await readAll(log)).places.has(container.executable), {
+            ...{ timeoutMs: 30_000, intervalMs: 300 },
+            what: `a profile of ${container.cgroup}`,
+          });
+
+        // An empty node gets its first pod, a Guaranteed one: there is no directory for its class, and never will be.
+        const containers = [await node.start('guaranteed')];
+        await profiled(containers[0]!);
+        // A pod that is gone before its only window ends.
+        const short = await node.start('besteffort', 0.4);
+        await profiled(short);
+        await node.remove(short);
+        // Class directories that go and come back.
+        for (let round = 0; round < 2; round++) {
+          const burstable = await node.start('burstable');
+          await profiled(burstable);
+          await node.remove(burstable);
+          node.removeDirectory('/kubepods/burstable');
+          containers.push(burstable);
+        }
+        await node.remove(containers[0]!);
+
+        expect(collector.child.exitCode).toBeNull();
+        const { code } = await collector.stop();
+        expect(code, collector.log()).toBe(0);
+        const { places, modeEvents } = await readAll(log);
+        for (const { executable, podUid, containerId } of [...containers, short])
+          expect([...(places.get(executable) ?? [])], executable).toEqual([`${podUid}/${containerId}`]);
+        expect(modeEvents).toEqual(['pods']);
+        expect(collector.log().match(/mode whole-system -> pods/g)).toHaveLength(1);
+        expect(collector.log()).toContain('doctor: ');
+      } finally {
+        await stop?.();
+        await stream?.close();
+        await node.close();
+        dir.remove();
+      }
+    },
+  );
+});
