@@ -17,7 +17,9 @@ import { encodeWindow, type SampleInput } from '@perfleet/sampler';
 import { writeFakeSampler } from '@perfleet/sampler/testing';
 import { openEmbeddedStream, StreamUnavailableError, type Stream, type StreamMessage } from '@perfleet/stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { PodNames, SourceStatus } from '@perfleet/pods';
 import { createCollector, type Collector, type CollectorDeps } from './collector.ts';
+import type { NodeDiscovery } from './discovery/node-discovery.ts';
 
 const until = (condition: () => unknown) => vi.waitFor(condition, { timeout: 20_000, interval: 20 });
 const logger = createLogger('test', { level: 'fatal' });
@@ -207,6 +209,81 @@ describe('collector', () => {
     const tail = (await profiles()).filter((m) => m.headers.epoch === epoch);
     assertBalanced(tail);
     expect(tail.at(-1)!.headers.lost).toMatchObject({ 'unclean-exit': 10 });
+  });
+
+  describe('a window with a cgroup that has no name yet', () => {
+    const uid = 'b81d383b-ddb2-4df3-a67d-33a6b0f041b3';
+    /** Knows the only cgroup from the n-th question on. */
+    const discovery = (from: number): NodeDiscovery => {
+      let asked = 0;
+      const state = { mode: 'pods', fallback: false, reason: 'x', podRoots: [], cgroupVersion: 'v2' } as const;
+      return {
+        state,
+        start: async () => undefined,
+        stop: () => undefined,
+        place: async ({ processes }) => {
+          const known = ++asked >= from;
+          const place = known ? { podUid: uid, containerId: null } : { podUid: null, containerId: null };
+          return { placements: Array.from(processes.pid, () => place), unnamed: known ? [] : ['v2:77'] };
+        },
+      };
+    };
+    const uids = async () =>
+      (await read(`t.${TOPICS.profiles}`)).map((m) =>
+        decodeProfiles(m.value!).resources.map(
+          ({ attributes }) => attributes.find(([key]) => key === 'k8s.pod.uid')?.[1] ?? '',
+        ),
+      );
+
+    it('waits for the next one, and is published with its name and in its order', async () => {
+      const c = collector({ discovery: discovery(2) });
+      await c.start();
+      await until(() => expect(c.stats().state.published).toBe(25));
+      await c.stop();
+      for (const each of await uids()) expect(new Set(each)).toEqual(new Set([uid]));
+      assertBalanced(await profiles());
+    });
+
+    it('waits only once for a name that never comes', async () => {
+      const c = collector({ discovery: discovery(1000), windowSeconds: 1 });
+      await c.start();
+      await until(() => expect(c.stats().state.published).toBe(25));
+      await c.stop();
+      expect((await uids()).flat().every((each) => each === '')).toBe(true);
+      assertBalanced(await profiles());
+    });
+
+    it('waits no longer than a window for a next one that does not come, and not at all on stop', async () => {
+      const samplerBinary = writeFakeSampler(dir, { behaviour: 'steady', windows: windows(1), everyMs: 30 });
+      const c = collector({ discovery: discovery(2), samplerBinary, windowSeconds: 1 });
+      await c.start();
+      await until(() => expect(c.stats().state.published).toBe(1));
+      await c.stop();
+      const again = collector({ discovery: discovery(2), samplerBinary, windowSeconds: 60 });
+      await again.start();
+      await until(() => expect(again.stats().sampler?.taken).toBe(1));
+      await again.stop();
+      expect((await uids()).flat()).toEqual([uid, uid]);
+      assertBalanced((await profiles()).filter((m) => m.headers.epoch === again.stats().epoch));
+    });
+  });
+
+  it('says which source of names is lost, and goes on with what it said last', async () => {
+    const status: SourceStatus = { source: 'api-server', ok: false, error: 'gone', answeredAt: 1, pods: 3 };
+    const podNames: PodNames = {
+      start: () => new Promise(() => undefined),
+      stop: () => undefined,
+      lookup: () => {
+        throw new Error('broken');
+      },
+      status: () => [status],
+    };
+    const c = collector({ podNames });
+    await c.start();
+    await until(() => expect(c.stats().state.published).toBeGreaterThan(0));
+    expect(c.stats().state.modeReason).toContain(
+      'names of pods: lost api-server (gone); what it said last stays in use',
+    );
   });
 
   it('does not need the node state store', async () => {
