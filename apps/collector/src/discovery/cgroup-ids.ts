@@ -1,4 +1,5 @@
 import { lstatSync } from 'node:fs';
+import { isBelow } from '@perfleet/cgroup';
 import { walkDirectories, type Walk } from './walk.ts';
 
 /** The v2 hierarchy, or a v1 controller. Cgroup ids are unique within one hierarchy only. */
@@ -53,6 +54,9 @@ export class CgroupIds {
   private readonly now: () => number;
   private readonly walk: NonNullable<CgroupIdOptions['walk']>;
   private mountpoints: ReadonlySet<string> = new Set();
+  /** Each hierarchy once: one of v1 has a key for each of its controllers. */
+  private distinct: readonly Hierarchy[] = [];
+  private goneSinceForget = 0;
 
   constructor(options: CgroupIdOptions = {}) {
     this.rememberMs = options.rememberMs ?? 300_000;
@@ -74,6 +78,7 @@ export class CgroupIds {
       }
     }
     this.hierarchies = next;
+    this.distinct = [...new Set(next.values())];
   }
 
   /** @returns "" when the id has no path (yet) */
@@ -99,8 +104,8 @@ export class CgroupIds {
 
   /** A directory came (with its inode) or went (null), as the watch saw it. */
   note(at: string, inode: bigint | null): void {
-    for (const hierarchy of new Set(this.hierarchies.values())) {
-      if (!at.startsWith(`${hierarchy.mountpoint}/`)) continue;
+    for (const hierarchy of this.distinct) {
+      if (!isBelow(at, hierarchy.mountpoint)) continue;
       const path = hierarchy.base + at.slice(hierarchy.mountpoint.length);
       const before = hierarchy.idOf.get(path);
       if (before !== undefined && before !== inode) this.gone(hierarchy, before);
@@ -110,7 +115,7 @@ export class CgroupIds {
 
   /** All directories of a mount, as a walk found them. */
   noteWalk(mountpoint: string, walk: Pick<Walk, 'directories'>): void {
-    for (const hierarchy of this.hierarchies.values()) {
+    for (const hierarchy of this.distinct) {
       if (hierarchy.mountpoint === mountpoint) this.replace(hierarchy, walk);
     }
   }
@@ -158,7 +163,7 @@ export class CgroupIds {
     hierarchy.paths.set(id, { path, goneAt: Infinity });
     hierarchy.idOf.set(path, id);
     hierarchy.unknown.delete(id);
-    if (hierarchy.paths.size > MAX_IDS) this.forget(hierarchy);
+    if (hierarchy.paths.size > MAX_IDS * 1.1) this.forget(hierarchy);
   }
 
   private gone(hierarchy: Hierarchy, id: bigint): void {
@@ -168,10 +173,12 @@ export class CgroupIds {
     hierarchy.paths.delete(id);
     hierarchy.paths.set(id, { path: entry.path, goneAt: this.now() });
     if (hierarchy.idOf.get(entry.path) === id) hierarchy.idOf.delete(entry.path);
-    if (hierarchy.paths.size % 1024 === 0) this.forget(hierarchy);
+    // A look at all of them for each that goes would be as dear as a walk.
+    if (++this.goneSinceForget >= 4096) this.distinct.forEach((each) => this.forget(each));
   }
 
   private forget(hierarchy: Hierarchy): void {
+    this.goneSinceForget = 0;
     const before = this.now() - this.rememberMs;
     let over = hierarchy.paths.size - MAX_IDS;
     for (const [id, { goneAt }] of hierarchy.paths) {

@@ -37,6 +37,11 @@ export class CgroupWatch {
     for (const path of keep) this.add(path);
   }
 
+  /** Watches those that are wanted besides what is watched already. */
+  extend(directories: Iterable<string>): void {
+    for (const path of directories) if (this.options.wanted(path)) this.add(path);
+  }
+
   close(): void {
     for (const path of [...this.watchers.keys()]) this.drop(path);
   }

@@ -9,8 +9,9 @@ export interface LookScheduleOptions {
 
 /** Of its length, that a look waits at least for the next one by the timer: so looks cost a hundredth of a core at most. */
 const TIMER_SHARE = 100;
-/** The same for looks that something new causes. */
+/** The same for looks that something new causes, which are awaited: so bounded, milliseconds. */
 const SOON_SHARE = 20;
+const SOON_AT_MOST_MS = 5000;
 
 /** When the node is looked at: by a timer, and soon after something new; never so often that looking is a load. */
 export class LookSchedule {
@@ -45,7 +46,7 @@ export class LookSchedule {
   }
 
   private soonest(): number {
-    return this.endedAt + Math.max(this.options.minMs, this.lengthMs * SOON_SHARE);
+    return this.endedAt + Math.max(this.options.minMs, Math.min(this.lengthMs * SOON_SHARE, SOON_AT_MOST_MS));
   }
 
   private async run(): Promise<void> {

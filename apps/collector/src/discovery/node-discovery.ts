@@ -20,6 +20,7 @@ import { kubeletDeclaration } from './kubelet-declaration.ts';
 import { kubernetesEvidence } from './kubernetes-evidence.ts';
 import { captureNode, type CaptureOptions, type LiveCapture } from './live-capture.ts';
 import { LookSchedule } from './look-schedule.ts';
+import { walkDirectories } from './walk.ts';
 
 export interface DiscoveryState {
   readonly mode: DiscoveryMode;
@@ -192,7 +193,15 @@ export class LiveDiscovery implements NodeDiscovery {
   private useController(controller: string): void {
     if (controller === this.controller) return;
     this.controller = controller;
-    this.schedule.soon();
+    const hierarchy = this.watchedHierarchies().find(({ controllers }) => controllers.includes(controller));
+    if (hierarchy) void this.watchHierarchy(hierarchy.mountpoint);
+  }
+
+  /** Another hierarchy than the usual one is sampled: it is watched without waiting for the next look. */
+  private async watchHierarchy(mountpoint: string): Promise<void> {
+    const walk = await walkDirectories(mountpoint);
+    this.ids.noteWalk(mountpoint, walk);
+    if (this.schedule.running) this.watch.extend(walk.directories.map(({ path }) => path));
   }
 
   private onDirectory(at: string, inode: bigint | null): void {
@@ -204,9 +213,11 @@ export class LiveDiscovery implements NodeDiscovery {
   /** Whether a directory that came or went can change the answer: thousands of containers come and go without that. */
   private matters(path: string, came: boolean): boolean {
     const { mode, podRoots } = this.current;
-    const { podUid, containerId } = attributePath(path);
+    // The usual case first: a pod or a container of a known root.
+    if (came && mode === 'pods' && podRoots.some((root) => root !== path && isBelow(path, root))) return false;
     if (!came) return podRoots.some((root) => isBelow(root, path));
     if (isKubepodsRoot(path.split('/').pop()!)) return !podRoots.includes(path);
+    const { podUid, containerId } = attributePath(path);
     if (podUid !== null) return mode !== 'pods' || !podRoots.some((root) => isBelow(path, root));
     return containerId !== null && mode === 'whole-system';
   }
