@@ -1,13 +1,18 @@
 import { readFile } from 'node:fs/promises';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { PodSource } from './model.ts';
-import { parsePodList } from './pod-list.ts';
+import type { PodRecord, PodSource } from './model.ts';
+import { parsePodList, resourceVersionOf } from './pod-list.ts';
+import { readPodWatch } from './pod-watch.ts';
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|localhost|\[::1\])$/;
 /** 500 pods of 100 kB. */
 const MAX_BODY_BYTES = 64 << 20;
+/** The server ends a watch after this; one that is silent for longer hangs. */
+const WATCH_SECONDS = 300;
+/** For the begin of an answer. */
+const ANSWER_MS = 10_000;
 
 export interface PodListOptions {
   readonly url: string;
@@ -17,7 +22,7 @@ export interface PodListOptions {
   readonly maxBodyBytes?: number;
 }
 
-/** Pods of one node from the API server; needs `list` on pods. */
+/** Pods of one node from the API server, followed as they change; needs `list` and, for following, `watch` on pods. */
 export function apiServerSource(options: {
   /** e.g. `https://10.96.0.1:443` */
   readonly server: string;
@@ -25,67 +30,78 @@ export function apiServerSource(options: {
   readonly tokenFile?: string;
   readonly caFile?: string;
 }): PodSource {
-  const { server, nodeName, ...rest } = options;
+  const { server, nodeName, ...files } = options;
   const url = new URL('/api/v1/pods', server);
   url.searchParams.set('fieldSelector', `spec.nodeName=${nodeName}`);
-  // From the API server's cache: thousands of nodes ask.
-  url.searchParams.set('resourceVersion', '0');
-  return podListSource('api-server', { url: url.href, ...rest });
-}
-
-/** Pods of this node from its kubelet, e.g. `https://127.0.0.1:10250/pods`; needs `get` on nodes/proxy, or the read-only port. */
-export function kubeletSource(options: PodListOptions): PodSource {
-  return podListSource('kubelet', options);
-}
-
-function podListSource(name: string, options: PodListOptions): PodSource {
-  const { url, tokenFile = `${SERVICE_ACCOUNT}/token`, caFile = `${SERVICE_ACCOUNT}/ca.crt` } = options;
+  let listed: readonly PodRecord[] = [];
+  let version = '';
   return {
-    name,
+    name: 'api-server',
     async list(signal) {
-      const { protocol, hostname } = new URL(url);
-      const secure = protocol === 'https:';
-      // Never in clear text over a network: the kubelet's read-only port wants none.
-      const trusted = secure || LOOPBACK.test(hostname);
-      const [token, ca] = await Promise.all([
-        trusted ? readFile(tokenFile, 'utf8') : undefined,
-        secure ? readFile(caFile) : undefined,
-      ]);
-      const headers = { accept: 'application/json', ...(token && { authorization: `Bearer ${token.trim()}` }) };
-      const body = await get(url, { headers, ca, signal }, options.maxBodyBytes ?? MAX_BODY_BYTES);
-      return parsePodList(JSON.parse(body));
+      // From the API server's cache: thousands of nodes ask.
+      const body = JSON.parse(await get(withParameters(url, { resourceVersion: '0' }), files, signal)) as unknown;
+      version = resourceVersionOf(body);
+      return (listed = parsePodList(body));
+    },
+    async follow(signal, onRecords) {
+      const timeoutSeconds = String(WATCH_SECONDS);
+      const parameters = { watch: '1', allowWatchBookmarks: 'true', resourceVersion: version, timeoutSeconds };
+      const response = await open(withParameters(url, parameters), files, signal);
+      response.setTimeout((WATCH_SECONDS + 30) * 1000, () => response.destroy(new Error('the watch is silent')));
+      await readPodWatch(response, listed, onRecords);
     },
   };
 }
 
-function get(
-  url: string,
-  options: { headers: Record<string, string>; ca: Buffer | undefined; signal: AbortSignal },
-  maxBytes: number,
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const request = url.startsWith('https:') ? httpsRequest : httpRequest;
-    const sent = request(url, options, (response) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > maxBytes) response.destroy(new Error(`the answer is larger than ${maxBytes} bytes`));
-        else chunks.push(chunk);
-      });
-      response.on('error', reject);
-      response.on('end', () => {
-        const body = Buffer.concat(chunks).toString('utf8');
-        if (response.statusCode === 200) resolve(body);
-        else
-          reject(
-            new Error(`${new URL(url).pathname} answered ${response.statusCode}: ${refusal(response.statusCode)}`),
-          );
-      });
-    });
-    sent.on('error', reject);
-    sent.end();
+/** Pods of this node from its kubelet, e.g. `https://127.0.0.1:10250/pods`; needs `get` on nodes/proxy, or the read-only port. */
+export function kubeletSource(options: PodListOptions): PodSource {
+  return {
+    name: 'kubelet',
+    list: async (signal) => parsePodList(JSON.parse(await get(options.url, options, signal))),
+  };
+}
+
+function withParameters(url: URL, parameters: Readonly<Record<string, string>>): string {
+  const copy = new URL(url);
+  for (const [name, value] of Object.entries(parameters)) copy.searchParams.set(name, value);
+  return copy.href;
+}
+
+type Access = Omit<PodListOptions, 'url'>;
+
+/** @throws what the answer is instead of 200, and what to grant */
+async function open(url: string, access: Access, signal: AbortSignal): Promise<IncomingMessage> {
+  const { tokenFile = `${SERVICE_ACCOUNT}/token`, caFile = `${SERVICE_ACCOUNT}/ca.crt` } = access;
+  const { protocol, hostname, pathname } = new URL(url);
+  const secure = protocol === 'https:';
+  // Never in clear text over a network: the kubelet's read-only port wants none.
+  const trusted = secure || LOOPBACK.test(hostname);
+  const [token, ca] = await Promise.all([
+    trusted ? readFile(tokenFile, 'utf8') : undefined,
+    secure ? readFile(caFile) : undefined,
+  ]);
+  const headers = { accept: 'application/json', ...(token && { authorization: `Bearer ${token.trim()}` }) };
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const request = (secure ? httpsRequest : httpRequest)(url, { headers, ca, signal }, resolve);
+    request.on('error', reject);
+    request.setTimeout(ANSWER_MS, () => request.destroy(new Error(`no answer within ${ANSWER_MS} ms`)));
+    request.end();
   });
+  if (response.statusCode === 200) return response;
+  response.resume();
+  throw new Error(`${pathname} answered ${response.statusCode}: ${refusal(response.statusCode)}`);
+}
+
+async function get(url: string, access: Access, signal: AbortSignal): Promise<string> {
+  const maxBytes = access.maxBodyBytes ?? MAX_BODY_BYTES;
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of (await open(url, access, signal)) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new Error(`the answer is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function refusal(status: number | undefined): string {

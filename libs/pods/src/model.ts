@@ -21,6 +21,16 @@ export interface PodRecord {
 export interface PodSource {
   readonly name: string;
   list(signal: AbortSignal): Promise<readonly PodRecord[]>;
+  /**
+   * Tells of changes since the last list, each time with all pods. It ends in any way and at any time; then the pods
+   * are listed anew.
+   */
+  follow?(signal: AbortSignal, onRecords: (records: readonly PodRecord[]) => void): Promise<void>;
+}
+
+/** A pod that was made anew under its old name is another one. */
+export function keyOf({ namespace, pod, uids }: PodRecord): string {
+  return `${namespace}/${pod}/${uids[0] ?? ''}`;
 }
 
 export interface SourceStatus {

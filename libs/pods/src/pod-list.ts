@@ -11,6 +11,11 @@ const object = (value: unknown): Json =>
 const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : []);
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
+/** Version of a list, from which a watch on it starts; "" = any. */
+export function resourceVersionOf(body: unknown): string {
+  return text(object(object(body)['metadata'])['resourceVersion']);
+}
+
 /** A PodList of the API server or the kubelet. What is not a pod in it is left out. */
 export function parsePodList(body: unknown): PodRecord[] {
   const records: PodRecord[] = [];

@@ -1,4 +1,5 @@
-import type { PodName, PodRecord, PodSource, SourceStatus } from './model.ts';
+import type { PodName, PodSource, SourceStatus } from './model.ts';
+import { findName, SourceIndex } from './source-index.ts';
 
 export interface PodNamesOptions {
   /** Best first. A later one fills in what an earlier one does not know. */
@@ -9,6 +10,10 @@ export interface PodNamesOptions {
   readonly minMs?: number;
   /** For one source's answer, milliseconds. */
   readonly timeoutMs?: number;
+  /** First wait before a source that ended is followed again, milliseconds; it doubles up to `everyMs`. */
+  readonly followAgainMs?: number;
+  /** How long a pod that is gone keeps its name: its last samples come later. Milliseconds. */
+  readonly rememberMs?: number;
   readonly now?: () => number;
   /** A source answers that did not, or fails that answered. Called once for each change, with what it was before. */
   readonly onChange?: (now: SourceStatus, before: SourceStatus) => void;
@@ -23,50 +28,34 @@ export interface PodNames {
   status(): SourceStatus[];
 }
 
-interface Index {
-  readonly byUid: Map<string, PodRecord>;
-  readonly byContainer: Map<string, { readonly record: PodRecord; readonly name: string }>;
-}
-
-/** A node runs some hundred pods; a source that says otherwise is cut. */
-const MAX_PODS = 10_000;
 const NOT_ASKED = 'not asked yet';
+/** For one that no source knows (the pause container of a pod is never named) the sources are asked once in a minute. */
+const ASK_AGAIN_MS = 60_000;
+const MAX_ASKED = 10_000;
 
 /** Names of pods and containers from several optional sources; one that is lost keeps its last answer. */
 export function createPodNames(options: PodNamesOptions): PodNames {
-  const { sources, everyMs = 30_000, minMs = 2000, timeoutMs = 5000, now = Date.now } = options;
-  const indexes = sources.map(() => indexOf([]));
-  const statuses: SourceStatus[] = sources.map(({ name }) => ({
-    source: name,
-    ok: false,
-    error: NOT_ASKED,
-    answeredAt: null,
-    pods: 0,
-  }));
+  const { sources, everyMs = 30_000, minMs = 2000, rememberMs = 300_000, now = Date.now } = options;
+  const followed = sources.map((source) => new FollowedSource(source, new SourceIndex(rememberMs, now), options));
+  const asked = new Map<string, number>();
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> | null = null;
   let askedAt = -Infinity;
   let stopped = new AbortController();
 
-  const report = (i: number, status: SourceStatus) => {
-    const before = statuses[i]!;
-    statuses[i] = status;
-    if (before.ok !== status.ok || before.error === NOT_ASKED) options.onChange?.(status, before);
-  };
-  const ask = async (source: PodSource, i: number) => {
-    try {
-      const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), stopped.signal]);
-      const records = (await within(source, signal)).slice(0, MAX_PODS);
-      indexes[i] = indexOf(records);
-      report(i, { source: source.name, ok: true, error: '', answeredAt: now(), pods: records.length });
-    } catch (cause) {
-      const error = cause instanceof Error ? cause.message : String(cause);
-      if (!stopped.signal.aborted) report(i, { ...statuses[i]!, ok: false, error: error.slice(0, 500) });
-    }
-  };
   const refresh = () => {
     askedAt = performance.now();
-    return (running ??= Promise.all(sources.map(ask)).then(() => void (running = null)));
+    return (running ??= Promise.all(followed.map((each) => each.refresh(stopped.signal))).then(
+      () => void (running = null),
+    ));
+  };
+  const missing = (podUid: string | null, containerId: string | null) => {
+    const at = performance.now();
+    const key = `${podUid} ${containerId}`;
+    if (!timer || at - askedAt < minMs || at - (asked.get(key) ?? -Infinity) < ASK_AGAIN_MS) return;
+    if (asked.size >= MAX_ASKED) asked.clear();
+    asked.set(key, at);
+    void refresh();
   };
 
   return {
@@ -74,6 +63,7 @@ export function createPodNames(options: PodNamesOptions): PodNames {
       stopped = new AbortController();
       timer ??= setInterval(() => void refresh(), everyMs).unref();
       await refresh();
+      for (const each of followed) void each.follow(stopped.signal);
     },
     stop() {
       if (timer) clearInterval(timer);
@@ -81,51 +71,107 @@ export function createPodNames(options: PodNamesOptions): PodNames {
       stopped.abort(new Error('stopped'));
     },
     lookup(podUid, containerId) {
-      const found = find(indexes, podUid, containerId);
-      const incomplete = found === undefined || (containerId !== null && found.container === undefined);
-      if (incomplete && timer && performance.now() - askedAt >= minMs) void refresh();
+      const found = findName(
+        followed.map(({ index }) => index),
+        podUid,
+        containerId,
+      );
+      if (found === undefined || (containerId !== null && found.container === undefined)) missing(podUid, containerId);
       return found;
     },
-    status: () => [...statuses],
+    status: () => followed.map(({ status }) => status),
   };
 }
 
-function find(indexes: readonly Index[], podUid: string | null, containerId: string | null): PodName | undefined {
-  let found: PodName | undefined;
-  for (const { byUid, byContainer } of indexes) {
-    const container = containerId === null ? undefined : byContainer.get(containerId);
-    const record = container?.record ?? (podUid === null ? undefined : byUid.get(podUid));
-    if (!record) continue;
-    found = {
-      namespace: found?.namespace ?? record.namespace,
-      pod: found?.pod ?? record.pod,
-      ...optional('container', found?.container ?? container?.name),
-      ...optional('service', found?.service ?? record.service),
-    };
-  }
-  return found;
-}
+/** One source: its last answer, whether it answers, and its changes where it tells of them. */
+class FollowedSource {
+  status: SourceStatus;
+  private following = false;
 
-function optional<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {
-  return value ? ({ [key]: value } as { [P in K]?: string }) : {};
-}
-
-function indexOf(records: readonly PodRecord[]): Index {
-  const byUid: Index['byUid'] = new Map();
-  const byContainer: Index['byContainer'] = new Map();
-  for (const record of records) {
-    for (const uid of record.uids) byUid.set(uid, record);
-    for (const { id, name } of record.containers) byContainer.set(id, { record, name });
+  constructor(
+    private readonly source: PodSource,
+    readonly index: SourceIndex,
+    private readonly options: PodNamesOptions,
+  ) {
+    this.status = { source: source.name, ok: false, error: NOT_ASKED, answeredAt: null, pods: 0 };
   }
-  return { byUid, byContainer };
+
+  /** Asks, unless the source tells by itself. Never rejects. */
+  async refresh(stopped: AbortSignal): Promise<void> {
+    if (!this.following) await this.list(stopped);
+  }
+
+  /** Follows until it is stopped: a source that ends, fails or hangs is listed and followed again. Never rejects. */
+  async follow(stopped: AbortSignal): Promise<void> {
+    if (!this.source.follow) return;
+    const { everyMs = 30_000, followAgainMs = 1000 } = this.options;
+    let wait = followAgainMs;
+    while (!stopped.aborted) {
+      if (this.status.ok) {
+        this.following = true;
+        const quiet = await this.source
+          .follow(stopped, (records) => {
+            wait = followAgainMs;
+            this.answered(records);
+          })
+          .then(
+            () => true,
+            () => false,
+          );
+        this.following = false;
+        if (quiet) wait = followAgainMs;
+      }
+      await pause(wait, stopped);
+      wait = Math.min(everyMs, wait * 2);
+      if (!stopped.aborted) await this.list(stopped);
+    }
+  }
+
+  private async list(stopped: AbortSignal): Promise<void> {
+    const { timeoutMs = 5000 } = this.options;
+    try {
+      const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), stopped]);
+      this.answered(await within(this.source, signal));
+    } catch (cause) {
+      const error = cause instanceof Error ? cause.message : String(cause);
+      if (!stopped.aborted) this.report({ ...this.status, ok: false, error: error.slice(0, 500) });
+    }
+  }
+
+  private answered(records: Parameters<SourceIndex['replace']>[0]): void {
+    this.index.replace(records);
+    const answeredAt = (this.options.now ?? Date.now)();
+    this.report({ source: this.source.name, ok: true, error: '', answeredAt, pods: records.length });
+  }
+
+  private report(status: SourceStatus): void {
+    const before = this.status;
+    this.status = status;
+    if (before.ok !== status.ok || before.error === NOT_ASKED) this.options.onChange?.(status, before);
+  }
 }
 
 /** The signal bounds the wait even where a source does not heed it. */
-function within(source: PodSource, signal: AbortSignal): Promise<readonly PodRecord[]> {
+function within(source: PodSource, signal: AbortSignal): ReturnType<PodSource['list']> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('stopped'));
     if (signal.aborted) return abort();
     signal.addEventListener('abort', abort, { once: true });
-    source.list(signal).then(resolve, reject);
+    source
+      .list(signal)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+function pause(ms: number, stopped: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      stopped.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms).unref();
+    stopped.addEventListener('abort', end, { once: true });
   });
 }
