@@ -84,6 +84,11 @@ const PODS: Array<[string, string | string[], Expected]> = [
   ['gVisor', `/kubepods/besteffort/pod${UID}/${A}`, [UID, A, 'besteffort']],
   ['a shim of the runtime in the pod', `/kubepods/burstable/pod${UID}/containerd-shim`, [UID, null, 'burstable']],
   ['the pod alone', `/kubepods/pod${UID}`, [UID, null, 'guaranteed']],
+  [
+    'a slice with the dashes of its UID',
+    `/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${UID}.slice/crio-${A}.scope`,
+    [UID, A, 'burstable'],
+  ],
   ['deleted', `/kubepods/pod${UID}/${A} (deleted)`, [UID, A, 'guaranteed']],
   ['deleted pod', `/kubepods/pod${UID} (deleted)`, [UID, null, 'guaranteed']],
   ['namespace: another pod, class hidden', `/../../pod${UID}/${A}`, [UID, A, null]],
@@ -113,6 +118,7 @@ const PODS: Array<[string, string | string[], Expected]> = [
 
 const CONTAINERS: Array<[string, string | string[], string | null]> = [
   ['docker', `/docker/${A}`, A],
+  ['docker, escaped by systemd', `/system.slice/docker\\x2d${A}.scope`, A],
   ['docker in docker: the outer', `/docker/${A}/docker/${B}`, A],
   ['docker, custom parent', `/my/parent/${A}`, A],
   ['containerd namespace', `/default/${A}`, A],

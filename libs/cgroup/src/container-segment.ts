@@ -131,7 +131,7 @@ function containerAt(segments: readonly string[], index: number): ContainerSegme
 }
 
 function hex64At(segment: string): ContainerSegment | null {
-  const match = HEX64.exec(segment);
+  const match = HEX64.exec(segment.includes('\\x') ? unescapeUnit(segment) : segment);
   if (!match) return null;
   const [, prefix, id, suffix] = match;
   if (suffix!.endsWith('.service') && (!prefix || suffix !== '.service' || PODMAN_UNIT.test(prefix))) return null;

@@ -15,7 +15,10 @@ export class DirectoryTree {
     for (const path of strings(capture.directories, MAX_DIRECTORIES)) this.add(normalPath(path));
     for (const entry of Array.isArray(capture.unreadable) ? capture.unreadable : []) {
       if (typeof entry?.path !== 'string') continue;
-      this.errors.set(normalPath(entry.path), typeof entry.errno === 'string' ? entry.errno : 'EIO');
+      const errno = typeof entry.errno === 'string' ? entry.errno : 'EIO';
+      this.errors.set(normalPath(entry.path), errno);
+      // It cannot be read, so it is there.
+      if (errno !== 'ENOENT') this.add(normalPath(entry.path));
     }
   }
 

@@ -67,6 +67,12 @@ const CASES: Array<[string, NodeCapture, string, string[]]> = [
     ['/kubepods'],
   ],
   [
+    'a root that is only known because it cannot be read',
+    { mountinfo: [CG2], unreadable: [{ path: '/sys/fs/cgroup/kubepods.slice', errno: 'EACCES' }] },
+    'whole-system',
+    [],
+  ],
+  [
     'kubepods unreadable, but processes tell their pods',
     {
       mountinfo: [CG2],
@@ -141,6 +147,11 @@ describe('nodes outside the corpus', () => {
   it('says of a class that cannot be listed where and why', () => {
     const capture = CASES.find(([name]) => name === 'a class that cannot be listed')![1];
     expect(discover(capture).reason).toContain('/sys/fs/cgroup/kubepods/burstable cannot be listed: EACCES');
+  });
+
+  it('expects pods below a root that cannot be read', () => {
+    const [, capture] = CASES.find(([name]) => name.startsWith('a root that is only known'))!;
+    expect(discover(capture).fallback).toBe(true);
   });
 
   it('counts the places of one cause instead of listing a dozen hierarchies', () => {

@@ -13,7 +13,8 @@ export interface PodSegment {
 const MAX_SEGMENT = 255;
 
 /** systemd driver; `.slice.slice` and underscores are CRI-O of 2017, which encoded the name twice. */
-const SLICE = /^(?:.*?-)?kubepods(?:-(burstable|besteffort))?-pod([^-]+?)(?:\.slice){1,2}$/;
+const SLICE =
+  /^(?:.*?-)?kubepods(?:-(burstable|besteffort))?-pod([^-]+?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.slice){1,2}$/;
 const TWICE = /^(?:.*?[-_])?kubepods(?:_(burstable|besteffort))?_pod(.+?)(?:\.slice){2}$/;
 const CGROUPFS = /^pod(.+)$/;
 const QOS_PARENT = /^(burstable|besteffort)$/i;

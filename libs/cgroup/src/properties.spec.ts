@@ -1,10 +1,12 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { attributeProcess } from './attribute.ts';
 import { discover } from './discover.ts';
 import type { NodeCapture, Qos } from './model.ts';
 import { replay, replayLine } from './replay.ts';
 
 const RUNS = 3000;
+// Thousands of layouts each: longer than the usual bound where the machine is busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 /** mulberry32: a run can be repeated by its seed. */
 function random(seed: number) {
