@@ -1,7 +1,9 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeEventSchema, TOPICS } from '@perfleet/messages';
 import { createLogger } from '@perfleet/observability';
 import { decodeProfiles } from '@perfleet/otlp';
+import { FakeApiServer } from '@perfleet/pods/testing';
 import { openEmbeddedStream, type Stream } from '@perfleet/stream';
 import {
   openKubepods,
@@ -19,7 +21,7 @@ const rung = can.available ? bestRung() : 4;
 const why = can.reason || (rung > 2 ? 'the sampler sees no other processes here' : '');
 
 interface Seen {
-  /** `uid/container id`, "" where none was said, by executable. */
+  /** `uid/container id/namespace/pod/container`, without what was not said, by executable. */
   readonly places: Map<string, Set<string>>;
   readonly modeEvents: string[];
 }
@@ -53,7 +55,10 @@ function addProfile({ places }: Seen, value: Uint8Array): void {
   for (const { attributes } of decodeProfiles(value).resources) {
     const of = (key: string) => String(attributes.find(([name]) => name === key)?.[1] ?? '');
     const name = of('process.executable.name');
-    const place = [of('k8s.pod.uid'), of('container.id')].filter(Boolean).join('/');
+    const place = ['k8s.pod.uid', 'container.id', 'k8s.namespace.name', 'k8s.pod.name', 'k8s.container.name']
+      .map(of)
+      .filter(Boolean)
+      .join('/');
     places.set(name, (places.get(name) ?? new Set()).add(place));
   }
 }
@@ -69,10 +74,19 @@ describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}
     async (layout) => {
       const dir = tempDir();
       const node = await openKubepods(layout);
+      const api = new FakeApiServer({ node: 'n1', token: 'secret' });
+      const tellNames = ({ podUid: uid, containerId: id, executable }: TestContainer) =>
+        api.put({ uid, namespace: 'shop', name: `pod-${executable}`, container: { name: 'app', id } });
       let stream: Stream | undefined;
       let stop: (() => Promise<unknown>) | undefined;
       try {
-        const env = { PERFLEET_WINDOW_SECONDS: '1', PERFLEET_KUBERNETES: 'yes' };
+        writeFileSync(join(dir.path, 'token'), 'secret');
+        const env = {
+          PERFLEET_WINDOW_SECONDS: '1',
+          PERFLEET_KUBERNETES: 'yes',
+          PERFLEET_API_SERVER_URL: await api.start(),
+          PERFLEET_KUBERNETES_TOKEN_FILE: join(dir.path, 'token'),
+        };
         const args = ['collector', '--data', dir.path, '--rate', '49', '--node', 'n1'];
         const collector = await startPerfleet(args, env, 60_000, node.wrapper);
         stop = () => collector.stop();
@@ -87,28 +101,40 @@ describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}
           });
 
         // An empty node gets its first pod, a Guaranteed one: there is no directory for its class, and never will be.
-        const containers = [await node.start('guaranteed')];
-        await profiled(containers[0]!);
+        const first = await node.start('guaranteed');
+        // The API server tells its name and its container a moment after its first sample.
+        tellNames(first);
+        await profiled(first);
         // A pod that is gone before its only window ends.
         const short = await node.start('besteffort', 0.4);
+        tellNames(short);
         await profiled(short);
         await node.remove(short);
+        api.delete(short.podUid);
+        // From here on the API server hangs: new pods are told by their UIDs, the others keep their names.
+        api.trouble = 'hangs';
+        api.endWatches('resets');
+        const unnamed: TestContainer[] = [];
         // Class directories that go and come back.
         for (let round = 0; round < 2; round++) {
           const burstable = await node.start('burstable');
           await profiled(burstable);
           await node.remove(burstable);
           node.removeDirectory('/kubepods/burstable');
-          containers.push(burstable);
+          unnamed.push(burstable);
         }
-        await node.remove(containers[0]!);
+        await node.remove(first);
 
         expect(collector.child.exitCode).toBeNull();
         const { code } = await collector.stop();
         expect(code, collector.log()).toBe(0);
         const { places, modeEvents } = await readAll(log);
-        for (const { executable, podUid, containerId } of [...containers, short])
-          expect([...(places.get(executable) ?? [])], executable).toEqual([`${podUid}/${containerId}`]);
+        const placesOf = ({ executable }: TestContainer) => [...(places.get(executable) ?? [])];
+        const ids = ({ podUid, containerId }: TestContainer) => `${podUid}/${containerId}`;
+        for (const each of [first, short])
+          expect(placesOf(each)).toEqual([`${ids(each)}/shop/pod-${each.executable}/app`]);
+        for (const each of unnamed) expect(placesOf(each)).toEqual([ids(each)]);
+        expect(api.refused).toEqual([]);
         expect(modeEvents).toEqual(['pods']);
         expect(collector.log().match(/mode whole-system -> pods/g)).toHaveLength(1);
         expect(collector.log()).toContain('doctor: ');
@@ -116,6 +142,7 @@ describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}
         await stop?.();
         await stream?.close();
         await node.close();
+        await api.stop();
         dir.remove();
       }
     },

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { requireTool, tempDir, waitFor } from '@perfleet/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FakeApiServer, type FakePod } from './fake-api-server.fixture.ts';
+import { FakeApiServer, type FakePod } from './fake-api-server.ts';
 import { apiServerSource } from './http-source.ts';
 import type { SourceStatus } from './model.ts';
 import { createPodNames, type PodNames } from './pod-names.ts';

@@ -176,8 +176,9 @@ export class LiveDiscovery implements NodeDiscovery {
   }
 
   private watchedPath(at: string): string | null {
-    for (const { mountpoint } of this.watchedHierarchies()) {
-      if (isBelow(at, mountpoint)) return at.slice(mountpoint.length) || '/';
+    for (const { mountpoint, root } of this.watchedHierarchies()) {
+      const base = root === '/' || root.startsWith('/..') ? '' : root;
+      if (isBelow(at, mountpoint)) return base + at.slice(mountpoint.length) || '/';
     }
     return null;
   }

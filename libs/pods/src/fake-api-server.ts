@@ -24,6 +24,8 @@ export class FakeApiServer {
   watches = 0;
   private pods = new Map<string, FakePod>();
   private version = 100;
+  /** What a watch from an older version is told first. */
+  private readonly log: Array<{ readonly version: number; readonly event: unknown }> = [];
   private open = new Set<ServerResponse>();
   private readonly server: Server;
 
@@ -48,17 +50,17 @@ export class FakeApiServer {
     const type = this.pods.has(pod.uid) ? 'MODIFIED' : 'ADDED';
     this.pods.set(pod.uid, pod);
     this.version++;
-    this.send({ type, object: this.object(pod) });
+    this.announce({ type, object: this.object(pod) });
   }
 
   delete(uid: string): void {
     const pod = this.pods.get(uid)!;
     this.pods.delete(uid);
     this.version++;
-    this.send({ type: 'DELETED', object: this.object(pod) });
+    this.announce({ type: 'DELETED', object: this.object(pod) });
   }
 
-  /** Adds one that no watcher hears of, as while a watch is down. */
+  /** Adds one that no watch tells of: only a list shows it. */
   putSilently(pod: FakePod): void {
     this.pods.set(pod.uid, pod);
     this.version++;
@@ -117,16 +119,13 @@ export class FakeApiServer {
     response.flushHeaders();
     this.open.add(response);
     response.on('close', () => this.open.delete(response));
-    this.send({ type: 'BOOKMARK', object: { kind: 'Pod', metadata: { resourceVersion: String(this.version) } } });
+    for (const { version, event } of this.log) if (version > Number(query['resourceVersion'])) send(response, event);
+    send(response, { type: 'BOOKMARK', object: { kind: 'Pod', metadata: { resourceVersion: String(this.version) } } });
   }
 
-  /** In two pieces: a line may come in any number of them. */
-  private send(event: unknown): void {
-    const line = `${JSON.stringify(event)}\n`;
-    for (const response of this.open) {
-      response.write(line.slice(0, 20));
-      response.write(line.slice(20));
-    }
+  private announce(event: unknown): void {
+    this.log.push({ version: this.version, event });
+    for (const response of this.open) send(response, event);
   }
 
   private object({ name, namespace, uid, container }: FakePod) {
@@ -134,4 +133,11 @@ export class FakeApiServer {
     const metadata = { name, namespace, uid, resourceVersion: String(this.version) };
     return { kind: 'Pod', metadata, status: { containerStatuses: statuses } };
   }
+}
+
+/** In two pieces: a line may come in any number of them. */
+function send(response: ServerResponse, event: unknown): void {
+  const line = `${JSON.stringify(event)}\n`;
+  response.write(line.slice(0, 20));
+  response.write(line.slice(20));
 }
