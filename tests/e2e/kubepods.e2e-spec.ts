@@ -102,7 +102,8 @@ describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}
 
         // An empty node gets its first pod, a Guaranteed one: there is no directory for its class, and never will be.
         const first = await node.start('guaranteed');
-        // The API server tells its name and its container a moment after its first sample.
+        // The API server tells its name and its container after its first sample, maybe after its first window.
+        api.lagMs = 500;
         tellNames(first);
         await profiled(first);
         // A pod that is gone before its only window ends.

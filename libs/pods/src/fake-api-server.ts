@@ -18,6 +18,8 @@ export type Trouble = 'none' | 'hangs' | '500' | 'garbage' | 'cuts lists';
  */
 export class FakeApiServer {
   trouble: Trouble = 'none';
+  /** How long after a change its watchers hear of it, milliseconds. */
+  lagMs = 0;
   /** Requests that were not as they must be. */
   readonly refused: string[] = [];
   lists = 0;
@@ -125,7 +127,10 @@ export class FakeApiServer {
 
   private announce(event: unknown): void {
     this.log.push({ version: this.version, event });
-    for (const response of this.open) send(response, event);
+    for (const response of this.open) {
+      if (this.lagMs === 0) send(response, event);
+      else setTimeout(() => send(response, event), this.lagMs);
+    }
   }
 
   private object({ name, namespace, uid, container }: FakePod) {
