@@ -1,13 +1,17 @@
+import 'reflect-metadata';
+import type { INestMicroservice } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import type { Store } from '@perfleet/clickhouse';
 import { TOPICS, TOPIC_SPECS } from '@perfleet/messages';
 import type { Logger } from '@perfleet/observability';
-import type { PartitionAssignment, PartitionHandler, Stream, StreamConsumer, StreamProducer } from '@perfleet/stream';
-import { BlockHandler, type BlockLimits } from './block-handler.ts';
+import type { Stream, StreamProducer } from '@perfleet/stream';
+import { StreamServer } from '@perfleet/stream/nest';
+import { AGGREGATOR_GROUP, type Sinks } from './aggregator.controller.ts';
+import { AggregatorModule } from './aggregator.module.ts';
+import type { BlockLimits } from './block-handler.ts';
 import { profilesSink, WrittenIds } from './profiles-sink.ts';
 import { eventsSink, symbolsSink, type SinkParts } from './small-sinks.ts';
 import { emptyStats, type AggregatorStats } from './stats.ts';
-
-export const AGGREGATOR_GROUP = 'perfleet-aggregator';
 
 export interface AggregatorOptions {
   readonly stream: Stream;
@@ -29,60 +33,55 @@ export interface Aggregator {
   stats(): AggregatorStats;
 }
 
-const CONSUMED = ['profiles', 'symbols', 'events'] as const;
 const MAX_BLOCK_BYTES = 64 << 20;
 
-/** The only writer of ClickHouse. While the store is away consumption stands still and nothing is dropped. */
+/** The only writer of ClickHouse, a Nest microservice over the stream. While the store is away consumption stands still and nothing is dropped. */
 export function createAggregator(options: AggregatorOptions): Aggregator {
   const { stream, store, topicPrefix, logger, cluster = '', flushMs = 1000, maxRows = 200_000 } = options;
   const stats = emptyStats();
   const limits: BlockLimits = { flushMs, maxRows, maxBytes: MAX_BLOCK_BYTES };
   const topic = (name: keyof typeof TOPICS) => `${topicPrefix}${TOPICS[name]}`;
   let producer: StreamProducer | null = null;
-  let consumer: StreamConsumer | null = null;
+  let app: INestMicroservice | null = null;
+
+  const server = () =>
+    new StreamServer(stream, {
+      prefix: topicPrefix,
+      idleMs: flushMs,
+      onSkipped(name, partition, from, to) {
+        stats.skipped += Number(to - from);
+        logger.error(
+          { topic: name, partition, from: String(from), to: String(to) },
+          'messages were removed before they were read',
+        );
+      },
+      onError(error) {
+        stats.errors++;
+        stats.lastError = error.message;
+        logger.warn({ error: error.message }, 'a block was not written; it is tried again');
+      },
+    });
 
   return {
     async start() {
-      await stream.ensureTopics(
-        [...CONSUMED, 'dead' as const].map((name) => ({ name: topic(name), ...TOPIC_SPECS[name] })),
-      );
+      const names = ['profiles', 'symbols', 'events', 'dead'] as const;
+      await stream.ensureTopics(names.map((name) => ({ name: topic(name), ...TOPIC_SPECS[name] })));
       producer = await stream.producer();
       const parts: SinkParts = { store, producer, deadTopic: topic('dead'), cluster, stats };
-      const sinks = {
-        [topic('profiles')]: profilesSink(parts, new WrittenIds()),
-        [topic('symbols')]: symbolsSink(parts),
-        [topic('events')]: eventsSink(parts),
+      const sinks: Sinks = {
+        profiles: profilesSink(parts, new WrittenIds()),
+        symbols: symbolsSink(parts),
+        events: eventsSink(parts),
       };
-      const open = (assignment: PartitionAssignment): PartitionHandler => {
-        const sink = sinks[assignment.topic];
-        if (!sink) throw new Error(`topic ${assignment.topic} was not asked for`);
-        return new BlockHandler<never>(assignment, sink as never, limits, assignment.topic === topic('symbols'));
-      };
-      consumer = stream.consumer({
-        group: AGGREGATOR_GROUP,
-        topics: CONSUMED.map(topic),
-        idleMs: flushMs,
-        open,
-        onSkipped(name, partition, from, to) {
-          stats.skipped += Number(to - from);
-          logger.error(
-            { topic: name, partition, from: String(from), to: String(to) },
-            'messages were removed before they were read',
-          );
-        },
-        onError(error) {
-          stats.errors++;
-          stats.lastError = error.message;
-          logger.warn({ error: error.message }, 'a block was not written; it is tried again');
-        },
-      });
-      await consumer.start();
-      logger.info({ group: AGGREGATOR_GROUP }, 'aggregator is running');
+      const module = AggregatorModule.register(sinks, limits);
+      app = await NestFactory.createMicroservice(module, { strategy: server(), logger: false, abortOnError: false });
+      await app.listen();
+      logger.info({ group: topicPrefix + AGGREGATOR_GROUP }, 'aggregator is running');
     },
     async stop() {
-      await consumer?.stop();
+      await app?.close();
       await producer?.close();
-      consumer = null;
+      app = null;
       producer = null;
     },
     stats: () => ({ ...stats }),

@@ -1,3 +1,2 @@
-export * from './aggregator.module.ts';
 export * from './aggregator.ts';
 export type { AggregatorStats } from './stats.ts';

@@ -1,2 +1,1 @@
 export * from './symbolizer-service.ts';
-export * from './symbolizer.module.ts';

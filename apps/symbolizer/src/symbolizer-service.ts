@@ -1,12 +1,14 @@
+import 'reflect-metadata';
+import type { INestMicroservice } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { TOPICS, TOPIC_SPECS } from '@perfleet/messages';
 import type { Logger } from '@perfleet/observability';
-import type { PartitionAssignment, PartitionHandler, Stream, StreamConsumer, StreamProducer } from '@perfleet/stream';
+import type { Stream, StreamProducer } from '@perfleet/stream';
+import { StreamServer } from '@perfleet/stream/nest';
 import type { Symbolizer } from '@perfleet/symbols';
-import { mergeByBinary, Resolver } from './resolver.ts';
+import { Resolvers } from './resolvers.ts';
 import { Scanner } from './scanner.ts';
-
-export const SCAN_GROUP = 'perfleet-symbolizer-scan';
-export const RESOLVE_GROUP = 'perfleet-symbolizer-resolve';
+import { SymbolizerModule } from './symbolizer.module.ts';
 
 export interface SymbolizerServiceOptions {
   readonly stream: Stream;
@@ -38,58 +40,26 @@ export interface SymbolizerService {
   stats(): SymbolizerStats;
 }
 
-const HEARTBEAT_MS = 3_000;
-
 /**
- * Two stages. Scan: every instance reads a share of `profiles` and forwards addresses it has not seen, keyed by binary. Resolve:
- * the instance that owns a binary's partition resolves each address once and publishes whole pages on `symbols`.
+ * A Nest microservice over the stream, in two stages. Scan: every instance reads a share of `profiles` and forwards addresses it has
+ * not seen, keyed by binary. Resolve: the instance that owns a binary's partition resolves each address once and publishes whole
+ * pages on `symbols`.
  */
 export function createSymbolizerService(options: SymbolizerServiceOptions): SymbolizerService {
-  const { stream, symbols, logger, instance } = options;
-  const topic = (name: keyof typeof TOPICS) => options.topicPrefix + TOPICS[name];
+  const { stream, symbols, logger, instance, topicPrefix } = options;
+  const topic = (name: keyof typeof TOPICS) => topicPrefix + TOPICS[name];
   const stats = { forwarded: 0, resolved: 0, unresolved: 0, skippedMessages: 0, skippedOffsets: 0, errors: 0 };
-  const resolvers = new Set<Resolver>();
   let producer: StreamProducer | null = null;
-  let consumers: StreamConsumer[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  let retrying: Promise<void> = Promise.resolve();
-  let stopping = new AbortController();
+  let app: INestMicroservice | null = null;
+  let resolvers: Resolvers | null = null;
 
   const publishTo = (name: keyof typeof TOPICS) => async (messages: Parameters<StreamProducer['send']>[1]) => {
     if (!producer) throw new Error('the symbolizer is not running');
     await producer.send(topic(name), messages);
   };
   const scanner = new Scanner({ publish: publishTo('addresses'), stats });
-
-  const scanHandler = (assignment: PartitionAssignment): PartitionHandler => ({
-    async onBatch({ messages }) {
-      await scanner.scan(messages);
-      await assignment.commit(messages.at(-1)!.offset + 1n);
-    },
-  });
-
-  const resolveHandler = (assignment: PartitionAssignment): PartitionHandler => {
-    const resolver = new Resolver({ symbols, node: instance, publish: publishTo('symbols'), stats });
-    resolvers.add(resolver);
-    assignment.signal.addEventListener('abort', () => resolver.close());
-    return {
-      async onBatch({ messages, heartbeat }) {
-        let invalid = 0;
-        for (const wanted of mergeByBinary(messages, () => invalid++)) {
-          await whileBeating(heartbeat, unlessAborted(stopping.signal, resolver.resolve(wanted)));
-        }
-        await assignment.commit(messages.at(-1)!.offset + 1n);
-        stats.skippedMessages += invalid;
-      },
-      async onClose() {
-        resolver.close();
-        resolvers.delete(resolver);
-      },
-    };
-  };
-
   const onError = (error: Error) => {
-    if (stopping.signal.aborted) return;
+    if (resolvers?.stopping) return;
     stats.errors++;
     logger.warn({ instance, error: error.message }, 'addresses were not resolved; they are tried again');
   };
@@ -98,75 +68,30 @@ export function createSymbolizerService(options: SymbolizerServiceOptions): Symb
     const range = { topic: name, partition, from: String(from), to: String(to) };
     logger.warn(range, 'messages were removed before they were read');
   };
-  const retry = async () => {
-    for (const resolver of resolvers) await unlessAborted(stopping.signal, resolver.retry());
-  };
 
   return {
     async start() {
-      stopping = new AbortController();
       const names = ['profiles', 'addresses', 'symbols'] as const;
       await stream.ensureTopics(names.map((name) => ({ name: topic(name), ...TOPIC_SPECS[name] })));
       producer = await stream.producer();
-      const common = { onError, onSkipped };
-      consumers = [
-        stream.consumer({
-          group: options.topicPrefix + SCAN_GROUP,
-          topics: [topic('profiles')],
-          open: scanHandler,
-          ...common,
-        }),
-        stream.consumer({
-          group: options.topicPrefix + RESOLVE_GROUP,
-          topics: [topic('addresses')],
-          open: resolveHandler,
-          ...common,
-        }),
-      ];
-      for (const consumer of consumers) await consumer.start();
-      // One round at a time: the next one starts when the interval is over and the last round is done.
-      let busy = false;
-      timer = setInterval(() => {
-        if (busy) return;
-        busy = true;
-        retrying = retry()
-          .catch(onError)
-          .finally(() => (busy = false));
-      }, options.retryMs ?? 60_000);
+      resolvers = new Resolvers({ symbols, node: instance, publish: publishTo('symbols'), stats });
+      app = await NestFactory.createMicroservice(SymbolizerModule.register(scanner, resolvers), {
+        strategy: new StreamServer(stream, { prefix: topicPrefix, onError, onSkipped }),
+        logger: false,
+        abortOnError: false,
+      });
+      await app.listen();
+      resolvers.retryEvery(options.retryMs ?? 60_000, onError);
       logger.info({ instance }, 'symbolizer is running');
     },
     async stop() {
-      clearInterval(timer);
-      stopping.abort();
-      await Promise.all(consumers.map((consumer) => consumer.stop()));
-      await retrying;
-      consumers = [];
+      const retried = resolvers?.stop();
+      await app?.close();
+      await retried;
       await producer?.close();
+      app = null;
       producer = null;
     },
     stats: () => ({ ...stats }),
   };
-}
-
-/** Keeps the group's membership while `work` runs: a conversion takes longer than a session. */
-async function whileBeating<T>(heartbeat: () => Promise<void>, work: Promise<T>): Promise<T> {
-  // A heartbeat that fails shows as an assignment that ends.
-  const timer = setInterval(() => void heartbeat().catch(() => undefined), HEARTBEAT_MS);
-  try {
-    const result = await work;
-    await heartbeat();
-    return result;
-  } finally {
-    clearInterval(timer);
-  }
-}
-
-/** Rejects at once when `signal` is aborted; `work` then ends unheard. */
-function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(new Error('the symbolizer is stopping'));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -11,26 +11,24 @@ import {
   type SymbolsMessage,
   type TopicName,
 } from '@perfleet/messages';
-import { NestFactory } from '@nestjs/core';
 import { createLogger } from '@perfleet/observability';
 import { OTLP_SCHEMA, ProfilesEncoder } from '@perfleet/otlp';
 import { openEmbeddedStream, type EmbeddedStream } from '@perfleet/stream';
-import { createSymbolizer } from '@perfleet/symbols';
+import { createSymbolizer, type Symbolizer } from '@perfleet/symbols';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSymbolizerService } from './symbolizer-service.ts';
-import { SymbolizerModule } from './symbolizer.module.ts';
 
 describe('symbolizer over the embedded log', () => {
   let dir: string;
   let stream: EmbeddedStream;
   let program: string;
   let main: bigint;
-  const service = () =>
+  const service = (symbols: Symbolizer = createSymbolizer()) =>
     createSymbolizerService({
       stream,
       topicPrefix: '',
       instance: 'n',
-      symbols: createSymbolizer(),
+      symbols,
       logger: createLogger('test', { level: 'error' }),
       retryMs: 50,
     });
@@ -133,17 +131,14 @@ describe('symbolizer over the embedded log', () => {
   it('stops at once while a binary is being converted, and leaves its addresses to the next owner', async () => {
     let asked = 0;
     const never = { resolve: () => (asked++, new Promise<never>(() => undefined)), close: () => undefined };
-    const options = { stream, topicPrefix: '', instance: 'n', logger: createLogger('test', { level: 'error' }) };
-    const stuck = await NestFactory.createApplicationContext(
-      SymbolizerModule.register({ ...options, symbols: never }),
-      { logger: false },
-    );
+    const stuck = service(never);
+    await stuck.start();
     const other = join(dir, 'other');
     execFileSync('cp', [program, other]);
     await publish(other, [main]);
     await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(0);
     const started = performance.now();
-    await stuck.close();
+    await stuck.stop();
     expect(performance.now() - started).toBeLessThan(2_000);
 
     const next = service();

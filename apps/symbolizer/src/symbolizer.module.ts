@@ -1,33 +1,17 @@
-import {
-  Inject,
-  Module,
-  type DynamicModule,
-  type OnApplicationBootstrap,
-  type OnApplicationShutdown,
-} from '@nestjs/common';
-import {
-  createSymbolizerService,
-  type SymbolizerService,
-  type SymbolizerServiceOptions,
-} from './symbolizer-service.ts';
+import { Module, type DynamicModule } from '@nestjs/common';
+import type { Resolvers } from './resolvers.ts';
+import type { Scanner } from './scanner.ts';
+import { RESOLVERS, SCANNER, SymbolizerController } from './symbolizer.controller.ts';
 
-export const SYMBOLIZER = Symbol('symbolizer');
-
-/** Nest's lifecycle around the symbolizer: it starts with the application and stops before the adapters close. */
-@Module({})
-export class SymbolizerModule implements OnApplicationBootstrap, OnApplicationShutdown {
-  constructor(@Inject(SYMBOLIZER) private readonly symbolizer: SymbolizerService) {}
-
-  static register(options: SymbolizerServiceOptions): DynamicModule {
-    const provider = { provide: SYMBOLIZER, useFactory: () => createSymbolizerService(options) };
-    return { module: SymbolizerModule, providers: [provider], exports: [SYMBOLIZER] };
-  }
-
-  async onApplicationBootstrap(): Promise<void> {
-    await this.symbolizer.start();
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    await this.symbolizer.stop();
+@Module({ controllers: [SymbolizerController] })
+export class SymbolizerModule {
+  static register(scanner: Scanner, resolvers: Resolvers): DynamicModule {
+    return {
+      module: SymbolizerModule,
+      providers: [
+        { provide: SCANNER, useValue: scanner },
+        { provide: RESOLVERS, useValue: resolvers },
+      ],
+    };
   }
 }

@@ -36,19 +36,22 @@ class Handlers {
 
 it('opens partitions by controller methods, with bytes as they are, and closes them', async () => {
   const stream = await openEmbeddedStream({ path: ':memory:' });
-  await stream.ensureTopics(['a', 'b'].map((name) => ({ name, partitions: 1, retentionMs: -1, compacted: false })));
+  await stream.ensureTopics(['p.a', 'p.b'].map((name) => ({ name, partitions: 1, retentionMs: -1, compacted: false })));
   const seen: string[] = [];
   @Module({ controllers: [Handlers], providers: [{ provide: SEEN, useValue: seen }] })
   class App {}
-  const app = await NestFactory.createMicroservice(App, { strategy: new StreamServer(stream), logger: false });
+  const app = await NestFactory.createMicroservice(App, {
+    strategy: new StreamServer(stream, { prefix: 'p.' }),
+    logger: false,
+  });
   await app.listen();
   const producer = await stream.producer();
-  await producer.send('a', [{ key: 'k', value: Uint8Array.of(255, 0) }]);
-  await producer.send('b', [{ key: 'k', value: Uint8Array.of(1) }]);
+  await producer.send('p.a', [{ key: 'k', value: Uint8Array.of(255, 0) }]);
+  await producer.send('p.b', [{ key: 'k', value: Uint8Array.of(1) }]);
   await waitFor(() => seen.length === 2, { timeoutMs: 10_000, what: 'both messages' });
-  expect(seen.sort()).toEqual(['a:255,0', 'b:1']);
+  expect(seen.sort()).toEqual(['p.a:255,0', 'p.b:1']);
   await app.close();
-  expect(seen.slice(2).sort()).toEqual(['close a', 'close b']);
+  expect(seen.slice(2).sort()).toEqual(['close p.a', 'close p.b']);
   await stream.close();
 });
 

@@ -1,6 +1,7 @@
 import { EventPattern } from '@nestjs/microservices';
 import type { PartitionAssignment, PartitionHandler } from '../stream.ts';
 
+/** Names without the configured prefix, which the server knows. */
 export interface StreamHandlerOptions {
   readonly topic: string;
   readonly group: string;

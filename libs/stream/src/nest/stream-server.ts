@@ -10,7 +10,13 @@ import type {
 } from '../stream.ts';
 import { STREAM_TRANSPORT, type StreamHandlerOptions } from './stream-handler.ts';
 
-export type StreamServerOptions = Pick<ConsumerOptions, 'idleMs' | 'maxBytesPerBatch' | 'onSkipped' | 'onError'>;
+export interface StreamServerOptions extends Pick<
+  ConsumerOptions,
+  'idleMs' | 'maxBytesPerBatch' | 'onSkipped' | 'onError'
+> {
+  /** Put before the names of topics and groups, which the handlers name without it. */
+  readonly prefix?: string;
+}
 
 /**
  * A Nest microservice over a `Stream`: batches stay batches and bytes stay bytes. The stream itself belongs to who opened it.
@@ -32,13 +38,14 @@ export class StreamServer extends Server implements CustomTransportStrategy {
 
   /** One consumer per group, with all topics that the group has methods for. */
   async listen(callback: (error?: unknown) => void): Promise<void> {
+    const { prefix = '', ...options } = this.options;
     try {
-      for (const [group, openers] of this.byGroup()) {
+      for (const [group, openers] of this.byGroup(prefix)) {
         const consumer = this.stream.consumer({
           onError: (error) => this.logger.warn(error.message),
           onSkipped: (topic, partition, from, to) =>
             this.logger.error(`${topic}/${partition}: offsets ${from} to ${to} were removed before they were read`),
-          ...this.options,
+          ...options,
           group,
           topics: [...openers.keys()],
           open: (assignment) => new OpenedPartition(openers.get(assignment.topic)!, assignment),
@@ -65,10 +72,11 @@ export class StreamServer extends Server implements CustomTransportStrategy {
     return this.stream as T;
   }
 
-  private byGroup(): Map<string, Map<string, MessageHandler>> {
+  private byGroup(prefix: string): Map<string, Map<string, MessageHandler>> {
     const groups = new Map<string, Map<string, MessageHandler>>();
     for (const handler of this.messageHandlers.values()) {
-      const { topic, group } = handler.extras as unknown as StreamHandlerOptions;
+      const extras = handler.extras as unknown as StreamHandlerOptions;
+      const [topic, group] = [prefix + extras.topic, prefix + extras.group];
       if (handler.next) throw new Error(`two methods handle topic ${topic} of group ${group}; keep one of them`);
       const openers = groups.get(group) ?? new Map<string, MessageHandler>();
       openers.set(topic, handler);

@@ -1,0 +1,84 @@
+import type { PartitionAssignment, PartitionHandler } from '@perfleet/stream';
+import { mergeByBinary, Resolver, type ResolverParts } from './resolver.ts';
+
+const HEARTBEAT_MS = 3_000;
+
+/** The resolvers of the partitions that are assigned here, one each. */
+export class Resolvers {
+  private readonly open = new Set<Resolver>();
+  private readonly stopped = new AbortController();
+  private timer: NodeJS.Timeout | undefined;
+  private retrying: Promise<void> = Promise.resolve();
+
+  constructor(private readonly parts: ResolverParts) {}
+
+  get stopping(): boolean {
+    return this.stopped.signal.aborted;
+  }
+
+  handler(assignment: PartitionAssignment): PartitionHandler {
+    const resolver = new Resolver(this.parts);
+    this.open.add(resolver);
+    assignment.signal.addEventListener('abort', () => resolver.close());
+    return {
+      onBatch: async ({ messages, heartbeat }) => {
+        let invalid = 0;
+        for (const wanted of mergeByBinary(messages, () => invalid++)) {
+          await whileBeating(heartbeat, unlessAborted(this.stopped.signal, resolver.resolve(wanted)));
+        }
+        await assignment.commit(messages.at(-1)!.offset + 1n);
+        this.parts.stats.skippedMessages += invalid;
+      },
+      onClose: async () => {
+        resolver.close();
+        this.open.delete(resolver);
+      },
+    };
+  }
+
+  /** Looks again for binaries that were not there. One round at a time: the next one starts when the interval is over and the last one is done. */
+  retryEvery(ms: number, onError: (error: Error) => void): void {
+    let busy = false;
+    this.timer = setInterval(() => {
+      if (busy) return;
+      busy = true;
+      this.retrying = this.retry()
+        .catch(onError)
+        .finally(() => (busy = false));
+    }, ms);
+  }
+
+  /** Gives up what is being resolved. */
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    this.stopped.abort();
+    await this.retrying;
+  }
+
+  private async retry(): Promise<void> {
+    for (const resolver of this.open) await unlessAborted(this.stopped.signal, resolver.retry());
+  }
+}
+
+/** Keeps the group's membership while `work` runs: a conversion takes longer than a session. */
+async function whileBeating<T>(heartbeat: () => Promise<void>, work: Promise<T>): Promise<T> {
+  // A heartbeat that fails shows as an assignment that ends.
+  const timer = setInterval(() => void heartbeat().catch(() => undefined), HEARTBEAT_MS);
+  try {
+    const result = await work;
+    await heartbeat();
+    return result;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Rejects at once when `signal` is aborted; `work` then ends unheard. */
+function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new Error('the symbolizer is stopping'));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
