@@ -18,7 +18,8 @@ import { writeFakeSampler } from '@perfleet/sampler/testing';
 import { openEmbeddedStream, StreamUnavailableError, type Stream, type StreamMessage } from '@perfleet/stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PodNames, SourceStatus } from '@perfleet/pods';
-import { createCollector, type Collector, type CollectorDeps } from './collector.ts';
+import type { CollectorDeps } from './collector.ts';
+import { createCollector, type CollectorApp } from './create-collector.ts';
 import type { NodeDiscovery } from './discovery/node-discovery.ts';
 
 const until = (condition: () => unknown) => vi.waitFor(condition, { timeout: 20_000, interval: 20 });
@@ -27,7 +28,7 @@ const logger = createLogger('test', { level: 'fatal' });
 let dir: string;
 let stream: Stream;
 let nodeState: NodeStateStore;
-let running: Collector[] = [];
+let running: CollectorApp[] = [];
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'perfleet-collector-'));
   stream = await openEmbeddedStream({ path: join(dir, 'stream.db'), logger });
@@ -65,7 +66,7 @@ function windows(n: number): Uint8Array[] {
   });
 }
 
-function collector(more: Partial<CollectorDeps> = {}): Collector {
+function collector(more: Partial<CollectorDeps> = {}): CollectorApp {
   const samplerBinary =
     more.samplerBinary ?? writeFakeSampler(dir, { behaviour: 'steady', windows: windows(5), everyMs: 30 });
   const made = createCollector({

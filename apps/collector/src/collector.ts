@@ -28,7 +28,8 @@ import { podNamesNote, WindowNaming } from './window-naming.ts';
 import { emptyOtlp, windowToOtlp } from './window-to-otlp.ts';
 
 export interface CollectorDeps {
-  readonly stream: Stream;
+  /** Only written to; `producer` may reject while the stream is away and is asked again. */
+  readonly stream: Pick<Stream, 'producer'>;
   readonly topicPrefix: string;
   readonly nodeState: NodeStateStore;
   readonly node: string;
@@ -322,10 +323,6 @@ export class Collector {
       ...{ taken: counts?.taken ?? 0, published: counts?.stored ?? 0, lost: (counts?.lost ?? {}) as LossCounts },
     } as NodeState;
   }
-}
-
-export function createCollector(deps: CollectorDeps): Collector {
-  return new Collector(deps);
 }
 
 function rungOf(rung: CollectorDeps['rung']): 'auto' | 1 | 2 | 3 {

@@ -1,4 +1,5 @@
-export * from './collector.ts';
+export type { CollectorDeps, CollectorStats } from './collector.ts';
+export * from './create-collector.ts';
 export { kubeletDeclaration } from './discovery/kubelet-declaration.ts';
 export * from './discovery/kubernetes-evidence.ts';
 export * from './discovery/live-capture.ts';

@@ -5,7 +5,7 @@ import type { Stream, StreamProducer } from '@perfleet/stream';
 import type { Spool, SpooledMessage, SpoolRecord } from './spool.ts';
 
 export interface PublisherOptions {
-  readonly stream: Stream;
+  readonly stream: Pick<Stream, 'producer'>;
   readonly spool: Spool;
   readonly node: string;
   readonly logger: Logger;

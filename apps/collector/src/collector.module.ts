@@ -1,0 +1,29 @@
+import {
+  Inject,
+  Module,
+  type DynamicModule,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { Collector, type CollectorDeps } from './collector.ts';
+
+export const COLLECTOR = Symbol('Collector');
+
+/** Nest's lifecycle around the collector: it starts with the application and stops before the adapters close. */
+@Module({})
+export class CollectorModule implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(@Inject(COLLECTOR) private readonly collector: Collector) {}
+
+  static register(deps: CollectorDeps): DynamicModule {
+    const provider = { provide: COLLECTOR, useFactory: () => new Collector(deps) };
+    return { module: CollectorModule, providers: [provider], exports: [COLLECTOR] };
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.collector.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.collector.stop();
+  }
+}
