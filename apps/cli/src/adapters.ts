@@ -1,51 +1,93 @@
-import { accessSync, constants, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { openStore, type Store } from '@perfleet/clickhouse';
 import { ConfigError } from '@perfleet/config';
 import { TOPICS, TOPIC_SPECS, type TopicName } from '@perfleet/messages';
 import { openRedisNodeState, openSqliteNodeState, type NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
-import { openEmbeddedStream, type Stream } from '@perfleet/stream';
+import { openEmbeddedStream, openKafkaStream, type Stream } from '@perfleet/stream';
+import { kafkaOptions } from './kafka-options.ts';
 import type { Settings } from './settings.ts';
 
-/** Creates the data directory and fails with one line when it cannot be written. */
+/** Creates the data directory and fails with one line when nothing can be written there. */
 export function ensureDataDir(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
-    accessSync(path, constants.W_OK);
+    makeDirectories(path);
+    // Only a write tells: root passes every check of permissions, also on a read-only file system.
+    rmdirSync(mkdtempSync(join(path, '.writable-')));
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     throw new ConfigError(`the data directory ${path} is not writable (${cause}); choose another with --data DIR`);
   }
 }
 
-/** The embedded log; its topics exist when this resolves. */
+/** With `recursive` Node 24 tries for ever where the parent exists and takes no directories, as below /proc. */
+function makeDirectories(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectories(dirname(path));
+  mkdirSync(path);
+}
+
+/**
+ * Kafka when brokers are configured, else the embedded log in the data directory. Its topics exist when this resolves.
+ * @throws StreamUnavailableError when no broker answers; one that goes away later is waited for
+ */
 export async function openStream(settings: Settings, logger: Logger): Promise<Stream> {
-  if (settings.kafkaBrokers.length > 0)
-    throw new ConfigError(
-      'PERFLEET_KAFKA_BROKERS is set, but this version has no Kafka adapter yet; leave it empty to use the embedded log',
+  const stream = await openLog(settings, logger);
+  try {
+    const names = Object.keys(TOPICS) as TopicName[];
+    await stream.ensureTopics(
+      names.map((name) => ({ name: settings.topicPrefix + TOPICS[name], ...TOPIC_SPECS[name] })),
     );
-  const stream = await openEmbeddedStream({ path: join(settings.dataDir, 'stream.db'), logger });
-  const names = Object.keys(TOPICS) as TopicName[];
-  await stream.ensureTopics(names.map((name) => ({ name: settings.topicPrefix + TOPICS[name], ...TOPIC_SPECS[name] })));
-  return stream;
+    return stream;
+  } catch (error) {
+    await stream.close();
+    throw error;
+  }
+}
+
+function openLog(settings: Settings, logger: Logger): Promise<Stream> {
+  if (settings.kafkaBrokers.length > 0) return openKafkaStream(kafkaOptions(settings, logger));
+  ensureDataDir(settings.dataDir);
+  return openEmbeddedStream({ path: join(settings.dataDir, 'stream.db'), logger });
 }
 
 /** A ClickHouse server when its address is configured, the engine in this process otherwise. Migrated. */
 export async function openProfileStore(settings: Settings): Promise<Store> {
-  return settings.clickhouseUrl
-    ? openStore({
-        kind: 'server',
-        url: settings.clickhouseUrl,
-        user: settings.clickhouseUser,
-        password: settings.clickhousePassword,
-        database: settings.clickhouseDatabase,
-      })
-    : openStore({ kind: 'embedded', path: join(settings.dataDir, 'clickhouse') });
+  if (settings.clickhouseUrl)
+    return openStore({
+      kind: 'server',
+      url: settings.clickhouseUrl,
+      user: settings.clickhouseUser,
+      password: settings.clickhousePassword,
+      database: settings.clickhouseDatabase,
+    });
+  ensureDataDir(settings.dataDir);
+  return openStore({ kind: 'embedded', path: join(settings.dataDir, 'clickhouse') });
 }
 
+/** Redis when its address is configured, else a file in the data directory. Redis need not answer yet. */
 export async function openNodeState(settings: Settings): Promise<NodeStateStore> {
-  return settings.redisUrl
-    ? openRedisNodeState({ url: settings.redisUrl, prefix: `${settings.topicPrefix}perfleet` })
-    : openSqliteNodeState({ path: join(settings.dataDir, 'node-state.db') });
+  if (settings.redisUrl)
+    return openRedisNodeState({ url: settings.redisUrl, prefix: `${settings.topicPrefix}perfleet` });
+  ensureDataDir(settings.dataDir);
+  return openSqliteNodeState({ path: join(settings.dataDir, 'node-state.db') });
+}
+
+/** For services that are of little use without it. @throws Error that names the address and the fix */
+export async function openReachableNodeState(settings: Settings): Promise<NodeStateStore> {
+  const nodeState = await openNodeState(settings);
+  try {
+    await nodeState.list();
+    return nodeState;
+  } catch (cause) {
+    await nodeState.close();
+    const message = cause instanceof Error ? cause.message : String(cause);
+    if (!settings.redisUrl) throw cause;
+    const { host } = new URL(settings.redisUrl);
+    throw new Error(
+      `cannot reach the node state store at ${host} (${message}); check --redis-url and that Redis runs there`,
+      { cause },
+    );
+  }
 }

@@ -18,7 +18,6 @@ import type { Settings } from './settings.ts';
 export interface Ports {
   readonly settings: Settings;
   readonly stream: Stream;
-  readonly logger: Logger;
 }
 
 export function serviceLogger(settings: Settings, name: string): Logger {
@@ -50,7 +49,10 @@ export function makeSymbolizer({ settings, stream }: Ports) {
   });
 }
 
-export function makeCollector({ settings, stream }: Ports, nodeState: NodeStateStore) {
+export function makeCollector(
+  { settings, stream }: { settings: Settings; stream: Pick<Stream, 'producer'> },
+  nodeState: NodeStateStore,
+) {
   const logger = serviceLogger(settings, 'collector');
   return createCollector({
     stream,

@@ -15,16 +15,20 @@ export interface CollectorApp {
 
 /** The agent of one node, a Nest application context: it serves nobody. */
 export function createCollector(deps: CollectorDeps): CollectorApp {
+  let starting: Promise<INestApplicationContext> | null = null;
   let app: INestApplicationContext | null = null;
   return {
     async start() {
-      app = await NestFactory.createApplicationContext(CollectorModule.register(deps), {
+      starting = NestFactory.createApplicationContext(CollectorModule.register(deps), {
         logger: false,
         abortOnError: false,
       });
+      app = await starting;
     },
     async stop() {
-      await app?.close();
+      // One that failed to start has nothing to stop.
+      const started = await starting?.catch(() => null);
+      await started?.close();
     },
     stats() {
       if (!app) throw new Error('the collector was not started');

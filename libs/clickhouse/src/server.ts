@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { createClient, type ClickHouseClient, type ClickHouseSettings } from '@clickhouse/client';
+import { ClickHouseLogLevel, createClient, type ClickHouseClient, type ClickHouseSettings } from '@clickhouse/client';
 import type { RowBinaryBlock } from './row-binary.ts';
 import { formatClause, unescapeText } from './sql-text.ts';
 import type { Column, QueryOptions, QueryParams, RawRequest, RawResponse, Store } from './store.ts';
@@ -18,7 +18,7 @@ export class ServerStore implements Store {
   readonly kind = 'server';
   private readonly clients: Record<'ingest' | 'query', ClickHouseClient>;
 
-  constructor(options: ServerOptions) {
+  constructor(private readonly options: ServerOptions) {
     const open = (max_open_connections: number) =>
       createClient({
         url: options.url,
@@ -27,6 +27,8 @@ export class ServerStore implements Store {
         database: options.database ?? 'default',
         max_open_connections,
         request_timeout: 120_000,
+        // What fails comes back as an error; the client would print each attempt besides.
+        log: { level: ClickHouseLogLevel.OFF },
         clickhouse_settings: {
           output_format_json_quote_64bit_integers: 1,
           async_insert: 0,
@@ -105,7 +107,10 @@ export class ServerStore implements Store {
       const code = (cause as { code?: unknown } | null)?.code;
       throw toClickHouseError(
         code === 'ECONNREFUSED' || code === 'ENOTFOUND'
-          ? new Error(`ClickHouse cannot be reached (${String(code)}): check its address and that it runs.`, { cause })
+          ? new Error(
+              `cannot reach ClickHouse at ${withoutPassword(this.options.url)} (${String(code)}); check the address and that it runs`,
+              { cause },
+            )
           : cause,
       );
     }
@@ -116,3 +121,9 @@ const passed = (options: QueryOptions) => ({
   abort_signal: options.abortSignal,
   clickhouse_settings: { ...options.settings } as ClickHouseSettings,
 });
+
+function withoutPassword(url: string): string {
+  const shown = new URL(url);
+  shown.password = '';
+  return shown.href;
+}

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { ConfigError, fields, loadConfig, variableName } from './config.ts';
 
-const schema = z.object({ httpPort: fields.httpPort, redisUrl: fields.redisUrl, kafkaBrokers: fields.kafkaBrokers });
+const { httpPort, redisUrl, kafkaBrokers, kafkaTls } = fields;
+const schema = z.object({ httpPort, redisUrl, kafkaBrokers, kafkaTls });
 
 describe('loadConfig', () => {
   it('names variables after keys', () => expect(variableName('httpPort')).toBe('PERFLEET_HTTP_PORT'));
@@ -21,5 +22,24 @@ describe('loadConfig', () => {
     const bad = () => loadConfig(schema, { PERFLEET_HTTP_PORT: '99999', PERFLEET_REDIS_URL: 'localhost' });
     expect(bad).toThrow(ConfigError);
     expect(bad).toThrow(/PERFLEET_HTTP_PORT=99999[\s\S]*PERFLEET_REDIS_URL=localhost: .*redis:\/\//);
+  });
+
+  it('refuses brokers that are no host:port', () => {
+    expect(loadConfig(schema, { PERFLEET_KAFKA_BROKERS: '[::1]:9092,kafka.svc:9093' }).kafkaBrokers).toHaveLength(2);
+    for (const brokers of ['kafka', 'http://kafka:9092', 'a:1,b'])
+      expect(() => loadConfig(schema, { PERFLEET_KAFKA_BROKERS: brokers })).toThrow(
+        /KAFKA_BROKERS=.*must be host:port/,
+      );
+  });
+
+  it('reads switches', () => {
+    for (const on of ['1', 'true', 'yes']) expect(loadConfig(schema, { PERFLEET_KAFKA_TLS: on }).kafkaTls).toBe(true);
+    expect(loadConfig(schema, { PERFLEET_KAFKA_TLS: '1' }, { kafkaTls: false }).kafkaTls).toBe(false);
+    expect(() => loadConfig(schema, { PERFLEET_KAFKA_TLS: 'maybe' })).toThrow(/must be true or false/);
+  });
+
+  it('repeats no password', () => {
+    const bad = () => loadConfig(schema, { PERFLEET_REDIS_URL: 'http://user:secret@redis:6379' });
+    expect(bad).toThrow(/PERFLEET_REDIS_URL=http:\/\/user:…@redis:6379/);
   });
 });

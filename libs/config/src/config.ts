@@ -31,15 +31,28 @@ export function loadConfig<S extends z.ZodObject>(
   const lines = result.error.issues.map((issue) => {
     const key = String(issue.path[0] ?? '');
     const value = input[key];
-    return `${variableName(key)}${value === undefined ? '' : `=${String(value)}`}: ${issue.message}`;
+    return `${variableName(key)}${value === undefined ? '' : `=${shown(key, value)}`}: ${issue.message}`;
   });
   throw new ConfigError(`bad configuration:\n  ${lines.join('\n  ')}`);
+}
+
+const BROKER = /^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/;
+const SECRET = /Password$|Token$/;
+
+/** A value for an error message: passwords are not repeated, not even those in an address. */
+function shown(key: string, value: unknown): string {
+  return SECRET.test(key) ? '…' : String(value).replace(/(\/\/[^/@\s]*:)[^/@\s]*@/, '$1…@');
 }
 
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
 /** `auto` = found inside a cluster, nothing outside of one. */
 const sourceUrl = z.union([z.enum(['auto', 'none']), z.url({ protocol: /^https?$/ })], 'a URL, auto or none');
+
+/** On or off, from a flag without a value or from a variable. */
+const flag = z
+  .union([z.boolean(), z.enum(['true', 'false', '1', '0', 'yes', 'no'])], 'must be true or false')
+  .transform((value) => value === true || ['true', '1', 'yes'].includes(String(value)));
 
 /** Fields that several apps share; each app picks what it needs. */
 export const fields = {
@@ -58,8 +71,20 @@ export const fields = {
         .split(',')
         .map((b) => b.trim())
         .filter(Boolean),
+    )
+    .refine(
+      (brokers) => brokers.every((broker) => BROKER.test(broker)),
+      'must be host:port, several with commas between',
     ),
-  kafkaReplication: integer(1, 9).default(1),
+  /** Copies of each partition of topics that are created; by default 3 where the cluster has as many brokers, else 1. */
+  kafkaReplication: integer(1, 9).optional(),
+  kafkaClientId: z.string().min(1).max(249).default('perfleet'),
+  kafkaTls: flag.default(false),
+  /** PEM file of the authority that signed the brokers' certificates; empty = those that the system trusts. Turns TLS on. */
+  kafkaCaFile: z.string().default(''),
+  kafkaSaslMechanism: z.enum(['', 'plain', 'scram-sha-256', 'scram-sha-512']).default(''),
+  kafkaSaslUser: z.string().default(''),
+  kafkaSaslPassword: z.string().default(''),
   redisUrl: z
     .union([z.literal(''), z.string().regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')])
     .default(''),

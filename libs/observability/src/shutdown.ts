@@ -5,9 +5,12 @@ export interface Stoppable {
   stop(): Promise<void>;
 }
 
+/** What a part may take when the parts before it used up the time, milliseconds. */
+const LEAST_MS = 50;
+
 /**
- * The one shutdown sequence: parts stop in the reverse of the order they were added, each within its own deadline,
- * so that one that hangs delays the rest by `partMs` at most and is named.
+ * The one shutdown sequence: parts stop in the reverse of the order they were added, all together within `totalMs`, so
+ * that one that hangs (it is named) takes time from the rest and still leaves each its turn.
  */
 export class Shutdown {
   private readonly parts: Stoppable[] = [];
@@ -15,11 +18,16 @@ export class Shutdown {
 
   constructor(
     private readonly logger: Logger,
-    private readonly partMs = 2_500,
+    private readonly totalMs = 2_600,
   ) {}
 
   add(name: string, stop: () => Promise<void>): void {
     this.parts.push({ name, stop });
+  }
+
+  /** Whether it has begun. */
+  get stopping(): boolean {
+    return this.running !== null;
   }
 
   /** Idempotent: a second call waits for the first. */
@@ -28,10 +36,12 @@ export class Shutdown {
   }
 
   private async stopAll(): Promise<void> {
+    const end = performance.now() + this.totalMs;
     for (const part of this.parts.reverse()) {
+      const ms = Math.max(LEAST_MS, Math.round(end - performance.now()));
       let timer: NodeJS.Timeout | undefined;
       const deadline = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`did not stop within ${this.partMs} ms`)), this.partMs);
+        timer = setTimeout(() => reject(new Error(`did not stop within ${ms} ms`)), ms);
       });
       try {
         await Promise.race([part.stop(), deadline]);

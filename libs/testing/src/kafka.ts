@@ -5,12 +5,16 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { freePort, waitFor } from './helpers.ts';
-import { startServerProcess } from './server-process.ts';
+import { startServerProcess, type ServerProcess } from './server-process.ts';
 
 export interface TestKafka {
   readonly brokers: string[];
   /** Kills the broker and removes its data. */
   stop(): Promise<void>;
+  /** Kills the broker; its data stays. */
+  kill(): Promise<void>;
+  /** Starts the broker that was killed again, at the same address and with its data. */
+  restart(): Promise<void>;
   /** The broker stands still: connections stay open and nothing answers. */
   pause(): void;
   resume(): void;
@@ -30,19 +34,26 @@ export async function startKafka(options: { properties?: Readonly<Record<string,
     const java = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', `${lib}/*`];
     const format = ['kafka.tools.StorageTool', 'format', '-t', 'MkU3OEVBNTcwNTJENDM2Qk', '-c', config];
     await promisify(execFile)('java', [...java, ...format]);
-    const server = await startServerProcess(dir, 'java', [...java, 'kafka.Kafka', config]);
     const brokers = [`127.0.0.1:${port}`];
-    try {
-      await answersMetadata(brokers, () => server.check());
-    } catch (error) {
-      await server.stop();
-      throw new Error(`the Kafka broker did not come up:\n${server.log()}`, { cause: error });
-    }
+    const started: ServerProcess[] = [];
+    const start = async () => {
+      const server = await startServerProcess(dir, 'java', [...java, 'kafka.Kafka', config]);
+      started.push(server);
+      try {
+        await answersMetadata(brokers, () => server.check());
+      } catch (error) {
+        await server.stop();
+        throw new Error(`the Kafka broker did not come up:\n${server.log()}`, { cause: error });
+      }
+    };
+    await start();
     return {
       brokers,
-      stop: () => server.stop(),
-      pause: () => server.signal('SIGSTOP'),
-      resume: () => server.signal('SIGCONT'),
+      stop: async () => void (await Promise.all(started.map((server) => server.stop()))),
+      kill: () => started.at(-1)!.kill(),
+      restart: start,
+      pause: () => started.at(-1)!.signal('SIGSTOP'),
+      resume: () => started.at(-1)!.signal('SIGCONT'),
     };
   } catch (error) {
     rmSync(dir, { recursive: true, force: true });

@@ -1,16 +1,17 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
 
 /**
- * Starts the command, prints its pid, and waits for it. A second shell reads standard input: when the test process ends,
- * however it ends, the pipe closes and the server and its directory go.
+ * Starts the command, prints its pid, and waits for it. A second shell reads a pipe (3): when the test process ends,
+ * however it ends, the pipe closes and the server and its directory go. (Node closes a child's standard input with the
+ * child.) The first shell lives as long as the server: without it the pid may be somebody else's by now.
  */
 const GUARD = `
 dir=$1; shift
-exec 3<&0
 "$@" </dev/null 3<&- &
 pid=$!
 echo $pid
-( cat <&3 >/dev/null; kill -9 $pid; rm -rf "$dir" ) 2>/dev/null &
+( cat <&3 >/dev/null; kill -0 $$ && kill -9 $pid; rm -rf "$dir" ) 2>/dev/null &
 exec 3<&-
 wait $pid`;
 
@@ -21,6 +22,8 @@ export interface ServerProcess {
   /** Throws with the log when the server has ended. */
   check(): void;
   signal(signal: NodeJS.Signals): void;
+  /** Kills it; its directory stays until `stop`, for the server that comes after it. */
+  kill(): Promise<void>;
   /** Kills it and removes its directory. */
   stop(): Promise<void>;
 }
@@ -31,16 +34,24 @@ export async function startServerProcess(
   command: string,
   args: readonly string[],
 ): Promise<ServerProcess> {
-  const shell = spawn('sh', ['-c', GUARD, 'sh', dir, command, ...args], { stdio: ['pipe', 'pipe', 'pipe'], cwd: dir });
+  const shell = spawn('sh', ['-c', GUARD, 'sh', dir, command, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    cwd: dir,
+  }) as ChildProcessByStdio<null, Readable, Readable>;
+  const lifeline = shell.stdio[3] as Writable;
   let log = '';
   let ended = false;
+  let keepDirectory = false;
   const keep = (data: Buffer) => (log = (log + data.toString()).slice(-100_000));
   const closed = new Promise<void>((resolve) => shell.once('close', () => resolve()));
-  shell.once('exit', () => {
-    ended = true;
-    shell.stdin.end();
-  });
-  shell.stdin.on('error', () => undefined);
+  const exited = new Promise<void>((resolve) =>
+    shell.once('exit', () => {
+      ended = true;
+      if (!keepDirectory) lifeline.end();
+      resolve();
+    }),
+  );
+  lifeline.on('error', () => undefined);
   shell.stderr.on('data', keep);
   const pid = await new Promise<number>((resolve, reject) => {
     shell.once('error', reject);
@@ -61,8 +72,13 @@ export async function startServerProcess(
     signal(signal) {
       if (!ended) process.kill(pid, signal);
     },
+    async kill() {
+      keepDirectory = true;
+      if (!ended) process.kill(pid, 'SIGKILL');
+      await exited;
+    },
     async stop() {
-      shell.stdin.end();
+      lifeline.end();
       await closed;
     },
   };

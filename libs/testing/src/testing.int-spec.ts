@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Kafka, logLevel, type Admin } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import { requireTool, startKafka, startRedis, tempDir, waitFor } from './index.ts';
 
@@ -65,6 +66,23 @@ describe.skipIf(!java.available)(`startKafka${java.reason && ` (skipped: ${java.
   it('starts and stops', async () => {
     const kafka = await startKafka();
     expect(kafka.brokers[0]).toMatch(/^127\.0\.0\.1:\d+$/);
+    await kafka.stop();
+  });
+
+  it('comes back at its address with what it had', async () => {
+    const kafka = await startKafka();
+    const topics = async (work: (admin: Admin) => Promise<unknown>) => {
+      const admin = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING }).admin();
+      await admin.connect();
+      await work(admin);
+      const names = await admin.listTopics();
+      await admin.disconnect();
+      return names;
+    };
+    await topics((admin) => admin.createTopics({ topics: [{ topic: 'kept', numPartitions: 1 }] }));
+    await kafka.kill();
+    await kafka.restart();
+    expect(await topics(async () => undefined)).toContain('kept');
     await kafka.stop();
   });
 });

@@ -2,26 +2,33 @@ import type { Command } from 'commander';
 
 /** Options that several commands share, added by name so that each has one description. */
 const OPTIONS = {
-  data: ['--data <dir>', 'where data lives on this machine'],
-  httpPort: ['--http-port <port>', 'port of the page and the API (4700)'],
-  httpHost: ['--http-host <address>', 'address to listen on (127.0.0.1)'],
-  rate: ['--rate <hz>', 'samples a second and CPU (19)'],
-  rung: ['--rung <n>', 'sampler: auto, 1 (eBPF), 2 (perf, whole system), 3 (perf, own processes)'],
-  node: ['--node <name>', "this node's name (host name)"],
-  cluster: ['--cluster <name>', "the cluster's name"],
-  kafka: ['--kafka-brokers <list>', 'host:port,…; without it the embedded log is used'],
-  redis: ['--redis-url <url>', 'redis://… for node state; without it SQLite is used'],
-  clickhouse: ['--clickhouse-url <url>', 'http://… of a ClickHouse server; without it the embedded engine is used'],
-  logLevel: ['--log-level <level>', 'debug, info, warn or error (info)'],
+  data: [['--data <dir>', 'where data lives on this machine']],
+  httpPort: [['--http-port <port>', 'port to listen on (4700; clickhouse: 8123)']],
+  httpHost: [['--http-host <address>', 'address to listen on (127.0.0.1)']],
+  rate: [['--rate <hz>', 'samples a second and CPU (19)']],
+  rung: [['--rung <n>', 'sampler: auto, 1 (eBPF), 2 (perf, whole system), 3 (perf, own processes)']],
+  node: [['--node <name>', "this node's name (host name)"]],
+  cluster: [['--cluster <name>', "the cluster's name"]],
+  kafka: [
+    ['--kafka-brokers <list>', 'host:port,…; without it the embedded log is used'],
+    ['--kafka-replication <n>', 'copies of topics that are created (3 where there are as many brokers, else 1)'],
+    ['--kafka-tls', 'encrypt connections to the brokers'],
+    ['--kafka-ca-file <file>', "PEM file of the authority that signed the brokers' certificates; turns TLS on"],
+    ['--kafka-sasl-mechanism <name>', 'plain, scram-sha-256 or scram-sha-512'],
+    ['--kafka-sasl-user <name>', 'its password is read from PERFLEET_KAFKA_SASL_PASSWORD only: flags are public'],
+    ['--kafka-client-id <id>', 'name of this client in the logs and quotas of the brokers (perfleet)'],
+    ['--topic-prefix <text>', 'put before the names of topics and groups'],
+  ],
+  redis: [['--redis-url <url>', 'redis://… for node state; without it SQLite is used']],
+  clickhouse: [['--clickhouse-url <url>', 'http://… of a ClickHouse server; user, password and database by variable']],
+  binaries: [['--binaries-dir <dir>', 'binaries of other machines by id, gnu-<hex>']],
+  logLevel: [['--log-level <level>', 'debug, info, warn or error (info)']],
 } as const;
 
 export type OptionName = keyof typeof OPTIONS;
 
 export function withOptions(command: Command, names: readonly OptionName[]): Command {
-  for (const name of names) {
-    const [flags, description] = OPTIONS[name];
-    command.option(flags, description);
-  }
+  for (const name of names) for (const [flags, description] of OPTIONS[name]) command.option(flags, description);
   return command;
 }
 

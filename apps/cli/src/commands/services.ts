@@ -1,30 +1,32 @@
 import { serveClickhouse } from '@perfleet/clickhouse';
 import { ConfigError } from '@perfleet/config';
-import { Shutdown } from '@perfleet/observability';
+import type { Shutdown } from '@perfleet/observability';
 import type { Command } from 'commander';
-import { ensureDataDir, openNodeState, openProfileStore, openStream } from '../adapters.ts';
+import { ensureDataDir, openNodeState, openProfileStore, openReachableNodeState, openStream } from '../adapters.ts';
 import { makeAggregator, makeApi, makeCollector, makeSymbolizer, serviceLogger } from '../parts.ts';
+import { openPublishingStream } from '../publishing-stream.ts';
+import { runUntilSignal } from '../run-until-signal.ts';
 import { loadSettings, type Settings } from '../settings.ts';
 import { asSettings, withOptions } from './options.ts';
 
 type Run = (settings: Settings, shutdown: Shutdown) => Promise<string>;
 
+/** ClickHouse's own port, so that this service and the API need no flag to run beside each other. */
+const CLICKHOUSE_PORT = '8123';
+
 /** The services as processes of their own. Each resolves to one line that says it is ready. */
 export function registerServices(program: Command): void {
-  const service = (name: string, description: string, options: Parameters<typeof withOptions>[1], run: Run) =>
+  const service = (
+    name: string,
+    description: string,
+    options: Parameters<typeof withOptions>[1],
+    run: Run,
+    defaults: Readonly<Record<string, string>> = {},
+  ) =>
     withOptions(program.command(name).description(description), [...options, 'data', 'logLevel']).action(
       async (flags) => {
-        const settings = loadSettings(asSettings(flags));
-        const shutdown = new Shutdown(serviceLogger(settings, name));
-        const stopped = shutdown.untilSignal();
-        try {
-          process.stdout.write(`${await run(settings, shutdown)}\n`);
-        } catch (error) {
-          await shutdown.stop();
-          throw error;
-        }
-        await stopped;
-        process.exit(0);
+        const settings = loadSettings(asSettings(flags), { ...defaults, ...process.env });
+        await runUntilSignal(serviceLogger(settings, name), (shutdown) => run(settings, shutdown));
       },
     );
 
@@ -34,20 +36,20 @@ export function registerServices(program: Command): void {
     ['node', 'cluster', 'rate', 'rung', 'kafka', 'redis'],
     async (settings, shutdown) => {
       ensureDataDir(settings.dataDir);
-      const ports = await streamPorts(settings, shutdown);
       const nodeState = await openNodeState(settings);
       shutdown.add('node state', async () => nodeState.close());
-      const collector = makeCollector(ports, nodeState);
-      await collector.start();
+      const stream = await openPublishingStream(settings, serviceLogger(settings, 'stream'), shutdown);
+      const collector = makeCollector({ settings, stream }, nodeState);
       shutdown.add('collector', () => collector.stop());
+      await collector.start();
       return `collector of node ${settings.node} is running`;
     },
   );
 
-  service('symbolizer', 'resolve addresses to functions', ['node', 'kafka'], async (settings, shutdown) => {
+  service('symbolizer', 'resolve addresses to functions', ['node', 'kafka', 'binaries'], async (settings, shutdown) => {
     const symbolizer = makeSymbolizer(await streamPorts(settings, shutdown));
-    await symbolizer.start();
     shutdown.add('symbolizer', () => symbolizer.stop());
+    await symbolizer.start();
     return 'symbolizer is running';
   });
 
@@ -60,8 +62,8 @@ export function registerServices(program: Command): void {
       const store = await openProfileStore(settings);
       shutdown.add('store', () => store.close());
       const aggregator = makeAggregator(await streamPorts(settings, shutdown), store);
-      await aggregator.start();
       shutdown.add('aggregator', () => aggregator.stop());
+      await aggregator.start();
       return 'aggregator is running';
     },
   );
@@ -74,27 +76,27 @@ export function registerServices(program: Command): void {
       requireServer(settings);
       const store = await openProfileStore(settings);
       shutdown.add('store', () => store.close());
-      const nodeState = await openNodeState(settings);
+      const nodeState = await openReachableNodeState(settings);
       shutdown.add('node state', async () => nodeState.close());
       const api = makeApi({ settings }, store, nodeState);
-      const { url } = await api.start();
       shutdown.add('api', () => api.stop());
+      const { url } = await api.start();
       return `api is running: ${url}`;
     },
   );
 
   service(
     'clickhouse',
-    "serve the embedded engine over ClickHouse's HTTP protocol on loopback",
+    `serve the embedded engine over ClickHouse's HTTP protocol on loopback, port ${CLICKHOUSE_PORT}`,
     ['httpPort', 'httpHost'],
     async (settings, shutdown) => {
-      ensureDataDir(settings.dataDir);
       const store = await openProfileStore({ ...settings, clickhouseUrl: '' });
       shutdown.add('store', () => store.close());
       const server = await serveClickhouse({ store, host: settings.httpHost, port: settings.httpPort });
       shutdown.add('http', () => server.close());
       return `clickhouse is running: ${server.url}`;
     },
+    { PERFLEET_HTTP_PORT: CLICKHOUSE_PORT },
   );
 }
 
@@ -102,14 +104,12 @@ export function registerServices(program: Command): void {
 function requireServer(settings: Settings): void {
   if (settings.clickhouseUrl) return;
   throw new ConfigError(
-    'PERFLEET_CLICKHOUSE_URL is not set: as a service of its own this needs a ClickHouse server; start one with `perfleet clickhouse` and pass --clickhouse-url http://127.0.0.1:4700, or use `perfleet up`',
+    `PERFLEET_CLICKHOUSE_URL is not set: as a service of its own this needs a ClickHouse server; start one with \`perfleet clickhouse\` and pass --clickhouse-url http://127.0.0.1:${CLICKHOUSE_PORT}, or use \`perfleet up\``,
   );
 }
 
 async function streamPorts(settings: Settings, shutdown: Shutdown) {
-  const logger = serviceLogger(settings, 'stream');
-  if (settings.kafkaBrokers.length === 0) ensureDataDir(settings.dataDir);
-  const stream = await openStream(settings, logger);
+  const stream = await openStream(settings, serviceLogger(settings, 'stream'));
   shutdown.add('stream', () => stream.close());
-  return { settings, stream, logger };
+  return { settings, stream };
 }

@@ -1,49 +1,41 @@
-import { Shutdown } from '@perfleet/observability';
+import type { Shutdown } from '@perfleet/observability';
 import type { Command } from 'commander';
-import { ensureDataDir, openNodeState, openProfileStore, openStream } from '../adapters.ts';
+import { openNodeState, openProfileStore, openStream } from '../adapters.ts';
 import { makeAggregator, makeApi, makeCollector, makeSymbolizer, serviceLogger } from '../parts.ts';
-import { loadSettings } from '../settings.ts';
+import { runUntilSignal } from '../run-until-signal.ts';
+import { loadSettings, type Settings } from '../settings.ts';
 import { asSettings, withOptions } from './options.ts';
 
 export function registerUp(program: Command): void {
   withOptions(
     program.command('up').description('profile this machine and serve the page: every service in one process'),
     ['httpPort', 'httpHost', 'data', 'rate', 'rung', 'node', 'logLevel'],
-  ).action(up);
+  ).action(async (flags) => {
+    const settings = loadSettings(asSettings(flags));
+    await runUntilSignal(serviceLogger(settings, 'perfleet'), (shutdown) => up(settings, shutdown));
+  });
 }
 
-async function up(flags: Record<string, unknown>): Promise<void> {
-  const settings = loadSettings(asSettings(flags));
-  const logger = serviceLogger(settings, 'perfleet');
-  ensureDataDir(settings.dataDir);
-  const shutdown = new Shutdown(logger);
-  const stopped = shutdown.untilSignal();
-  try {
-    const store = await openProfileStore(settings);
-    shutdown.add('store', () => store.close());
-    const stream = await openStream(settings, logger);
-    shutdown.add('stream', () => stream.close());
-    const nodeState = await openNodeState(settings);
-    shutdown.add('node state', async () => nodeState.close());
-    const ports = { settings, stream, logger };
+async function up(settings: Settings, shutdown: Shutdown): Promise<string> {
+  const store = await openProfileStore(settings);
+  shutdown.add('store', () => store.close());
+  const stream = await openStream(settings, serviceLogger(settings, 'stream'));
+  shutdown.add('stream', () => stream.close());
+  const nodeState = await openNodeState(settings);
+  shutdown.add('node state', async () => nodeState.close());
+  const ports = { settings, stream };
 
-    // Consumers before the producer, so that the collector's last messages still find them when parts stop in reverse.
-    const api = makeApi(ports, store, nodeState);
-    const { url } = await api.start();
-    shutdown.add('api', () => api.stop());
-    for (const [name, part] of [
-      ['aggregator', makeAggregator(ports, store)],
-      ['symbolizer', makeSymbolizer(ports)],
-      ['collector', makeCollector(ports, nodeState)],
-    ] as const) {
-      await part.start();
-      shutdown.add(name, () => part.stop());
-    }
-    process.stdout.write(`Perfleet is profiling this machine at ${settings.rateHz} Hz: ${url}\n`);
-  } catch (error) {
-    await shutdown.stop();
-    throw error;
+  // Consumers before the producer, so that the collector's last messages still find them when parts stop in reverse.
+  const api = makeApi(ports, store, nodeState);
+  shutdown.add('api', () => api.stop());
+  const { url } = await api.start();
+  for (const [name, part] of [
+    ['aggregator', makeAggregator(ports, store)],
+    ['symbolizer', makeSymbolizer(ports)],
+    ['collector', makeCollector(ports, nodeState)],
+  ] as const) {
+    shutdown.add(name, () => part.stop());
+    await part.start();
   }
-  await stopped;
-  process.exit(0);
+  return `Perfleet is profiling this machine at ${settings.rateHz} Hz: ${url}`;
 }

@@ -61,22 +61,17 @@ export class KafkaStream implements Stream {
     private readonly options: KafkaStreamOptions,
   ) {}
 
-  /** Creates what is missing. What exists is the operator's: a setting that differs is a warning. */
+  /**
+   * Creates what is missing. What exists is the operator's: a setting that differs is a warning.
+   * @throws StreamUnavailableError that names each topic that could not be created
+   */
   async ensureTopics(topics: readonly TopicDefinition[]): Promise<void> {
     const existing = new Set(await this.admin.listTopics());
     const missing = topics.filter(({ name }) => !existing.has(name));
     if (missing.length > 0) {
       const brokers = (await this.admin.describeCluster()).brokers.length;
       const copies = this.options.replication ?? (brokers >= 3 ? 3 : 1);
-      await this.admin.createTopics({
-        waitForLeaders: true,
-        topics: missing.map((topic) => ({
-          topic: topic.name,
-          numPartitions: topic.partitions,
-          replicationFactor: copies,
-          configEntries: Object.entries(settings(topic, copies)).map(([name, value]) => ({ name, value })),
-        })),
-      });
+      await this.create(missing, copies);
     }
     await this.warnOfDifferences(topics.filter(({ name }) => existing.has(name)));
   }
@@ -108,6 +103,30 @@ export class KafkaStream implements Stream {
     await this.admin.disconnect();
   }
 
+  private async create(topics: readonly TopicDefinition[], copies: number): Promise<void> {
+    try {
+      await this.admin.createTopics({
+        waitForLeaders: true,
+        topics: topics.map((topic) => ({
+          topic: topic.name,
+          numPartitions: topic.partitions,
+          replicationFactor: copies,
+          configEntries: Object.entries(settings(topic, copies)).map(([name, value]) => ({ name, value })),
+        })),
+      });
+    } catch (cause) {
+      // Another service that starts at the same moment may have made some of them.
+      const { errors } = cause as { errors?: TopicError[] };
+      const real = (errors ?? [cause as TopicError]).filter(({ type }) => type !== 'TOPIC_ALREADY_EXISTS');
+      if (real.length === 0) return;
+      const why = real.map(({ topic = '', message }) => `${topic} (${message})`).join(', ');
+      throw new StreamUnavailableError(
+        `Kafka did not create topics with ${copies} replicas: ${why}; create them by hand, allow this user to, or ask for fewer replicas`,
+        { cause },
+      );
+    }
+  }
+
   private async warnOfDifferences(topics: readonly TopicDefinition[]): Promise<void> {
     if (topics.length === 0 || !this.options.logger) return;
     try {
@@ -132,6 +151,11 @@ export class KafkaStream implements Stream {
       this.options.logger.warn({ error: String(error) }, 'the settings of the topics could not be read');
     }
   }
+}
+
+interface TopicError extends Error {
+  readonly type?: string;
+  readonly topic?: string;
 }
 
 function settings(topic: TopicDefinition, copies: number): Record<string, string> {

@@ -1,0 +1,22 @@
+import { Shutdown, type Logger } from '@perfleet/observability';
+
+/**
+ * The life of a service's process: starts its parts, prints the line that says they are ready, and stops them in reverse on a
+ * signal, also on one that comes during the start.
+ */
+export async function runUntilSignal(logger: Logger, start: (shutdown: Shutdown) => Promise<string>): Promise<never> {
+  const shutdown = new Shutdown(logger);
+  const stopped = shutdown.untilSignal();
+  try {
+    const line = await Promise.race([start(shutdown), stopped]);
+    if (line !== undefined) process.stdout.write(`${line}\n`);
+  } catch (error) {
+    // Parts that were closed under a start that was not over may fail; that is no news.
+    if (!shutdown.stopping) {
+      await shutdown.stop();
+      throw error;
+    }
+  }
+  await stopped;
+  process.exit(0);
+}
