@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { decodePprof } from '@perfleet/pprof';
-import { waitFor } from '@perfleet/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bestRung, runPerfleet, startPerfleet, urlIn, type Running } from '../support/perfleet.ts';
-import { checkBalance, checkShares, expectShare } from '../support/shares.ts';
+import { checkBalance, checkNode, checkShares, expectShare } from '../support/shares.ts';
 import { SHARES, startWorkloads, type Workloads } from '../support/workloads.ts';
 
 describe('perfleet up on this machine', () => {
@@ -31,19 +30,7 @@ describe('perfleet up on this machine', () => {
 
   it('takes = stored + lost', async () => expect(await checkBalance(server)).toBeGreaterThan(500));
 
-  it('reports its node with mode and rung', async () => {
-    await waitFor(
-      async () => ((await (await fetch(`${server}/api/v1/nodes`)).json()) as { nodes: unknown[] }).nodes.length === 1,
-      { timeoutMs: 20_000, what: 'one node' },
-    );
-    const { nodes } = (await (await fetch(`${server}/api/v1/nodes`)).json()) as {
-      nodes: Array<Record<string, unknown>>;
-    };
-    expect(nodes[0]).toMatchObject({ alive: true, rung: bestRung(), rateHz: 99 });
-    const metrics = await (await fetch(`${server}/metrics`)).text();
-    expect(metrics).toMatch(/perfleet_node_discovery_mode\{[^}]*mode="[a-z-]+"[^}]*\} 1/);
-    expect(metrics).toMatch(/perfleet_node_fallback\{/);
-  });
+  it('reports its node with mode and rung', () => checkNode(server, bestRung()));
 
   it('record writes a pprof with the known shares', async () => {
     for (const program of ['native', 'node'] as const) {

@@ -47,16 +47,17 @@ export async function checkShares(server: string, workloads: Workloads, seconds:
     const query = { query: `cpu{process="${workloads[program]}"}`, from: 'now-1h', until: 'now' };
     const { hot, cold } = SHARES[program];
     let graph!: FlameGraphResponse;
+    const named = () => totalOf(graph, hot) + totalOf(graph, cold);
+    // Names come after their samples; in the end nearly all samples are below the two functions, not a lucky few.
     await waitFor(
       async () => {
         graph = await call<FlameGraphResponse>(server, 'flamegraph', query);
-        return totalOf(graph, hot) + totalOf(graph, cold) > seconds * 1e9;
+        if (named() > seconds * 1e9 && named() > 0.9 * graph.total) return true;
+        throw new Error(`${Math.round(named() / 1e6)} of ${Math.round(graph.total / 1e6)} ms have the known names`);
       },
       { timeoutMs: 120_000, what: `${seconds} s of ${program} with names in the flame graph` },
     );
     expectShare(totalOf(graph, hot), totalOf(graph, cold), `flame graph, ${program}`);
-    // Of all the program's samples nearly all are below the two functions: names are not a lucky few.
-    expect((totalOf(graph, hot) + totalOf(graph, cold)) / graph.total).toBeGreaterThan(0.9);
 
     const top = await call<TopResponse>(server, 'top', { ...query, limit: '1000' });
     const inTop = (name: RegExp) =>
@@ -75,19 +76,55 @@ export async function checkShares(server: string, workloads: Workloads, seconds:
   }
 }
 
-/** taken = stored + lost, from the public view, for every epoch; returns the samples taken. */
+/** taken = stored + lost and no gap, for every epoch; returns the samples taken. */
 export async function checkBalance(server: string): Promise<number> {
-  const { columns, rows } = await sql(server, 'SELECT taken, stored, lost_total, balance, gaps FROM deliveries');
-  expect(rows.length).toBeGreaterThan(0);
-  const index = (name: string) => columns.findIndex((column) => column.name === name);
-  let total = 0;
-  for (const row of rows) {
-    const [taken, stored, lost] = ['taken', 'stored', 'lost_total'].map((name) => Number(row[index(name)]));
+  const epochs = await deliveries(server);
+  expect(epochs.length).toBeGreaterThan(0);
+  for (const { taken, stored, lost_total, balance, gaps } of epochs) {
     expect(taken).toBeGreaterThan(0);
-    expect(taken).toBe(stored! + lost!);
-    expect(Number(row[index('balance')])).toBe(0);
-    expect(Number(row[index('gaps')])).toBe(0);
-    total += taken!;
+    expect(taken).toBe(stored + lost_total);
+    expect({ balance, gaps }).toEqual({ balance: 0, gaps: 0 });
   }
-  return total;
+  return epochs.reduce((sum, { taken }) => sum + taken, 0);
+}
+
+export interface Delivery {
+  readonly node: string;
+  readonly epoch: string;
+  readonly messages: number;
+  readonly last_seq: number;
+  readonly gaps: number;
+  readonly taken: number;
+  readonly stored: number;
+  readonly lost_total: number;
+  readonly balance: number;
+}
+
+/** What the public view says of every epoch. */
+export async function deliveries(server: string): Promise<Delivery[]> {
+  const numbers = ['messages', 'last_seq', 'gaps', 'taken', 'stored', 'lost_total', 'balance'];
+  const { rows } = await sql(server, `SELECT node, epoch, ${numbers.join(', ')} FROM deliveries ORDER BY epoch`);
+  return rows.map(
+    ([node, epoch, ...values]) =>
+      ({
+        node,
+        epoch,
+        ...Object.fromEntries(numbers.map((name, i) => [name, Number(values[i])])),
+      }) as unknown as Delivery,
+  );
+}
+
+/** The one node is registered, alive, with the best rung of this machine, and Prometheus is told. */
+export async function checkNode(server: string, rung: number): Promise<void> {
+  const { nodes } = await waitFor(
+    async () => {
+      const answer = await call<{ nodes: Array<Record<string, unknown>> }>(server, 'nodes', {});
+      return answer.nodes.length === 1 && answer;
+    },
+    { timeoutMs: 20_000, what: 'one node' },
+  );
+  expect(nodes[0]).toMatchObject({ alive: true, rung, rateHz: 99 });
+  const metrics = await (await fetch(`${server}/metrics`)).text();
+  expect(metrics).toMatch(/perfleet_node_discovery_mode\{[^}]*mode="[a-z-]+"[^}]*\} 1/);
+  expect(metrics).toMatch(/perfleet_node_fallback\{/);
 }

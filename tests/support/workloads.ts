@@ -33,7 +33,12 @@ export function startWorkloads(): Workloads {
     spawn(native, { stdio: 'ignore' }),
     spawn(
       node,
-      ['--perf-basic-prof', '--interpreted-frames-native-stack', join(repository, 'tests/workloads/burn.cjs')],
+      [
+        ...['--perf-basic-prof', '--interpreted-frames-native-stack'],
+        // After half a minute V8 would inline both functions into their caller, and a perf map has no inlined ones.
+        ...['--no-turbo-inlining', '--no-maglev-inlining'],
+        join(repository, 'tests/workloads/burn.cjs'),
+      ],
       { stdio: 'ignore' },
     ),
   ];

@@ -7,7 +7,7 @@ import { COLLECTOR, CollectorModule } from './collector.module.ts';
 export interface CollectorApp {
   /** Resolves when the sampler was started; whether it runs is state. @throws when the data directory is not writable */
   start(): Promise<void>;
-  /** Idempotent; under 2.5 s. What could not be sent stays on disk for the next run. */
+  /** Idempotent; under 2.2 s. What could not be sent stays on disk for the next run. */
   stop(): Promise<void>;
   /** @throws Error before it was started */
   stats(): CollectorStats;

@@ -44,11 +44,11 @@ export class Publisher {
     return this.sentMessages;
   }
 
-  /** Waits until the spool is empty or the time is over; what is left is sent by the next run. */
+  /** Waits until the spool is empty, the stream is away or the time is over; what is left is sent by the next run. */
   async drain(ms: number): Promise<boolean> {
     const deadline = performance.now() + ms;
     while (!(this.idle || this.running === null)) {
-      if (performance.now() > deadline) return false;
+      if (this.away || performance.now() > deadline) return false;
       await pause(5);
     }
     return this.idle;

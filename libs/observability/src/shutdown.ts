@@ -18,7 +18,7 @@ export class Shutdown {
 
   constructor(
     private readonly logger: Logger,
-    private readonly totalMs = 2_600,
+    private readonly totalMs = 2_400,
   ) {}
 
   add(name: string, stop: () => Promise<void>): void {

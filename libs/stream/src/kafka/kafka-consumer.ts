@@ -6,6 +6,7 @@ import { bounds, Fetcher } from './fetcher.ts';
 import { GroupMember, REBALANCE_MS, type Generation } from './group-member.ts';
 import { errorType, recover, type Cluster } from './internals.ts';
 import { PartitionBuffer } from './partition-buffer.ts';
+import { settle } from './settle.ts';
 import { fetchTopicIds } from './topic-ids.ts';
 
 const HEARTBEAT_MS = 1000;
@@ -167,12 +168,4 @@ export class KafkaConsumer implements StreamConsumer {
 function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}
-
-/** Waits for `work`, however it ends, for at most `ms`. */
-async function settle(work: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
-  await Promise.race([work.catch(() => undefined), late]);
-  clearTimeout(timer);
 }

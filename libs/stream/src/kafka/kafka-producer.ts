@@ -3,11 +3,13 @@ import { StreamUnavailableError } from '../errors.ts';
 import { partitionOf } from '../partitioner.ts';
 import type { OutgoingMessage, StreamProducer } from '../stream.ts';
 import { CompressionTypes } from './kafkajs.ts';
+import { settle } from './settle.ts';
 
 /** A broker takes record batches up to 1 MiB by default (message.max.bytes); a batch holds what one request has for a partition. */
 const MAX_BATCH_BYTES = 900_000;
 const PARTITIONS_MS = 60_000;
 const TIMEOUT_MS = 10_000;
+const CLOSE_MS = 500;
 
 /**
  * Idempotent, acks = all, one request at a time. After a failure whose outcome is unknown the producer id is given up: kafkajs would
@@ -18,6 +20,7 @@ export class KafkaProducer implements StreamProducer {
   private queue: Promise<unknown> = Promise.resolve();
   private readonly partitions = new Map<string, { count: number; until: number }>();
   private turn = 0;
+  private closed = false;
 
   constructor(
     private readonly kafka: Kafka,
@@ -31,14 +34,17 @@ export class KafkaProducer implements StreamProducer {
     return sent;
   }
 
+  /** Waits for what is being sent, but not for a broker that is away: whoever sent it hears that it was not taken. */
   async close(): Promise<void> {
-    await this.queue;
-    await this.discard();
+    await settle(this.queue, CLOSE_MS);
+    this.closed = true;
+    await settle(this.discard(), CLOSE_MS);
   }
 
   private async sendAll(topic: string, messages: readonly OutgoingMessage[]): Promise<void> {
     if (messages.length === 0) return;
     try {
+      if (this.closed) throw new Error('the producer is closed');
       const count = await this.partitionCount(topic);
       for (const round of rounds(messages.map((message) => this.place(message, count)))) {
         const producer = await (this.producer ??= this.connect());
