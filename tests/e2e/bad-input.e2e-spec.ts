@@ -141,13 +141,15 @@ describe('a machine that runs a program whose file is corrupt', () => {
   });
 
   it('keeps its frames as module+0xaddr, warns once, and names the frames of others', async () => {
-    await waitFor(async () => (await seconds('burn-corrupt', 'burn-corrupt+0x%')) > 2, {
-      timeoutMs: 120_000,
-      what: 'two seconds of the corrupt program',
+    await waitFor(async () => (await seconds('burn-corrupt', 'burn-corrupt+0x%')) > 0.5, {
+      timeoutMs: 100_000,
+      what: 'half a second of the corrupt program',
+      intervalMs: 250,
     });
-    await waitFor(async () => (await seconds(workloads.native, 'hot_seventy')) > 1, {
-      timeoutMs: 120_000,
-      what: 'a second of hot_seventy',
+    await waitFor(async () => (await seconds(workloads.native, 'hot_seventy')) > 0.3, {
+      timeoutMs: 100_000,
+      what: 'names of the program beside it',
+      intervalMs: 250,
     });
     expect(await seconds('burn-corrupt', 'hot_seventy')).toBe(0);
     const warnings = up

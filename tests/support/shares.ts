@@ -55,7 +55,7 @@ export async function checkShares(server: string, workloads: Workloads, seconds:
         if (named() > seconds * 1e9 && named() > 0.9 * graph.total) return true;
         throw new Error(`${Math.round(named() / 1e6)} of ${Math.round(graph.total / 1e6)} ms have the known names`);
       },
-      { timeoutMs: 120_000, what: `${seconds} s of ${program} with names in the flame graph` },
+      { timeoutMs: 120_000, intervalMs: 250, what: `${seconds} s of ${program} with names in the flame graph` },
     );
     expectShare(totalOf(graph, hot), totalOf(graph, cold), `flame graph, ${program}`);
 

@@ -43,8 +43,10 @@ export class Shutdown {
       const deadline = new Promise<never>((_, reject) => {
         timer = setTimeout(() => reject(new Error(`did not stop within ${ms} ms`)), ms);
       });
+      const began = performance.now();
       try {
         await Promise.race([part.stop(), deadline]);
+        this.logger.debug({ part: part.name, ms: Math.round(performance.now() - began) }, 'stopped');
       } catch (error) {
         this.logger.error(
           { part: part.name, error: error instanceof Error ? error.message : String(error) },
