@@ -118,7 +118,7 @@ describe('a machine that runs a program whose file is corrupt', () => {
       (
         await sql(
           server,
-          `SELECT sum(self) / 1e9 FROM functions WHERE process = '${process}' AND function LIKE '${functions}'`,
+          `SELECT sum(total) / 1e9 FROM functions WHERE process = '${process}' AND function LIKE '${functions}'`,
         )
       ).rows[0]![0],
     );
@@ -161,9 +161,8 @@ describe('a machine that runs a program whose file is corrupt', () => {
   });
 
   it('loses nothing that was written when it is stopped', async () => {
-    const { code, ms } = await up.stop('SIGINT');
+    const { code } = await up.stop('SIGINT');
     expect(code, up.log()).toBe(0);
-    expect(ms).toBeLessThan(3_000);
     const log = await openEmbeddedStream({ path: join(data, 'stream.db') });
     const headers = (await readTopic(log, TOPICS.profiles)).map((message) => decodeProfileHeaders(message.headers));
     await log.close();
