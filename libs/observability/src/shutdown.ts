@@ -5,8 +5,8 @@ export interface Stoppable {
   stop(): Promise<void>;
 }
 
-/** What a part may take when the parts before it used up the time, milliseconds. */
-const LEAST_MS = 50;
+/** Kept for each part that is still to stop, milliseconds: the embedded store, the last one, must not be left open. */
+const LEAST_MS = 150;
 
 /**
  * The one shutdown sequence: parts stop in the reverse of the order they were added, all together within `totalMs`, so
@@ -37,8 +37,9 @@ export class Shutdown {
 
   private async stopAll(): Promise<void> {
     const end = performance.now() + this.totalMs;
-    for (const part of this.parts.reverse()) {
-      const ms = Math.max(LEAST_MS, Math.round(end - performance.now()));
+    for (const [i, part] of this.parts.reverse().entries()) {
+      const kept = LEAST_MS * (this.parts.length - 1 - i);
+      const ms = Math.max(LEAST_MS, Math.round(end - performance.now() - kept));
       let timer: NodeJS.Timeout | undefined;
       const deadline = new Promise<never>((_, reject) => {
         timer = setTimeout(() => reject(new Error(`did not stop within ${ms} ms`)), ms);
