@@ -144,12 +144,12 @@ describe('a machine that runs a program whose file is corrupt', () => {
     await waitFor(async () => (await seconds('burn-corrupt', 'burn-corrupt+0x%')) > 0.5, {
       timeoutMs: 100_000,
       what: 'half a second of the corrupt program',
-      intervalMs: 250,
+      intervalMs: 2000,
     });
     await waitFor(async () => (await seconds(workloads.native, 'hot_seventy')) > 0.3, {
       timeoutMs: 100_000,
       what: 'names of the program beside it',
-      intervalMs: 250,
+      intervalMs: 2000,
     });
     expect(await seconds('burn-corrupt', 'hot_seventy')).toBe(0);
     const warnings = up
