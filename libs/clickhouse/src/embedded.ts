@@ -4,6 +4,7 @@ import { unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { drainPending, Session } from 'chdb';
 import { Lanes } from './lanes.ts';
+import { decodeNative } from './native.ts';
 import type { RowBinaryBlock } from './row-binary.ts';
 import {
   bindParams,
@@ -18,7 +19,12 @@ import type { Column, QueryOptions, QueryParams, RawRequest, RawResponse, Settin
 import { ClickHouseError, toClickHouseError } from './store.ts';
 
 /** For the whole connection: results that keep 64 bits, times in UTC, inserts that are done when they return. */
-const CONNECTION_ARGS = ['--output_format_json_quote_64bit_integers=1', '--async_insert=0', '--session_timezone=UTC'];
+const CONNECTION_SETTINGS: Settings = {
+  output_format_json_quote_64bit_integers: 1,
+  async_insert: 0,
+  session_timezone: 'UTC',
+};
+const CONNECTION_ARGS = Object.entries(CONNECTION_SETTINGS).map(([name, value]) => `--${name}=${value}`);
 const QUERY_LANES = 2;
 const MIN_SHM_BYTES = 256 << 20;
 
@@ -64,6 +70,10 @@ export class EmbeddedStore implements Store {
     if (text.byteLength === 0) return { columns: [], rows: [] };
     const result = JSON.parse(text.toString('utf8')) as { meta: Column[]; data: unknown[][] };
     return { columns: result.meta, rows: result.data };
+  }
+
+  async native(sql: string, params: QueryParams = {}, options: QueryOptions = {}) {
+    return decodeNative(await this.run(bindParams(sql, texts(params)), 'Native', options));
   }
 
   async command(sql: string, options: QueryOptions = {}): Promise<void> {
@@ -168,9 +178,8 @@ export class EmbeddedStore implements Store {
         await session.queryAsync('SELECT 1', { format: 'Null' }).catch(() => undefined);
         throw cause;
       } finally {
-        // A setting belongs to its query: the next one on this connection starts clean.
-        if (settings.length > 0)
-          await session.queryAsync(`SET ${settings.map(([name]) => `${name} = DEFAULT`).join(', ')}`);
+        // A setting belongs to its query: the next one on this connection starts with the connection's own.
+        if (settings.length > 0) await session.queryAsync(`SET ${settings.map(([name]) => resetOf(name)).join(', ')}`);
       }
     });
     try {
@@ -201,6 +210,9 @@ export class EmbeddedStore implements Store {
     }
   }
 }
+
+const resetOf = (name: string) =>
+  name in CONNECTION_SETTINGS ? settingsList({ [name]: CONNECTION_SETTINGS[name]! }) : `${name} = DEFAULT`;
 
 const texts = (params: QueryParams) => Object.fromEntries(Object.entries(params).map(([k, v]) => [k, paramText(v)]));
 

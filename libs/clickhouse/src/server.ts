@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { ClickHouseLogLevel, createClient, type ClickHouseClient, type ClickHouseSettings } from '@clickhouse/client';
+import { decodeNative } from './native.ts';
 import type { RowBinaryBlock } from './row-binary.ts';
 import { formatClause, unescapeText } from './sql-text.ts';
 import type { Column, QueryOptions, QueryParams, RawRequest, RawResponse, Store } from './store.ts';
@@ -58,6 +59,16 @@ export class ServerStore implements Store {
     return { columns: (body.meta ?? []) as Column[], rows: body.data };
   }
 
+  async native(sql: string, params: QueryParams = {}, options: QueryOptions = {}) {
+    const { abort_signal, clickhouse_settings } = passed(options);
+    const body = await this.exec(sql, options.connection ?? 'query', {
+      query_params: { ...params },
+      clickhouse_settings: { ...clickhouse_settings, ...defaultFormat('Native') },
+      abort_signal,
+    });
+    return decodeNative(body);
+  }
+
   async command(sql: string, options: QueryOptions = {}): Promise<void> {
     await this.guard(() => this.client(options).command({ query: sql, ...passed(options) }));
   }
@@ -81,7 +92,7 @@ export class ServerStore implements Store {
     const body = await this.exec(request.sql, 'query', {
       ...(request.body?.byteLength ? { values: Readable.from([request.body], { objectMode: false }) } : {}),
       query_params: Object.fromEntries(params),
-      clickhouse_settings: { ...request.settings, default_format: format } as ClickHouseSettings,
+      clickhouse_settings: { ...request.settings, ...defaultFormat(format) } as ClickHouseSettings,
       abort_signal: request.abortSignal,
     });
     return { body, format };
@@ -116,6 +127,9 @@ export class ServerStore implements Store {
     }
   }
 }
+
+/** A parameter of the HTTP interface that the client's list of settings does not have. */
+const defaultFormat = (format: string) => ({ default_format: format }) as object as ClickHouseSettings;
 
 const passed = (options: QueryOptions) => ({
   abort_signal: options.abortSignal,

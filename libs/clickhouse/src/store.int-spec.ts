@@ -5,12 +5,16 @@ import { join } from 'node:path';
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  arrays,
   migrate,
   MIGRATIONS,
   openStore,
   RowBinaryBlock,
   serveClickhouse,
   TABLES,
+  texts,
+  u32,
+  u64,
   type ClickhouseHttp,
   type Store,
 } from './index.ts';
@@ -92,6 +96,31 @@ describe('embedded store', () => {
     expect((await store.columns('SELECT * FROM kinds')).rows).toEqual([
       [255, 65535, '-5', 'é\0'.repeat(200), ['x', ''], { k: '7' }, '2023-11-14 22:13:20.123'],
     ]);
+  });
+
+  it('answers typed columns, in process and over HTTP, over several blocks and for no rows', async () => {
+    const server = await openStore({ kind: 'server', url: http.url });
+    const sql = `SELECT toUInt64({big:UInt64} - number) AS id, toUInt32(number) AS n, toUInt8(number % 2) AS odd, toString(number % 3) AS text,
+      arrayMap(i -> i + number, range(number % 4)) AS list, arrayMap(i -> toString(i), range(number % 2)) AS words
+      FROM numbers({rows:UInt64}) SETTINGS max_block_size = 1000`;
+    try {
+      for (const each of [store, server]) {
+        const found = await each.native(sql, { big: BIG, rows: 5000 });
+        expect(found.rows).toBe(5000);
+        expect(u64(found, 'id')[4999]).toBe(BIG - 4999n);
+        expect(u32(found, 'n').reduce((a, b) => a + b)).toBe((4999 * 5000) / 2);
+        expect(texts(found, 'text').slice(-3)).toEqual(['2', '0', '1']);
+        const list = arrays<BigUint64Array>(found, 'list');
+        expect([...list.values.subarray(list.offsets[4999], list.offsets[5000])]).toEqual([4999n, 5000n, 5001n]);
+        const words = arrays<string[]>(found, 'words');
+        expect(words.values.slice(words.offsets[4998], words.offsets[5000])).toEqual(['0']);
+        expect(u64(await each.native(sql, { big: BIG, rows: 0 }), 'id')).toHaveLength(0);
+        await expect(each.native('SELECT toFloat64(1) AS x')).rejects.toThrow(/Float64.*cast/);
+        await expect(each.native('SELECT nope')).rejects.toMatchObject({ code: 47 });
+      }
+    } finally {
+      await server.close();
+    }
   });
 
   it('binds parameters as values and never as text', async () => {

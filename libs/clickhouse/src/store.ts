@@ -1,3 +1,4 @@
+import type { NativeResult } from './native.ts';
 import type { RowBinaryBlock } from './row-binary.ts';
 
 export interface Column {
@@ -32,6 +33,8 @@ export interface Store {
   query<T = Record<string, unknown>>(sql: string, params?: QueryParams, options?: QueryOptions): Promise<T[]>;
   /** Rows as arrays beside the columns' names and types. The SQL must not have a FORMAT clause. */
   columns(sql: string, params?: QueryParams, options?: QueryOptions): Promise<{ columns: Column[]; rows: unknown[][] }>;
+  /** The answer as typed columns: what many rows of ids are read with. Types as `decodeNative` says. */
+  native(sql: string, params?: QueryParams, options?: QueryOptions): Promise<NativeResult>;
   /**
    * Inserts one block, atomically. The same token twice inserts once: the second call is silently dropped.
    * @param columns in the order in which the block's rows were written
