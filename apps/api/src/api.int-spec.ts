@@ -9,9 +9,10 @@ import type { NodeState } from '@perfleet/messages';
 import { openSqliteNodeState, type NodeStateStore } from '@perfleet/node-state';
 import { createLogger } from '@perfleet/observability';
 import { decodePprof } from '@perfleet/pprof';
+import { toFolded } from '@perfleet/profile';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApi, type Api } from './create-api.ts';
-import { FrameNames } from './queries/frames.ts';
+import { ProfileCache } from './queries/profile-cache.ts';
 import { loadStacks } from './queries/stack-set.ts';
 import { StoreDb } from './queries/store-db.ts';
 
@@ -233,13 +234,41 @@ describe('flamegraph', () => {
   it('keeps totals per process when there are more stacks than it may load', async () => {
     const db = new StoreDb(store);
     const range = { from: T0, until: T0 + 120 };
-    const set = await loadStacks(db, new FrameNames(db), { type: 'cpu', matchers: [] }, range, {}, 1);
-    expect(set.stacks.map((s) => [s.frames.map((f) => f.name).join(';'), s.value / MS]).sort()).toEqual([
-      ['java;[more stacks]', 11],
-      ['node;[more stacks]', 7],
-      ['node;main;outer;inner', 50],
+    const set = await loadStacks(db, new ProfileCache(), { type: 'cpu', matchers: [] }, range, {}, 1);
+    expect(toFolded(set.stacks, set.frames).trim().split('\n').sort()).toEqual([
+      `java;(other) ${11 * MS}`,
+      `node;(other) ${7 * MS}`,
+      `node;main;outer;inner ${50 * MS}`,
     ]);
     expect(set.total).toBe(68 * MS);
+  });
+
+  it('folds the lightest nodes into (other) and keeps every total', async () => {
+    const graph = await get<FlameGraphResponse>('flamegraph', { query: 'cpu{}', maxNodes: '5' });
+    expect(graph.graph.parent.length).toBeLessThanOrEqual(5);
+    expect(graph.graph.total[0]).toBe(68 * MS);
+    expect(paths(graph)).toEqual({
+      all: [0, 68],
+      node: [0, 57],
+      'node;main': [0, 57],
+      'node;main;(other)': [57, 57],
+      '(other)': [11, 11],
+    });
+    expect(await refused('flamegraph', { maxNodes: '1' })).toMatchObject({ status: 400 });
+  });
+
+  it('names a stack whose row is not there, and loads many stacks at once', async () => {
+    const at = T0 - 7000;
+    const many = Array.from({ length: 3000 }, (_, i) => [main, BigInt(i) + 10n ** 12n]);
+    const rows = many.map((frames) => ({ id: stackId(frames), frames }));
+    await store.command(`INSERT INTO stacks VALUES ${rows.map((r) => `(${r.id}, [${r.frames.join()}])`).join()}`);
+    await store.command(
+      `INSERT INTO samples VALUES (${at}, ${checkout.id}, 42, 9), ${rows.map((r) => `(${at}, ${checkout.id}, ${r.id}, 2)`).join()}`,
+    );
+    const graph = paths(await get('flamegraph', { from: String(at), until: String(at + 1) }));
+    expect(graph['node']).toEqual([0, 6009 / MS]);
+    expect(graph['node;[stack not stored]']).toEqual([9 / MS, 9 / MS]);
+    expect(Object.keys(graph).filter((path) => path.startsWith('node;main;[frame '))).toHaveLength(3000);
   });
 
   it('asks again for frames without a name', async () => {

@@ -1,5 +1,9 @@
-import type { FlameGraphColumns } from '@perfleet/api-contract';
-import { CallTree, layOut, type NodeNames } from './call-tree.ts';
+import type { DiffResponse, FlameGraphColumns } from '@perfleet/api-contract';
+import { CallTree } from './call-tree.ts';
+import { FunctionTable, namesOf, type FrameColumns } from './frame-table.ts';
+import { layOut } from './lay-out.ts';
+import type { StackColumns } from './stack-table.ts';
+import { functionValues, type TopOptions } from './top-functions.ts';
 
 /** Both trees in one: `self` and `total` are the compared side, `baseSelf` and `baseTotal` the baseline. 0 where a side has no such node. */
 export interface FlameGraphDiff extends FlameGraphColumns {
@@ -16,33 +20,25 @@ export function diffFlameGraphs(
   compared: FlameGraphColumns,
   options: { readonly maxNodes?: number } = {},
 ): FlameGraphDiff {
-  const functions = new Map<string, number>();
-  const names: NodeNames[] = [];
-  const tree = new CallTree(baseline.parent.length + compared.parent.length, 2);
+  const functions = new FunctionTable();
+  const tree = new CallTree(2);
   [baseline, compared].forEach((graph, side) => {
     const nodes = new Uint32Array(graph.parent.length);
-    const self = tree.self[side]!;
+    const text = (column: readonly number[], i: number) => graph.strings[column[i]!]!;
     for (let i = 0; i < nodes.length; i++) {
       if (i > 0) {
-        const text = (column: readonly number[]) => graph.strings[column[i]!]!;
-        const n = {
-          name: text(graph.name),
-          file: text(graph.file),
-          module: text(graph.module),
-          kind: text(graph.kind),
-        };
-        const key = `${n.name}\0${n.file}\0${n.module}\0${n.kind}`;
-        let fn = functions.get(key);
-        if (fn === undefined) {
-          functions.set(key, (fn = names.length));
-          names.push(n);
-        }
+        const fn = functions.add({
+          name: text(graph.name, i),
+          file: text(graph.file, i),
+          module: text(graph.module, i),
+          kind: text(graph.kind, i),
+        });
         nodes[i] = tree.child(nodes[graph.parent[i]!]!, fn, graph.inlined[i]!);
       }
-      self[nodes[i]!]! += graph.self[i]!;
+      tree.add(side, nodes[i]!, graph.self[i]!);
     }
   });
-  const out = layOut(tree, (fn) => names[fn]!, options.maxNodes);
+  const out = layOut(tree, functions.columns(), options.maxNodes);
   return {
     ...out.names,
     baseSelf: out.self[0]!,
@@ -50,4 +46,44 @@ export function diffFlameGraphs(
     self: out.self[1]!,
     total: out.total[1]!,
   };
+}
+
+export type FunctionDiff = DiffResponse['functions'][number];
+
+/**
+ * Functions of both sides; the largest change of their share of the side's total comes first, then by name.
+ * @param frames the table that both sides index
+ */
+export function diffFunctions(
+  baseline: StackColumns,
+  compared: StackColumns,
+  frames: FrameColumns,
+  { limit = Infinity, excludeKind }: TopOptions = {},
+): FunctionDiff[] {
+  const [before, after] = [functionValues(baseline, frames), functionValues(compared, frames)];
+  const sum = ({ values }: StackColumns) => values.reduce((a, b) => a + b, 0) || 1;
+  const [baseSum, comparedSum] = [sum(baseline), sum(compared)];
+  const { functions } = frames;
+  const change = Float64Array.from(after.total, (total, fn) =>
+    Math.abs(total / comparedSum - before.total[fn]! / baseSum),
+  );
+  const shown: number[] = [];
+  for (let fn = 0; fn < change.length; fn++) {
+    if (!before.seen[fn] && !after.seen[fn]) continue;
+    if (excludeKind === undefined || functions.strings[functions.kind[fn]!] !== excludeKind) shown.push(fn);
+  }
+  const name = (fn: number) => functions.strings[functions.name[fn]!]!;
+  return shown
+    .sort((a, b) => change[b]! - change[a]! || (name(a) < name(b) ? -1 : 1))
+    .slice(0, limit)
+    .map((fn) => {
+      const { name: fnName, ...names } = namesOf(functions, fn);
+      return {
+        function: fnName,
+        ...names,
+        base: { self: before.self[fn]!, total: before.total[fn]! },
+        self: after.self[fn]!,
+        total: after.total[fn]!,
+      };
+    });
 }

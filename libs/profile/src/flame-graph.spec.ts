@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { diffFlameGraphs } from './diff.ts';
+import { diffFlameGraphs, diffFunctions } from './diff.ts';
 import { buildFlameGraph } from './flame-graph.ts';
 import { FrameTable } from './frame-table.ts';
 import { drawing, grid } from './grid.fixture.ts';
@@ -53,6 +53,14 @@ describe('buildFlameGraph', () => {
 
   it('is inlined only where every frame of the node is', () => {
     expect(drawing(build('f* f:2\n1 1'))).toEqual(['all 0/2', '  f 2/2']);
+  });
+
+  it('stands deep recursion', () => {
+    const { frames } = grid('f\n1');
+    const table = new StackTable();
+    const depth = 50_000;
+    table.add(new Array<number>(depth).fill(0), 1);
+    expect(buildFlameGraph(table.columns(), frames).parent).toHaveLength(depth + 1);
   });
 
   it('answers a lone root for no stacks', () => {
@@ -109,7 +117,30 @@ describe('topFunctions', () => {
       ['g', 3, 3],
       ['main', 0, 7],
     ]);
-    expect(topFunctions(stacks, frames, 1)).toHaveLength(1);
+    expect(topFunctions(stacks, frames, { limit: 1 })).toHaveLength(1);
+  });
+});
+
+describe('functions by kind', () => {
+  const { stacks, frames } = kinds();
+
+  it('leaves out what is no function, and nothing else', () => {
+    const top = (excludeKind?: string) =>
+      topFunctions(stacks, frames, excludeKind === undefined ? {} : { excludeKind }).map((t) => t.function);
+    expect(top()).toEqual(['leaf', 'alone', 'node']);
+    expect(top('process')).toEqual(['leaf']);
+  });
+
+  it('orders a diff by the change of share', () => {
+    const { stacks: before, frames: both } = grid('main main main\na b c\n50 40 10');
+    const after = { ...before, values: Float64Array.of(10, 16, 14) };
+    expect(diffFunctions(before, after, both).map((d) => [d.function, d.base.self, d.self])).toEqual([
+      ['a', 50, 10],
+      ['c', 10, 14],
+      ['b', 40, 16],
+      ['main', 0, 0],
+    ]);
+    expect(diffFunctions(before, after, both, { limit: 2 })).toHaveLength(2);
   });
 });
 
@@ -135,6 +166,17 @@ describe('diffFlameGraphs', () => {
     expect(diff.baseTotal).toEqual([7, 5, 2]);
   });
 });
+
+/** A process with a function below it, and one without. */
+function kinds() {
+  const frames = new FrameTable();
+  const stacks = new StackTable();
+  const named = (name: string, kind: string) =>
+    frames.add({ name, kind, file: '', line: 0, module: '', inlined: false });
+  stacks.add([named('node', 'process'), named('leaf', 'native')], 3);
+  stacks.add([named('alone', 'process')], 2);
+  return { stacks: stacks.columns(), frames: frames.columns() };
+}
 
 function randomStacks(count: number) {
   let seed = 7;

@@ -1,7 +1,7 @@
 import type { FlameGraphColumns } from '@perfleet/api-contract';
-import { CallTree, layOut, type NodeNames } from './call-tree.ts';
+import { CallTree } from './call-tree.ts';
 import type { FrameColumns } from './frame-table.ts';
-import { functionsOf } from './functions.ts';
+import { layOut } from './lay-out.ts';
 import type { StackColumns } from './stack-table.ts';
 
 export interface FlameGraphOptions {
@@ -18,22 +18,16 @@ export function buildFlameGraph(
   frames: FrameColumns,
   options: FlameGraphOptions = {},
 ): FlameGraphColumns {
-  const functions = functionsOf(frames);
-  const tree = new CallTree(Math.max(1, functions.frame.length));
-  const self = tree.self[0]!;
+  const tree = new CallTree();
   for (let row = 0; row < stacks.values.length; row++) {
     let node = 0;
-    for (let i = stacks.offsets[row]!; i < stacks.offsets[row + 1]!; i++) {
+    const end = stacks.offsets[row + 1]!;
+    for (let i = stacks.offsets[row]!; i < end; i++) {
       const frame = stacks.frames[i]!;
-      node = tree.child(node, functions.of[frame]!, frames.inlined[frame]!);
+      node = tree.child(node, frames.function[frame]!, frames.inlined[frame]!);
     }
-    self[node]! += stacks.values[row]!;
+    tree.add(0, node, stacks.values[row]!);
   }
-  const out = layOut(tree, (fn) => namesOf(frames, functions.frame[fn]!), options.maxNodes);
+  const out = layOut(tree, frames.functions, options.maxNodes);
   return { ...out.names, self: out.self[0]!, total: out.total[0]! };
-}
-
-function namesOf(frames: FrameColumns, frame: number): NodeNames {
-  const text = (column: Uint32Array) => frames.strings[column[frame]!]!;
-  return { name: text(frames.name), file: text(frames.file), module: text(frames.module), kind: text(frames.kind) };
 }

@@ -9,7 +9,9 @@ const NAMELESS = '[unknown]';
  * the same are one line; lines stand in the order of their first stack.
  */
 export function toFolded(stacks: StackColumns, frames: FrameColumns): string {
-  const names = Array.from(frames.name, (name) => foldedName(frames.strings[name]!));
+  const { strings, name } = frames.functions;
+  const functions = Array.from(name, (index) => foldedName(strings[index]!));
+  const names = Array.from(frames.function, (fn) => functions[fn]!);
   const lines = new Map<string, number>();
   for (let row = 0; row < stacks.values.length; row++) {
     const path: string[] = [];

@@ -1,8 +1,8 @@
-export { OTHER } from './call-tree.ts';
 export * from './diff.ts';
 export * from './flame-graph.ts';
 export * from './folded.ts';
 export * from './frame-table.ts';
+export { OTHER } from './lay-out.ts';
 export * from './speedscope.ts';
 export * from './stack-table.ts';
 export * from './top-functions.ts';

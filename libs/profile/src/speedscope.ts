@@ -1,5 +1,4 @@
-import type { FrameColumns } from './frame-table.ts';
-import { functionsOf } from './functions.ts';
+import { namesOf, type FrameColumns } from './frame-table.ts';
 import type { StackColumns } from './stack-table.ts';
 
 /** https://www.speedscope.app/file-format-schema.json, with one profile of type `sampled`. */
@@ -34,13 +33,13 @@ export function toSpeedscope(
   frames: FrameColumns,
   about: { readonly name: string; readonly unit: string },
 ): SpeedscopeFile {
-  const functions = functionsOf(frames);
+  const functions = usedFunctions(stacks, frames);
   const samples: number[][] = [];
   for (let row = 0; row < stacks.values.length; row++)
     samples.push(
       Array.from(
         stacks.frames.subarray(stacks.offsets[row]!, stacks.offsets[row + 1]!),
-        (frame) => functions.of[frame]!,
+        (frame) => functions.index[frames.function[frame]!]!,
       ),
     );
   const weights = [...stacks.values];
@@ -50,10 +49,9 @@ export function toSpeedscope(
     name: about.name,
     activeProfileIndex: 0,
     shared: {
-      frames: Array.from(functions.frame, (frame) => {
-        const name = frames.strings[frames.name[frame]!]! || '[unknown]';
-        const file = frames.strings[frames.file[frame]!]!;
-        return file ? { name, file } : { name };
+      frames: functions.used.map((fn) => {
+        const { name, file } = namesOf(frames.functions, fn);
+        return { name: name || '[unknown]', ...(file ? { file } : {}) };
       }),
     },
     profiles: [
@@ -68,4 +66,15 @@ export function toSpeedscope(
       },
     ],
   };
+}
+
+/** The functions that stand in some stack, in the order they come, and the place of each among them. */
+function usedFunctions(stacks: StackColumns, frames: FrameColumns) {
+  const index = new Int32Array(frames.functions.name.length).fill(-1);
+  const used: number[] = [];
+  for (const frame of stacks.frames) {
+    const fn = frames.function[frame]!;
+    if (index[fn]! < 0) index[fn] = used.push(fn) - 1;
+  }
+  return { index, used };
 }

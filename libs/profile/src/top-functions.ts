@@ -1,39 +1,59 @@
 import type { TopResponse } from '@perfleet/api-contract';
-import type { FrameColumns } from './frame-table.ts';
-import { functionsOf } from './functions.ts';
+import { namesOf, type FrameColumns } from './frame-table.ts';
 import type { StackColumns } from './stack-table.ts';
 
 export type TopFunction = TopResponse['functions'][number];
 
-/** Functions by self value, then by total, then by name. A recursive one counts once a stack in its total. */
-export function topFunctions(stacks: StackColumns, frames: FrameColumns, limit = Infinity): TopFunction[] {
-  const functions = functionsOf(frames);
-  const count = functions.frame.length;
+export interface TopOptions {
+  readonly limit?: number;
+  /** Frames of this kind are no functions, e.g. `process`; they are left out of the list. */
+  readonly excludeKind?: string;
+}
+
+/** Values by function index. */
+export interface FunctionValues {
+  readonly self: Float64Array;
+  /** A recursive function counts once a stack. */
+  readonly total: Float64Array;
+  /** Not 0 where some stack has the function, whatever its value. */
+  readonly seen: Uint32Array;
+}
+
+export function functionValues(stacks: StackColumns, frames: FrameColumns): FunctionValues {
+  const count = frames.functions.name.length;
   const self = new Float64Array(count);
   const total = new Float64Array(count);
   /** 1 + the last stack that a function was seen in. */
   const seen = new Uint32Array(count);
   for (let row = 0; row < stacks.values.length; row++) {
     const [start, end, value] = [stacks.offsets[row]!, stacks.offsets[row + 1]!, stacks.values[row]!];
+    let fn = -1;
     for (let i = start; i < end; i++) {
-      const fn = functions.of[stacks.frames[i]!]!;
-      if (seen[fn] !== row + 1) total[fn]! += value;
+      fn = frames.function[stacks.frames[i]!]!;
+      if (seen[fn] === row + 1) continue;
       seen[fn] = row + 1;
-      if (i === end - 1) self[fn]! += value;
+      total[fn]! += value;
     }
+    if (fn >= 0) self[fn]! += value;
   }
-  const text = (column: Uint32Array, fn: number) => frames.strings[column[functions.frame[fn]!]!]!;
-  const name = (fn: number) => text(frames.name, fn);
-  return Array.from({ length: count }, (_, fn) => fn)
-    .filter((fn) => seen[fn] !== 0)
+  return { self, total, seen };
+}
+
+/** Functions by self value, then by total, then by name. */
+export function topFunctions(stacks: StackColumns, frames: FrameColumns, options: TopOptions = {}): TopFunction[] {
+  const { self, total, seen } = functionValues(stacks, frames);
+  const { functions } = frames;
+  const shown: number[] = [];
+  for (let fn = 0; fn < seen.length; fn++) {
+    const excluded = functions.strings[functions.kind[fn]!] === options.excludeKind;
+    if (seen[fn] !== 0 && !(options.excludeKind !== undefined && excluded)) shown.push(fn);
+  }
+  const name = (fn: number) => functions.strings[functions.name[fn]!]!;
+  return shown
     .sort((a, b) => self[b]! - self[a]! || total[b]! - total[a]! || (name(a) < name(b) ? -1 : 1))
-    .slice(0, limit)
-    .map((fn) => ({
-      function: name(fn),
-      file: text(frames.file, fn),
-      module: text(frames.module, fn),
-      kind: text(frames.kind, fn),
-      self: self[fn]!,
-      total: total[fn]!,
-    }));
+    .slice(0, options.limit ?? Infinity)
+    .map((fn) => {
+      const { name: fnName, ...names } = namesOf(functions, fn);
+      return { function: fnName, ...names, self: self[fn]!, total: total[fn]! };
+    });
 }

@@ -5,7 +5,7 @@ import { clientSignal } from '../http/client-signal.ts';
 import { integer, range, selector, text, type RawQuery } from '../http/params.ts';
 import { parseRange } from '../http/time.ts';
 import { queryLabels, queryLabelValues, queryProfileTypes } from '../queries/labels.ts';
-import type { ProfileQueries } from '../queries/profile-queries.ts';
+import { DEFAULT_NODES, MAX_NODES, type ProfileQueries } from '../queries/profile-queries.ts';
 import { defaultStep } from '../queries/series.ts';
 import { EXPORT_FORMATS, type ExportFormat } from '../queries/views.ts';
 import { PROFILES } from '../tokens.ts';
@@ -33,7 +33,8 @@ export class ProfilesController {
 
   @Get('flamegraph')
   flameGraph(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
-    return this.profiles.flameGraph(selection(raw), { signal: clientSignal(reply) });
+    const maxNodes = integer(raw, 'maxNodes', DEFAULT_NODES, 2, MAX_NODES);
+    return this.profiles.flameGraph(selection(raw), maxNodes, { signal: clientSignal(reply) });
   }
 
   @Get('top')

@@ -49,7 +49,13 @@ export const openApiDocument = {
       LIMIT,
     ]),
     '/api/v1/profile-types': get('Profile types and their units'),
-    '/api/v1/flamegraph': get('Flame graph as columns, depth first; the first level is the process', RANGE),
+    '/api/v1/flamegraph': get('Flame graph as columns, depth first; the first level is the process', [
+      ...RANGE,
+      query('maxNodes', 'Most nodes of the answer (100000); the lightest are folded into (other), totals stay exact', {
+        type: 'integer',
+        minimum: 2,
+      }),
+    ]),
     '/api/v1/top': get('Functions by self value', [...RANGE, LIMIT]),
     '/api/v1/series': get('Value per step', [
       ...RANGE,

@@ -1,41 +1,46 @@
 import type { DiffResponse, FlameGraphResponse, SeriesResponse, TopResponse } from '@perfleet/api-contract';
+import { buildFlameGraph, diffFunctions, topFunctions } from '@perfleet/profile';
 import type { Selector } from '@perfleet/selector';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
-import { diffOf, exportOf, flameGraphOf, topOf, type Export, type ExportFormat } from './views.ts';
-import { FrameNames } from './frames.ts';
+import { ProfileCache } from './profile-cache.ts';
 import { queryTimeSeries } from './series.ts';
-import { loadStacks, valueType } from './stack-set.ts';
+import { loadStacks, PROCESS_KIND, valueType } from './stack-set.ts';
+import { exportOf, type Export, type ExportFormat } from './views.ts';
 
 export interface Selection {
   readonly selector: Selector;
   readonly range: TimeRange;
 }
 
+/** Nodes of one graph when the request does not say: about 6 MB of JSON. What has no place is `(other)`, so that totals stay exact. */
+export const DEFAULT_NODES = 100_000;
+export const MAX_NODES = 2_000_000;
+
 /** Everything that is computed from samples. */
 export class ProfileQueries {
-  private readonly names: FrameNames;
+  private shared = new ProfileCache();
 
-  constructor(readonly db: Db) {
-    this.names = new FrameNames(db);
-  }
+  constructor(readonly db: Db) {}
 
-  async flameGraph(of: Selection, options: AskOptions): Promise<FlameGraphResponse> {
+  async flameGraph(of: Selection, maxNodes: number, options: AskOptions): Promise<FlameGraphResponse> {
     const start = performance.now();
-    const set = await this.load(of, options);
+    const { type, unit, total, stacks, frames } = await this.load(of, options);
     const tookMs = Math.round(performance.now() - start);
-    return { type: set.type, unit: set.unit, total: set.total, graph: flameGraphOf(set), tookMs };
+    return { type, unit, total, graph: buildFlameGraph(stacks, frames, { maxNodes }), tookMs };
   }
 
   async top(of: Selection, limit: number, options: AskOptions): Promise<TopResponse> {
-    const set = await this.load(of, options);
-    return { unit: set.unit, total: set.total, functions: topOf(set).slice(0, limit) };
+    const { unit, total, stacks, frames } = await this.load(of, options);
+    return { unit, total, functions: topFunctions(stacks, frames, { limit, excludeKind: PROCESS_KIND }) };
   }
 
   async diff(base: Selection, of: Selection, limit: number, options: AskOptions): Promise<DiffResponse> {
-    const before = await this.load(base, options);
-    const after = await this.load(of, options);
-    return diffOf(before, after, limit);
+    const cache = this.cache();
+    const before = await this.load(base, options, cache);
+    const after = await this.load(of, options, cache);
+    const functions = diffFunctions(before.stacks, after.stacks, after.frames, { limit, excludeKind: PROCESS_KIND });
+    return { unit: after.unit || before.unit, baseTotal: before.total, total: after.total, functions };
   }
 
   async timeSeries(
@@ -50,7 +55,13 @@ export class ProfileQueries {
     return exportOf(await this.load(of, options), of.range, format);
   }
 
-  private load({ selector, range }: Selection, options: AskOptions) {
-    return loadStacks(this.db, this.names, selector, range, options);
+  private load({ selector, range }: Selection, options: AskOptions, cache = this.cache()) {
+    return loadStacks(this.db, cache, selector, range, options);
+  }
+
+  /** Queries that run keep the cache that they began with. */
+  private cache(): ProfileCache {
+    if (this.shared.full) this.shared = new ProfileCache();
+    return this.shared;
   }
 }

@@ -15,7 +15,7 @@ export function typesSql(selector: Selector): SqlText {
 }
 
 /**
- * Columns: process, stack, value. Ids only: names are joined after the grouping.
+ * Columns: process_name, stack, value (UInt64). Ids only: names are joined after the grouping.
  * A series row may stand several times until it is merged, so its labels are taken once per id. Aliases differ from
  * the columns of `series`, since an alias would take the column's place in the condition.
  */
@@ -26,8 +26,17 @@ export function stacksSql(selector: Selector, range: TimeRange, limit: number): 
   SELECT series, stack, sum(value) AS v FROM samples
   WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
   GROUP BY series, stack
-) AS s INNER JOIN (SELECT series, any(process) AS process_name FROM series WHERE ${where} GROUP BY series) AS l USING (series)
+) AS s INNER JOIN (SELECT series, any(CAST(process AS String)) AS process_name FROM series WHERE ${where} GROUP BY series) AS l USING (series)
 GROUP BY process_name, stack ORDER BY value DESC LIMIT ${limit}`,
+    params: { ...params, ...range },
+  };
+}
+
+/** Every stack of a selection: a subquery, so that many ids need not travel. */
+export function stackIdsSql(selector: Selector, range: TimeRange): SqlText {
+  const { where, params } = compileSelector(selector);
+  return {
+    sql: `SELECT stack FROM samples WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})`,
     params: { ...params, ...range },
   };
 }

@@ -1,16 +1,23 @@
+import { arrays, texts, u64 } from '@perfleet/clickhouse';
+import { halvesOf } from '@perfleet/ids';
+import { OTHER, type FrameColumns, type StackColumns } from '@perfleet/profile';
 import type { Selector } from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
-import { chunks, type FrameNames, type ResolvedFrame } from './frames.ts';
-import { MORE } from './flame-graph.ts';
-import { labelTotalsSql, stacksSql, typesSql } from './samples.ts';
+import { idList, MAX_ID_PARAMS, nameFrames } from './names.ts';
+import type { ProfileCache } from './profile-cache.ts';
+import { labelTotalsSql, stackIdsSql, stacksSql, typesSql, type SqlText } from './samples.ts';
 import { args, labelSql } from './series.ts';
 
 /** Distinct (process, stack) pairs of one answer, the largest; the value of the others is kept per process. */
-export const MAX_STACKS = 200_000;
+export const MAX_STACKS = 1_000_000;
 const MAX_PROCESSES = 1_000_000;
-const CHUNK = 5000;
+/** Stacks whose frames are read at once: about 60 MB at 28 frames. */
+const STACKS_AT_ONCE = 250_000;
+
+/** The kind of a stack's first frame: the process, which is no function. */
+export const PROCESS_KIND = 'process';
 
 /** A value type that all matched series share. */
 export interface ValueType {
@@ -18,14 +25,10 @@ export interface ValueType {
   readonly unit: string;
 }
 
-export interface StackRow {
-  /** Root first; the first frame is the process (kind `process`). */
-  readonly frames: readonly ResolvedFrame[];
-  readonly value: number;
-}
-
 export interface StackSet extends ValueType {
-  readonly stacks: readonly StackRow[];
+  /** The first frame of each is the process. */
+  readonly stacks: StackColumns;
+  readonly frames: FrameColumns;
   /** Sum of all values: every sample of the range, whether or not its frames have names. */
   readonly total: number;
 }
@@ -47,85 +50,111 @@ export async function valueType(db: Db, selector: Selector, options: AskOptions)
 /** The samples of a selector and range, grouped by stack in the store, then named. */
 export async function loadStacks(
   db: Db,
-  names: FrameNames,
+  cache: ProfileCache,
   selector: Selector,
   range: TimeRange,
   options: AskOptions,
   maxStacks = MAX_STACKS,
 ): Promise<StackSet> {
   const type = await valueType(db, selector, options);
-  const { rows } = await db.ask(...args(stacksSql(selector, range, maxStacks + 1)), options);
-  const shown = rows.slice(0, maxStacks);
-  const framesOf = await loadFrameIds(db, new Set(shown.map((row) => String(row[1]))), options);
-  const chains = await names.resolve(distinct(framesOf.values()), options);
-  const processes = new ProcessFrames();
-  const stacks = shown.map(([process, stack, value]): StackRow => {
-    const ids = framesOf.get(String(stack));
-    const frames = ids ? ids.flatMap((id) => chains.get(id) ?? []) : [MISSING_STACK];
-    return { frames: [processes.of(String(process)), ...frames], value: Number(value) };
-  });
-  if (rows.length > maxStacks) {
+  const grouped = await db.native(...args(stacksSql(selector, range, maxStacks + 1)), options);
+  const ids = u64(grouped, 'stack').subarray(0, maxStacks);
+  const allStacks = stackIdsSql(selector, range);
+  await loadFrames(db, cache, ids, allStacks, options);
+  const halves = halvesOf(ids);
+  const stacks = Int32Array.from(ids, (_, i) => cache.stack(halves[i * 2]!, halves[i * 2 + 1]!));
+  await nameFrames(db, cache, stacks, allStacks, options);
+
+  const processes = texts(grouped, 'process_name');
+  const values = numbers(u64(grouped, 'value').subarray(0, maxStacks));
+  const rest: (readonly [process: string, value: number])[] = [];
+  if (grouped.rows > maxStacks) {
     const totals = await db.ask(...args(labelTotalsSql(labelSql('process'), selector, range, MAX_PROCESSES)), options);
-    addRest(stacks, totals.rows, processes);
+    rest.push(...restOf(processes, values, totals.rows));
   }
-  return { ...type, stacks, total: stacks.reduce((sum, { value }) => sum + value, 0) };
+  const columns = toColumns(cache, stacks, processes, values, rest);
+  const total = columns.values.reduce((sum, value) => sum + value, 0);
+  return { ...type, stacks: columns, frames: cache.frames.columns(), total };
+}
+
+/** Puts the frames of stacks into the cache; those that the store does not have (yet) stay out. */
+async function loadFrames(db: Db, cache: ProfileCache, ids: BigUint64Array, allStacks: SqlText, options: AskOptions) {
+  const halves = halvesOf(ids);
+  const missing: bigint[] = [];
+  for (let i = 0; i < ids.length; i++) if (cache.stack(halves[i * 2]!, halves[i * 2 + 1]!) < 0) missing.push(ids[i]!);
+  if (missing.length === 0) return;
+  const load = async (condition: string, params: SqlText['params']) => {
+    const sql = `SELECT stack, frames FROM stacks WHERE ${condition} LIMIT 1 BY stack`;
+    const found = await db.native(sql, params, options);
+    const stacks = halvesOf(u64(found, 'stack'));
+    const { offsets, values } = arrays<BigUint64Array>(found, 'frames');
+    const frames = values instanceof BigUint64Array ? halvesOf(values) : new Uint32Array(0);
+    for (let i = 0; i < found.rows; i++)
+      cache.addStack(stacks[i * 2]!, stacks[i * 2 + 1]!, frames, offsets[i]!, offsets[i + 1]!);
+  };
+  if (missing.length <= MAX_ID_PARAMS) {
+    const { sql, params } = idList(missing);
+    return load(`stack IN ${sql}`, params);
+  }
+  // Ids are hashes: their low bits cut the stacks into equal slices.
+  const slices = 2 ** Math.ceil(Math.log2(Math.max(1, missing.length / STACKS_AT_ONCE)));
+  for (let slice = 0; slice < slices; slice++) {
+    const sliced = slices === 1 ? '' : ` AND bitAnd(stack, ${slices - 1}) = ${slice}`;
+    await load(`stack IN (${allStacks.sql}${sliced})`, allStacks.params);
+  }
 }
 
 /** What the stacks that are not shown hold, per process. */
-function addRest(stacks: StackRow[], totals: readonly (readonly unknown[])[], processes: ProcessFrames): void {
-  const shown = new Map<ResolvedFrame, number>();
-  for (const { frames, value } of stacks)
-    shown.set(frames[0] as ResolvedFrame, (shown.get(frames[0] as ResolvedFrame) ?? 0) + value);
-  for (const [process, total] of totals) {
-    const frame = processes.of(String(process));
-    const value = Number(total) - (shown.get(frame) ?? 0);
-    if (value > 0) stacks.push({ frames: [frame, MORE], value });
-  }
+function restOf(processes: readonly string[], values: Float64Array, totals: readonly (readonly unknown[])[]) {
+  const shown = new Map<string, number>();
+  values.forEach((value, i) => shown.set(processes[i]!, (shown.get(processes[i]!) ?? 0) + value));
+  return totals
+    .map(([process, total]) => [String(process), Number(total) - (shown.get(String(process)) ?? 0)] as const)
+    .filter(([, value]) => value > 0);
 }
 
-async function loadFrameIds(db: Db, stacks: ReadonlySet<string>, options: AskOptions): Promise<Map<string, string[]>> {
-  const result = new Map<string, string[]>();
-  for (const ids of chunks([...stacks], CHUNK)) {
-    const { rows } = await db.ask(
-      'SELECT stack, frames FROM stacks WHERE stack IN {ids:Array(UInt64)} LIMIT 1 BY stack',
-      { ids: `[${ids.join(',')}]` },
-      options,
-    );
-    for (const [stack, frames] of rows) result.set(String(stack), (frames as unknown[]).map(String));
+function toColumns(
+  cache: ProfileCache,
+  stacks: Int32Array,
+  processes: readonly string[],
+  values: Float64Array,
+  rest: readonly (readonly [process: string, value: number])[],
+): StackColumns {
+  const own = (name: string, kind: string) =>
+    cache.frames.add({ name, file: '', line: 0, module: '', kind, inlined: false });
+  const processFrames = new Map<string, number>();
+  const processFrame = (process: string) => {
+    let frame = processFrames.get(process);
+    if (frame === undefined) processFrames.set(process, (frame = own(process || '[unknown process]', PROCESS_KIND)));
+    return frame;
+  };
+  // A sample whose stack's row is not there (yet): its value still counts.
+  const notStored = own('[stack not stored]', 'native');
+  const rows = stacks.length + rest.length;
+  const offsets = new Uint32Array(rows + 1);
+  for (let row = 0; row < rows; row++) {
+    const stack = row < stacks.length ? stacks[row]! : -1;
+    offsets[row + 1] = offsets[row]! + 1 + (stack < 0 ? 1 : cache.depth(stack));
   }
-  return result;
+  const frames = new Uint32Array(offsets[rows]!);
+  for (let row = 0; row < stacks.length; row++) {
+    let at = offsets[row]!;
+    frames[at++] = processFrame(processes[row]!);
+    if (stacks[row]! < 0) frames[at] = notStored;
+    else cache.write(stacks[row]!, frames, at);
+  }
+  const all = new Float64Array(rows);
+  all.set(values);
+  rest.forEach(([process, value], i) => {
+    const row = stacks.length + i;
+    frames.set([processFrame(process), own(OTHER, '')], offsets[row]);
+    all[row] = value;
+  });
+  return { offsets, frames, values: all };
 }
 
-function* distinct(lists: Iterable<readonly string[]>): Generator<string> {
-  const seen = new Set<string>();
-  for (const list of lists) {
-    for (const id of list) {
-      if (seen.has(id)) continue;
-      seen.add(id);
-      yield id;
-    }
-  }
-}
-
-const frame = (name: string, kind: string): ResolvedFrame => ({
-  name,
-  file: '',
-  line: 0,
-  module: '',
-  kind,
-  inlined: false,
-});
-
-/** A sample whose stack's row is not there (yet): its value still counts. */
-const MISSING_STACK = frame('[stack not stored]', 'native');
-
-/** One frame object per process name. */
-class ProcessFrames {
-  private readonly frames = new Map<string, ResolvedFrame>();
-
-  of(process: string): ResolvedFrame {
-    let known = this.frames.get(process);
-    if (!known) this.frames.set(process, (known = frame(process || '[unknown process]', 'process')));
-    return known;
-  }
+/** Exact up to 2^53, which is 104 days of CPU time in nanoseconds. */
+function numbers(values: BigUint64Array): Float64Array {
+  const halves = halvesOf(values);
+  return Float64Array.from(values, (_, i) => halves[i * 2 + 1]! * 2 ** 32 + halves[i * 2]!);
 }

@@ -1,4 +1,4 @@
-import { ClickHouseError, type QueryParams, type Store } from '@perfleet/clickhouse';
+import { ClickHouseError, type QueryOptions, type QueryParams, type Store } from '@perfleet/clickhouse';
 import { ApiError } from '../http/api-error.ts';
 import type { Answer, AskOptions, Db } from './db.ts';
 
@@ -8,12 +8,22 @@ export const CODE = { unavailable: 0, timeout: 159, memory: 241, aborted: 394, r
 export class StoreDb implements Db {
   constructor(private readonly store: Store) {}
 
-  async ask(sql: string, params: Readonly<Record<string, unknown>> = {}, options: AskOptions = {}): Promise<Answer> {
+  ask(sql: string, params: Readonly<Record<string, unknown>> = {}, options: AskOptions = {}): Promise<Answer> {
+    return this.run(sql, options, (text, limits) => this.store.columns(text, params as QueryParams, limits));
+  }
+
+  native(sql: string, params: Readonly<Record<string, unknown>> = {}, options: AskOptions = {}) {
+    return this.run(sql, options, (text, limits) => this.store.native(text, params as QueryParams, limits));
+  }
+
+  private async run<T>(
+    sql: string,
+    options: AskOptions,
+    query: (text: string, limits: QueryOptions) => Promise<T>,
+  ): Promise<T> {
     const seconds = options.seconds ?? 60;
     try {
-      return await this.store.columns(`${sql}\nSETTINGS max_execution_time = ${seconds}`, params as QueryParams, {
-        abortSignal: options.signal,
-      });
+      return await query(`${sql}\nSETTINGS max_execution_time = ${seconds}`, { abortSignal: options.signal });
     } catch (cause) {
       throw toApiError(cause, seconds);
     }

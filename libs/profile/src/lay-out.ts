@@ -1,0 +1,167 @@
+import type { FlameGraphColumns } from '@perfleet/api-contract';
+import type { CallTree } from './call-tree.ts';
+import { StringTable, type FunctionColumns } from './frame-table.ts';
+
+/** What the parts of a tree that were folded away are called. */
+export const OTHER = '(other)';
+
+const ROOT = { name: 'all', kind: 'root' } as const;
+
+/** A finished tree: naming columns plus self and total of each side. */
+export interface LaidOut {
+  readonly names: Omit<FlameGraphColumns, 'self' | 'total'>;
+  readonly self: number[][];
+  readonly total: number[][];
+}
+
+/**
+ * Depth first, children by weight (the larger side's total) descending, then by name, file, module and kind; `(other)` last.
+ * With more than `maxNodes` nodes (at least 2) the lightest ones are folded into an `(other)` under their parent, which takes
+ * their whole value: every total stays exact.
+ */
+export function layOut(tree: CallTree, functions: FunctionColumns, maxNodes = Infinity): LaidOut {
+  const totals = tree.self.map((_, side) => tree.totals(side));
+  const weight = totals.length === 1 ? totals[0]! : totals[0]!.map((value, i) => Math.max(value, totals[1]![i]!));
+  const kept = keep(tree, weight, Math.max(maxNodes, 2));
+  const children = sortedChildren(tree, functions, weight, kept);
+  const folded = foldedTotals(tree, totals, kept);
+  const size = children.nodes.length + 1 + folded.size;
+
+  const strings = new Renumbered(functions.strings);
+  const other = strings.own(OTHER);
+  const column = () => new Array<number>(size).fill(0);
+  const out = { parent: column(), name: column(), file: column(), module: column(), kind: column(), inlined: column() };
+  const self = totals.map(column);
+  const total = totals.map(column);
+  // A stack of its own, since deep recursion must not exhaust the engine's; ~node marks the (other) of a node.
+  const nodes = [0];
+  const parents = [-1];
+  for (let at = 0; nodes.length > 0; at++) {
+    const node = nodes.pop()!;
+    out.parent[at] = parents.pop()!;
+    if (node < 0) {
+      out.name[at] = other;
+      folded.get(~node)!.forEach((sum, side) => (self[side]![at] = total[side]![at] = sum));
+      continue;
+    }
+    const fn = tree.fn[node]!;
+    if (node === 0) {
+      out.name[at] = strings.own(ROOT.name);
+      out.kind[at] = strings.own(ROOT.kind);
+    } else {
+      out.name[at] = strings.of(functions.name[fn]!);
+      out.file[at] = strings.of(functions.file[fn]!);
+      out.module[at] = strings.of(functions.module[fn]!);
+      out.kind[at] = strings.of(functions.kind[fn]!);
+      out.inlined[at] = tree.inlined[node]!;
+    }
+    for (let side = 0; side < totals.length; side++) {
+      self[side]![at] = tree.self[side]![node]!;
+      total[side]![at] = totals[side]![node]!;
+    }
+    if (folded.has(node)) {
+      nodes.push(~node);
+      parents.push(at);
+    }
+    for (let i = children.offsets[node + 1]! - 1; i >= children.offsets[node]!; i--) {
+      nodes.push(children.nodes[i]!);
+      parents.push(at);
+    }
+  }
+  return { names: { strings: strings.all(), ...out }, self, total };
+}
+
+/** 1 for each node that stays. The lightest go first and of equal ones the later, so what stays is a tree. */
+function keep(tree: CallTree, weight: Float64Array, maxNodes: number): Uint8Array {
+  const kept = new Uint8Array(tree.length).fill(1);
+  if (tree.length <= maxNodes) return kept;
+  const hasOther = new Uint8Array(tree.length);
+  let shown = tree.length;
+  const fold = (node: number) => {
+    const parent = tree.parent[node]!;
+    kept[node] = 0;
+    shown -= 1 + hasOther[node]!;
+    if (!hasOther[parent]) shown += hasOther[parent] = 1;
+  };
+  // What is lighter than the heaviest `maxNodes` goes in any case, without an order; children stand behind their parents.
+  const bound = weight.slice().sort()[tree.length - maxNodes]!;
+  for (let node = tree.length - 1; node > 0; node--) if (weight[node]! < bound) fold(node);
+  const rest: number[] = [];
+  for (let node = 1; node < tree.length; node++) if (kept[node]) rest.push(node);
+  rest.sort((a, b) => weight[a]! - weight[b]! || b - a);
+  for (let i = 0; i < rest.length && shown > maxNodes; i++) fold(rest[i]!);
+  return kept;
+}
+
+/** Kept children of each node: those of `i` are `nodes[offsets[i] .. offsets[i + 1])`, heaviest first. */
+function sortedChildren(tree: CallTree, functions: FunctionColumns, weight: Float64Array, kept: Uint8Array) {
+  const offsets = new Uint32Array(tree.length + 1);
+  for (let node = 1; node < tree.length; node++) if (kept[node]) offsets[tree.parent[node]! + 1]!++;
+  for (let node = 0; node < tree.length; node++) offsets[node + 1]! += offsets[node]!;
+  const cursor = offsets.slice();
+  const nodes = new Uint32Array(offsets[tree.length]!);
+  for (let node = 1; node < tree.length; node++) if (kept[node]) nodes[cursor[tree.parent[node]!]!++] = node;
+  const compare = (a: number, b: number) =>
+    weight[b]! - weight[a]! || compareNames(functions, tree.fn[a]!, tree.fn[b]!);
+  for (let node = 0; node < tree.length; node++) {
+    const [from, to] = [offsets[node]!, offsets[node + 1]!];
+    if (to - from < 2) continue;
+    if (to - from > 8) nodes.subarray(from, to).sort(compare);
+    else insertionSort(nodes, from, to, compare);
+  }
+  return { offsets, nodes };
+}
+
+/** Most nodes have few children: that is cheaper than a call of the engine's sort. */
+function insertionSort(nodes: Uint32Array, from: number, to: number, compare: (a: number, b: number) => number): void {
+  for (let i = from + 1; i < to; i++) {
+    const node = nodes[i]!;
+    let at = i;
+    for (; at > from && compare(nodes[at - 1]!, node) > 0; at--) nodes[at] = nodes[at - 1]!;
+    nodes[at] = node;
+  }
+}
+
+/** What went from below each kept node, a sum a side. */
+function foldedTotals(tree: CallTree, totals: readonly Float64Array[], kept: Uint8Array): Map<number, number[]> {
+  const folded = new Map<number, number[]>();
+  for (let node = 1; node < tree.length; node++) {
+    const parent = tree.parent[node]!;
+    if (kept[node] || !kept[parent]) continue;
+    let sums = folded.get(parent);
+    if (!sums) folded.set(parent, (sums = totals.map(() => 0)));
+    for (let side = 0; side < totals.length; side++) sums[side]! += totals[side]![node]!;
+  }
+  return folded;
+}
+
+/** The strings that an answer uses, out of a table that may hold many more. */
+class Renumbered {
+  private readonly table = new StringTable();
+  private readonly numbers: Int32Array;
+
+  constructor(private readonly strings: readonly string[]) {
+    this.numbers = new Int32Array(strings.length).fill(-1);
+  }
+
+  of(index: number): number {
+    const known = this.numbers[index]!;
+    return known >= 0 ? known : (this.numbers[index] = this.table.add(this.strings[index]!));
+  }
+
+  own(text: string): number {
+    return this.table.add(text);
+  }
+
+  all(): string[] {
+    return this.table.all();
+  }
+}
+
+function compareNames(functions: FunctionColumns, a: number, b: number): number {
+  for (const key of ['name', 'file', 'module', 'kind'] as const) {
+    if (functions[key][a] === functions[key][b]) continue;
+    return functions.strings[functions[key][a]!]! < functions.strings[functions[key][b]!]! ? -1 : 1;
+  }
+  return 0;
+}
