@@ -15,21 +15,25 @@ export function typesSql(selector: Selector): SqlText {
 }
 
 /**
- * Columns: process_name, stack, value (UInt64). Ids only: names are joined after the grouping.
- * A series row may stand several times until it is merged, so its labels are taken once per id. Aliases differ from
- * the columns of `series`, since an alias would take the column's place in the condition.
+ * Columns: process (UInt64, XXH64 of its name), stack, value; largest first. Ids only: names are joined after the grouping.
+ * The join stands below the grouping, since the pairs of series and stack are many times those of process and stack.
+ * A series row may stand several times until it is merged, so its process is taken once per id.
  */
 export function stacksSql(selector: Selector, range: TimeRange, limit: number): SqlText {
   const { where, params } = compileSelector(selector);
   return {
-    sql: `SELECT process_name, stack, sum(v) AS value FROM (
-  SELECT series, stack, sum(value) AS v FROM samples
-  WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
-  GROUP BY series, stack
-) AS s INNER JOIN (SELECT series, any(CAST(process AS String)) AS process_name FROM series WHERE ${where} GROUP BY series) AS l USING (series)
-GROUP BY process_name, stack ORDER BY value DESC LIMIT ${limit}`,
+    sql: `SELECT process_hash AS process, stack, sum(value) AS value FROM samples
+INNER JOIN (SELECT series, any(xxHash64(process)) AS process_hash FROM series WHERE ${where} GROUP BY series) AS l USING (series)
+WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
+GROUP BY process_hash, stack ORDER BY value DESC, stack, process LIMIT ${limit}`,
     params: { ...params, ...range },
   };
+}
+
+/** Column: process (String). All names that \`stacksSql\` of the selector can stand for. */
+export function processesSql(selector: Selector): SqlText {
+  const { where, params } = compileSelector(selector);
+  return { sql: `SELECT DISTINCT CAST(process AS String) AS process FROM series WHERE ${where}`, params };
 }
 
 /** Every stack of a selection: a subquery, so that many ids need not travel. */
@@ -56,28 +60,32 @@ GROUP BY label ORDER BY total DESC, label LIMIT ${limit}`,
 }
 
 /**
- * Columns: start of the step (Unix seconds), label's value, sum of the value.
- * @param shown label values that have a line of their own; the others add up under `rest`
+ * Columns: start of the step (Unix seconds), label's value, sum of the value. The `limit` largest label values have a line of
+ * their own and come first, largest first; the others add up under `rest`.
  */
 export function stepsSql(
   label: SqlText,
   selector: Selector,
   range: TimeRange,
   step: number,
-  shown: readonly string[],
+  limit: number,
   rest: string,
 ): SqlText {
   const { where, params } = compileSelector(selector);
   return {
-    sql: `SELECT t, label, sum(v) AS value FROM (
-  SELECT series, intDiv(toUnixTimestamp(time), {step:UInt32}) * {step:UInt32} AS t, sum(value) AS v FROM samples
-  WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
-  GROUP BY series, t
-) AS s INNER JOIN (
-  SELECT series, if(has({shown:Array(String)}, name), name, {rest:String}) AS label
-  FROM (SELECT series, any(${label.sql}) AS name FROM series WHERE ${where} GROUP BY series)
-) AS l USING (series)
-GROUP BY t, label ORDER BY t`,
-    params: { ...params, ...label.params, ...range, step, shown, rest },
+    sql: `SELECT t, if(place <= ${limit}, name, {rest:String}) AS label, sum(v) AS value FROM (
+  SELECT name, times, sums, row_number() OVER (ORDER BY total DESC, name) AS place FROM (
+    SELECT name, groupArray(t) AS times, groupArray(v) AS sums, sum(v) AS total FROM (
+      SELECT name, t, sum(v) AS v FROM (
+        SELECT series, intDiv(toUnixTimestamp(time), {step:UInt32}) * {step:UInt32} AS t, sum(value) AS v FROM samples
+        WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
+        GROUP BY series, t
+      ) AS s INNER JOIN (SELECT series, any(${label.sql}) AS name FROM series WHERE ${where} GROUP BY series) AS l USING (series)
+      GROUP BY name, t
+    ) GROUP BY name
+  )
+) ARRAY JOIN times AS t, sums AS v
+GROUP BY label, t ORDER BY min(least(place, ${limit + 1})), t`,
+    params: { ...params, ...label.params, ...range, step, rest },
   };
 }

@@ -3,7 +3,7 @@ import { labelExpression, type Selector } from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
-import { labelTotalsSql, stepsSql, type SqlText } from './samples.ts';
+import { stepsSql, type SqlText } from './samples.ts';
 
 export const MAX_POINTS = 11_000;
 /** Points when the request states no step. */
@@ -36,10 +36,7 @@ export async function queryTimeSeries(
   const times = Array.from({ length: count }, (_, i) => (first + i * step) * 1000);
 
   const label: SqlText = by === undefined ? { sql: "''", params: {} } : labelSql(by);
-  const totals = await db.ask(...args(labelTotalsSql(label, selector, range, limit + 1)), options);
-  const shown = totals.rows.slice(0, limit).map((row) => String(row[0]));
-  const steps = await db.ask(...args(stepsSql(label, selector, range, step, shown, REST)), options);
-
+  const steps = await db.ask(...args(stepsSql(label, selector, range, step, limit, REST)), options);
   const lines = new Map<string, number[]>();
   for (const [t, name, value] of steps.rows) {
     const key = String(name);
@@ -47,10 +44,7 @@ export async function queryTimeSeries(
     if (!values) lines.set(key, (values = new Array<number>(count).fill(0)));
     values[(Number(t) - first) / step] = Number(value);
   }
-  const order = totals.rows.length > limit ? [...shown, REST] : shown;
-  const series = [...new Set(order)]
-    .filter((name) => lines.has(name))
-    .map((name) => ({ labels: by === undefined ? {} : { [by]: name }, values: lines.get(name) ?? [] }));
+  const series = [...lines].map(([name, values]) => ({ labels: by === undefined ? {} : { [by]: name }, values }));
   return { unit, step, times, series };
 }
 

@@ -1,5 +1,5 @@
-import { arrays, texts, u64 } from '@perfleet/clickhouse';
-import { halvesOf } from '@perfleet/ids';
+import { arrays, u64 } from '@perfleet/clickhouse';
+import { halvesOf, xxh64 } from '@perfleet/ids';
 import { OTHER, type FrameColumns, type StackColumns } from '@perfleet/profile';
 import type { Selector } from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
@@ -7,7 +7,7 @@ import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
 import { idList, MAX_ID_PARAMS, nameFrames } from './names.ts';
 import type { ProfileCache } from './profile-cache.ts';
-import { labelTotalsSql, stackIdsSql, stacksSql, typesSql, type SqlText } from './samples.ts';
+import { labelTotalsSql, processesSql, stackIdsSql, stacksSql, typesSql, type SqlText } from './samples.ts';
 import { args, labelSql } from './series.ts';
 
 /** Distinct (process, stack) pairs of one answer, the largest; the value of the others is kept per process. */
@@ -65,7 +65,8 @@ export async function loadStacks(
   const stacks = Int32Array.from(ids, (_, i) => cache.stack(halves[i * 2]!, halves[i * 2 + 1]!));
   await nameFrames(db, cache, stacks, allStacks, options);
 
-  const processes = texts(grouped, 'process_name');
+  const names = await loadProcesses(db, selector, options);
+  const processes = Array.from(u64(grouped, 'process').subarray(0, maxStacks), (hash) => names.get(hash) ?? '');
   const values = numbers(u64(grouped, 'value').subarray(0, maxStacks));
   const rest: (readonly [process: string, value: number])[] = [];
   if (grouped.rows > maxStacks) {
@@ -75,6 +76,13 @@ export async function loadStacks(
   const columns = toColumns(cache, stacks, processes, values, rest);
   const total = columns.values.reduce((sum, value) => sum + value, 0);
   return { ...type, stacks: columns, frames: cache.frames.columns(), total };
+}
+
+/** Process names by the hash that the grouping uses. Asked after it, so that none of its series is missing. */
+async function loadProcesses(db: Db, selector: Selector, options: AskOptions): Promise<Map<bigint, string>> {
+  const { rows } = await db.ask(...args(processesSql(selector)), options);
+  const encoder = new TextEncoder();
+  return new Map(rows.map(([name]) => [xxh64(encoder.encode(String(name))), String(name)]));
 }
 
 /** Puts the frames of stacks into the cache; those that the store does not have (yet) stay out. */
