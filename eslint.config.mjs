@@ -14,7 +14,8 @@ const boundaries = [
   },
   { sourceTag: 'type:feature', onlyDependOnLibsWithTags: ['type:feature', 'type:domain', 'type:native'] },
   { sourceTag: 'type:app', onlyDependOnLibsWithTags: ['type:feature', 'type:domain'] },
-  { sourceTag: 'type:composer', onlyDependOnLibsWithTags: ['type:app', 'type:feature', 'type:domain'] },
+  { sourceTag: 'type:bench', onlyDependOnLibsWithTags: ['type:app', 'type:feature', 'type:domain', 'type:native'] },
+  { sourceTag: 'type:composer', onlyDependOnLibsWithTags: ['type:app', 'type:bench', 'type:feature', 'type:domain'] },
   { sourceTag: 'scope:browser', onlyDependOnLibsWithTags: ['type:domain'] },
 ];
 
@@ -42,7 +43,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['libs/{ids,otlp,pprof,profile,cgroup,selector,messages,api-contract}/src/**/*.ts'],
+    files: ['libs/{ids,otlp,pprof,profile,cgroup,selector,messages,api-contract,simulate}/src/**/*.ts'],
     ignores: ['**/*.spec.ts', '**/*.int-spec.ts'],
     rules: {
       'no-restricted-imports': [

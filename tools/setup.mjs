@@ -109,7 +109,7 @@ async function nativeBuild() {
 }
 
 async function bundles() {
-  const key = fingerprint(['apps', 'libs', 'tsconfig.json', 'package-lock.json']);
+  const key = fingerprint(['apps', 'libs', 'bench/src', 'tsconfig.json', 'package-lock.json']);
   if (
     stampIs('bundles', key) &&
     existsSync(join(root, 'apps/cli/dist/main.js')) &&

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { Command, CommanderError } from 'commander';
+import { registerBench } from './commands/bench.ts';
 import { registerDiscover } from './commands/discover.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerNodes } from './commands/nodes.ts';
@@ -19,8 +20,17 @@ const program = new Command('perfleet')
   )
   .exitOverride();
 
-const commands = [registerUp, registerServices, registerRecord, registerDiscover, registerDoctor];
-for (const register of [...commands, registerQuery, registerNodes]) register(program);
+for (const register of [
+  registerUp,
+  registerServices,
+  registerRecord,
+  registerDiscover,
+  registerDoctor,
+  registerQuery,
+  registerNodes,
+  registerBench,
+])
+  register(program);
 program.commands.forEach((command) => command.exitOverride());
 
 try {

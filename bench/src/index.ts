@@ -1,0 +1,8 @@
+import { pipeline } from './pipeline.ts';
+import { query } from './query.ts';
+import type { Benchmark } from './report.ts';
+
+export * from './report.ts';
+export * from './run.ts';
+
+export const BENCHMARKS: readonly Benchmark[] = [pipeline, query];
