@@ -190,7 +190,7 @@ async function measureStages({ messages }: Published) {
     for (let rows = 0; from < messages.length && rows < 200_000; from++) {
       const item = readProfiles(messages[from]!, 'bench').rows!;
       items.push(item.samples);
-      rows += item.samples.time.length;
+      rows += item.samples.length;
     }
     const mapped = cpuSeconds();
     blocks.push(encodeSamples(items));

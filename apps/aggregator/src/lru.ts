@@ -1,26 +1,48 @@
-/** Ids already written, the most recent `limit` of them. Forgetting one costs a repeated, idempotent row. */
+import { IdTable } from '@perfleet/ids';
+import type { Id64 } from './rows.ts';
+
+/**
+ * Ids already written, at least the most recent `limit / 2` of them and at most `limit`. Forgetting one costs a repeated,
+ * idempotent row. Two generations: when the young one is full the old one goes.
+ */
 export class RecentIds {
-  private readonly ids = new Map<bigint, number>();
+  private young = new Generation();
+  private old = new Generation();
 
   constructor(private readonly limit: number) {}
 
   /** @param day what was written is written again on another day */
-  has(id: bigint, day = 0): boolean {
-    return this.ids.get(id) === day;
+  has({ low, high }: Omit<Id64, 'id'>, day = 0): boolean {
+    return this.young.has(low, high, day) || this.old.has(low, high, day);
   }
 
-  add(id: bigint, day = 0): void {
-    this.ids.delete(id);
-    this.ids.set(id, day);
-    if (this.ids.size > this.limit) {
-      for (const oldest of this.ids.keys()) {
-        this.ids.delete(oldest);
-        break;
-      }
+  add({ low, high }: Omit<Id64, 'id'>, day = 0): void {
+    if (this.young.size >= this.limit / 2) {
+      this.old = this.young;
+      this.young = new Generation();
     }
+    this.young.add(low, high, day);
   }
 
   get size(): number {
-    return this.ids.size;
+    return this.young.size + this.old.size;
+  }
+}
+
+class Generation {
+  private readonly ids = new IdTable();
+  private readonly days: number[] = [];
+
+  get size(): number {
+    return this.ids.length;
+  }
+
+  has(low: number, high: number, day: number): boolean {
+    const at = this.ids.find(low, high);
+    return at >= 0 && this.days[at] === day;
+  }
+
+  add(low: number, high: number, day: number): void {
+    this.days[this.ids.add(low, high)] = day;
   }
 }

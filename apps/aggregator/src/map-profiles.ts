@@ -1,7 +1,7 @@
-import { stackId } from '@perfleet/ids';
-import type { AttributeValue, Dictionary, Profile, ProfilesData } from '@perfleet/otlp';
-import { framesOfLocation } from './frames.ts';
-import type { FrameRow, MessageRows, SampleRows, SeriesRow, StackRow } from './rows.ts';
+import { xxh64 } from '@perfleet/ids';
+import type { AttributeValue, Dictionary, Profile, ProfilesData, Ragged } from '@perfleet/otlp';
+import { LocationFrames, NativeFrames } from './frames.ts';
+import { id64, SampleRows, type FrameRow, type MessageRows, type SeriesRow, type StackRow } from './rows.ts';
 import { seriesOf, seriesType } from './series-labels.ts';
 
 export interface MapContext {
@@ -15,47 +15,65 @@ export interface MapContext {
 
 const MAX_TIME = 0xffff_ffff;
 
-/** Rows of one message: a pure function of its bytes, its headers and the broker's time. */
-export function mapProfiles(data: ProfilesData, context: MapContext): MessageRows {
+/** What is kept from one message to the next; nothing in it changes what a message means. */
+export interface MapMemory {
+  readonly native: NativeFrames;
+  /** Whether a stack's or a frame's row is in the store already, so that it need not be made. */
+  readonly stackWritten: (low: number, high: number) => boolean;
+  readonly frameWritten: (frame: FrameRow) => boolean;
+}
+
+export const noMemory = (): MapMemory => ({
+  native: new NativeFrames(),
+  stackWritten: () => false,
+  frameWritten: () => false,
+});
+
+/** Rows of one message: a pure function of its bytes, its headers and the broker's time, but for what `memory` leaves out. */
+export function mapProfiles(data: ProfilesData, context: MapContext, memory: MapMemory = noMemory()): MessageRows {
   const { dictionary } = data;
-  const stacks = new StackTable(dictionary);
+  const stacks = new StackTable(dictionary, memory);
   const series = new Map<bigint, SeriesRow>();
-  const samples: SampleRows = { time: [], series: [], stack: [], value: [] };
+  const samples = new SampleRows(
+    data.resources.reduce((n, r) => n + r.profiles.reduce((m, p) => m + p.samples.length, 0), 1),
+  );
   let stored = 0;
   for (const resource of data.resources) {
     for (const profile of resource.profiles) {
       const kindOf = valueTypes(dictionary, profile);
       const bySet = new Map<string, SeriesRow>();
       const table = profile.samples;
-      const { strings } = dictionary;
-      const counted = (strings[profile.sampleType.unit] || 'count') === 'count';
+      const counted = (dictionary.strings[profile.sampleType.unit] || 'count') === 'count';
+      let row: SeriesRow | undefined;
       for (let i = 0; i < table.length; i++) {
-        const set = table.attributes.values.subarray(table.attributes.offsets[i], table.attributes.offsets[i + 1]);
-        const key = set.join();
-        let row = bySet.get(key);
-        if (!row) {
-          row = seriesOf(attributesOf(dictionary, resource.attributes, profile.attributes, set), kindOf, context);
-          bySet.set(key, row);
-          series.set(row.id, row);
+        if (!row || !sameSet(table.attributes, i - 1, i)) {
+          const set = table.attributes.values.subarray(table.attributes.offsets[i], table.attributes.offsets[i + 1]);
+          const key = set.join();
+          row = bySet.get(key);
+          if (!row) {
+            row = seriesOf(attributesOf(dictionary, resource.attributes, profile.attributes, set), kindOf, context);
+            bySet.set(key, row);
+            series.set(row.id, row);
+          }
         }
-        const stack = stacks.id(table.stack[i] ?? 0);
-        eachValue(profile, i, (nanoseconds, value) => {
-          stored += counted ? value : 1;
-          samples.time.push(seconds(nanoseconds, context));
-          samples.series.push(row.id);
-          samples.stack.push(stack);
-          samples.value.push(value * kindOf.factor);
+        const stack = stacks.row(table.stack[i] ?? 0);
+        stored += addValues(profile, i, (time, value) => {
+          samples.push(seconds(time, context), row!, stacks.low(stack), stacks.high(stack), value * kindOf.factor);
+          return counted ? value : 1;
         });
       }
     }
   }
-  return {
-    series: [...series.values()],
-    stacks: [...stacks.rows.values()],
-    frames: [...stacks.frames.values()],
-    samples,
-    stored,
-  };
+  return { series: [...series.values()], stacks: stacks.rows, frames: stacks.frames, samples, stored };
+}
+
+/** Whether two rows are equal; samples of one thread stand together. */
+function sameSet({ offsets, values }: Ragged, a: number, b: number): boolean {
+  const [startA, startB] = [offsets[a]!, offsets[b]!];
+  const length = offsets[a + 1]! - startA;
+  if (offsets[b + 1]! - startB !== length) return false;
+  for (let i = 0; i < length; i++) if (values[startA + i] !== values[startB + i]) return false;
+  return true;
 }
 
 function valueTypes(dictionary: Dictionary, profile: Profile) {
@@ -66,20 +84,28 @@ function valueTypes(dictionary: Dictionary, profile: Profile) {
   return seriesType(text(profile.sampleType), text(profile.periodType), profile.period);
 }
 
-/** Without values each timestamp counts one; with as many of each they pair up; else the sum stands at the first time. */
-function eachValue(profile: Profile, sample: number, emit: (nanoseconds: bigint, value: number) => void): void {
+/**
+ * Without values each timestamp counts one; with as many of each they pair up; else the sum stands at the first time.
+ * @returns the sum of what `emit` returned
+ */
+function addValues(profile: Profile, sample: number, emit: (nanoseconds: bigint, value: number) => number): number {
   const { values, timestamps } = profile.samples;
-  const v = values.values.subarray(values.offsets[sample], values.offsets[sample + 1]);
-  const t = timestamps.values.subarray(timestamps.offsets[sample], timestamps.offsets[sample + 1]);
-  if (v.length === 0) {
-    if (t.length === 0) emit(profile.timeUnixNano, 1);
-    for (const time of t) emit(time, 1);
-  } else if (v.length === t.length) {
-    for (let i = 0; i < v.length; i++) if (v[i]! > 0) emit(t[i]!, v[i]!);
-  } else {
-    const sum = v.reduce((a, b) => a + b, 0);
-    if (sum > 0) emit(t[0] ?? profile.timeUnixNano, sum);
+  const [v, vEnd] = [values.offsets[sample]!, values.offsets[sample + 1]!];
+  const [t, tEnd] = [timestamps.offsets[sample]!, timestamps.offsets[sample + 1]!];
+  if (vEnd === v) {
+    if (tEnd === t) return emit(profile.timeUnixNano, 1);
+    let sum = 0;
+    for (let i = t; i < tEnd; i++) sum += emit(timestamps.values[i]!, 1);
+    return sum;
   }
+  let sum = 0;
+  if (vEnd - v === tEnd - t) {
+    for (let i = 0; i < vEnd - v; i++)
+      if (values.values[v + i]! > 0) sum += emit(timestamps.values[t + i]!, values.values[v + i]!);
+    return sum;
+  }
+  for (let i = v; i < vEnd; i++) sum += values.values[i]!;
+  return sum > 0 ? emit(tEnd > t ? timestamps.values[t]! : profile.timeUnixNano, sum) : 0;
 }
 
 function seconds(nanoseconds: bigint, context: MapContext): number {
@@ -104,35 +130,72 @@ function attributesOf(
 
 /** Ids of a dictionary's stacks, each made once and only when a sample uses it. */
 class StackTable {
-  readonly rows = new Map<bigint, StackRow>();
-  readonly frames = new Map<bigint, FrameRow>();
-  private readonly ids = new Map<number, bigint>();
-  private readonly locations = new Map<number, readonly FrameRow[]>();
+  readonly rows: StackRow[] = [];
+  readonly frames: FrameRow[] = [];
+  private readonly locations: LocationFrames;
+  /** 1 = the stack's id is in `ids`. */
+  private readonly made: Uint8Array;
+  /** Halves (low, high) of the ids. */
+  private readonly ids: Uint32Array;
+  /** 1 = the location's frames were looked at for `frames`. */
+  private readonly listed: Uint8Array;
 
-  constructor(private readonly dictionary: Dictionary) {}
+  constructor(
+    private readonly dictionary: Dictionary,
+    private readonly memory: MapMemory,
+  ) {
+    this.locations = new LocationFrames(dictionary, memory.native);
+    this.listed = new Uint8Array(dictionary.locations.mapping.length);
+    this.made = new Uint8Array(dictionary.stacks.offsets.length);
+    this.ids = new Uint32Array(dictionary.stacks.offsets.length * 2);
+  }
 
-  id(stack: number): bigint {
-    const known = this.ids.get(stack);
-    if (known !== undefined) return known;
+  low(stack: number): number {
+    return this.ids[stack * 2]!;
+  }
+
+  high(stack: number): number {
+    return this.ids[stack * 2 + 1]!;
+  }
+
+  /** @returns `stack`, whose id is there now */
+  row(stack: number): number {
+    if (this.made[stack]) return stack;
+    this.made[stack] = 1;
     const { offsets, values } = this.dictionary.stacks;
-    const leafFirst: bigint[] = [];
-    for (let i = offsets[stack] ?? 0; i < (offsets[stack + 1] ?? 0); i++) {
-      for (const frame of this.location(values[i] ?? 0)) leafFirst.push(frame.id);
+    const [from, to] = [offsets[stack] ?? 0, offsets[stack + 1] ?? 0];
+    let length = 0;
+    // Leaf first on the wire, root first in the id.
+    for (let i = to - 1; i >= from; i--) {
+      const rows = this.locations.of(values[i]!);
+      if ((length + rows.length) * 2 > scratch.length) widenScratch(length + rows.length);
+      for (let line = rows.length - 1; line >= 0; line--) {
+        scratch[length * 2] = rows[line]!.low;
+        scratch[length * 2 + 1] = rows[line]!.high;
+        length++;
+      }
     }
-    const frames = leafFirst.reverse();
-    const id = stackId(frames);
-    this.ids.set(stack, id);
-    this.rows.set(id, { id, frames });
-    return id;
+    const id = xxh64(new Uint8Array(scratch.buffer, 0, length * 8));
+    const { low, high } = id64(id);
+    this.ids[stack * 2] = low;
+    this.ids[stack * 2 + 1] = high;
+    if (this.memory.stackWritten(low, high)) return stack;
+    this.rows.push({ id, low, high, frames: scratch.slice(0, length * 2) });
+    for (let i = from; i < to; i++) this.list(values[i]!);
+    return stack;
   }
 
-  private location(index: number): readonly FrameRow[] {
-    let rows = this.locations.get(index);
-    if (!rows) {
-      rows = framesOfLocation(this.dictionary, index);
-      this.locations.set(index, rows);
-      for (const row of rows) this.frames.set(row.id, row);
-    }
-    return rows;
+  private list(location: number): void {
+    if (this.listed[location]) return;
+    this.listed[location] = 1;
+    for (const frame of this.locations.of(location)) if (!this.memory.frameWritten(frame)) this.frames.push(frame);
   }
+}
+
+/** Frame ids of the stack at hand: their bytes in memory are what a stack id is the hash of. */
+let scratch = new Uint32Array(4096);
+function widenScratch(frames: number): void {
+  const next = new Uint32Array(frames * 4);
+  next.set(scratch);
+  scratch = next;
 }

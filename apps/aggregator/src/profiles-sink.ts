@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
 import { decodeProfileHeaders, type ProfileHeaders } from '@perfleet/messages';
 import { decodeProfiles, OTLP_SCHEMA } from '@perfleet/otlp';
@@ -5,9 +6,10 @@ import type { PartitionAssignment, StreamMessage } from '@perfleet/stream';
 import type { Block, Sink } from './block-handler.ts';
 import { sendDead } from './dead-letters.ts';
 import { encodeFrames, encodeSamples, encodeSeries, encodeStacks } from './encode.ts';
+import { NativeFrames } from './frames.ts';
 import { RecentIds } from './lru.ts';
-import { mapProfiles } from './map-profiles.ts';
-import type { MessageRows } from './rows.ts';
+import { mapProfiles, type MapMemory } from './map-profiles.ts';
+import type { Id64, MessageRows } from './rows.ts';
 import type { SinkParts } from './small-sinks.ts';
 
 const MAX_SKEW_MS = 60_000;
@@ -27,10 +29,16 @@ export class WrittenIds {
   readonly series = new RecentIds(200_000);
   readonly stacks = new RecentIds(1_000_000);
   readonly frames = new RecentIds(1_000_000);
+  /** What need not be made again of a message; what is in the store already need not be written. */
+  readonly memory: MapMemory = {
+    native: new NativeFrames(),
+    stackWritten: (low, high) => this.stacks.has({ low, high }),
+    frameWritten: (frame) => this.frames.has(frame),
+  };
 }
 
 /** Decoding never rejects: what cannot be used is a value with a reason. */
-export function readProfiles(message: StreamMessage, cluster: string): ProfilesItem {
+export function readProfiles(message: StreamMessage, cluster: string, memory?: MapMemory): ProfilesItem {
   const parsed = decodeProfileHeaders(message.headers);
   if (!parsed.ok) return { message, headers: null, rows: null, reason: `headers: ${parsed.error}`, skewMs: 0 };
   const headers = parsed.value;
@@ -41,7 +49,9 @@ export function readProfiles(message: StreamMessage, cluster: string): ProfilesI
   if (message.value === null) return unusable('empty body');
   try {
     const context = { node: headers.node, cluster, timestamp: message.timestamp, shiftMs: skewMs };
-    return { message, headers, rows: mapProfiles(decodeProfiles(message.value), context), reason: '', skewMs };
+    const rows = mapProfiles(decodeProfiles(message.value), context, memory);
+    // The body has become rows: holding it until the block is written would double the memory.
+    return { message: { ...message, value: null }, headers, rows, reason: '', skewMs };
   } catch (cause) {
     return unusable(cause instanceof Error ? cause.message : String(cause));
   }
@@ -52,8 +62,8 @@ export function profilesSink(parts: SinkParts, written: WrittenIds): Sink<Profil
   const { store, producer, deadTopic, stats } = parts;
   return {
     accept(message) {
-      const item = readProfiles(message, parts.cluster);
-      return { item, rows: (item.rows?.samples.time.length ?? 0) + 1 };
+      const item = readProfiles(message, parts.cluster, written.memory);
+      return { item, rows: (item.rows?.samples.length ?? 0) + 1 };
     },
     async write(block, assignment) {
       const dead = block.items.filter((item) => item.reason !== '');
@@ -84,27 +94,26 @@ async function writeTables(
 ) {
   const seen = Math.floor((live.at(-1)?.message.timestamp ?? 0) / 1000);
   const day = Math.floor(seen / DAY_SECONDS);
-  const fresh = <R extends { readonly id: bigint }>(
-    known: RecentIds,
-    pick: (rows: MessageRows) => readonly R[],
-    on: number,
-  ) => {
+  const fresh = <R extends Id64>(known: RecentIds, pick: (rows: MessageRows) => readonly R[], on: number) => {
     const rows = new Map<bigint, R>();
-    for (const item of live) for (const row of pick(item.rows!)) if (!known.has(row.id, on)) rows.set(row.id, row);
+    for (const item of live) for (const row of pick(item.rows!)) if (!known.has(row, on)) rows.set(row.id, row);
     return [...rows.values()];
   };
   const series = fresh(written.series, (rows) => rows.series, day);
   const stacks = fresh(written.stacks, (rows) => rows.stacks, 0);
   const frames = fresh(written.frames, (rows) => rows.frames, 0);
   // What is new depends on what this process wrote before: the token must not repeat for other rows.
-  const token = (table: string, rows: ReadonlyArray<{ id: bigint }>) =>
-    block.token(`${table}:${rows.map((row) => row.id).join()}`);
+  const token = (table: string, rows: readonly Id64[]) => {
+    const halves = new Uint32Array(rows.length * 2);
+    rows.forEach(({ low, high }, i) => halves.set([low, high], i * 2));
+    return block.token(`${table}:${createHash('sha256').update(halves).digest('hex')}`);
+  };
   await store.insert('series', TABLES.series, encodeSeries(series, seen), token('series', series));
   await store.insert('stacks', TABLES.stacks, encodeStacks(stacks), token('stacks', stacks));
   await store.insert('frames', TABLES.frames, encodeFrames(frames), token('frames', frames));
-  for (const row of series) written.series.add(row.id, day);
-  for (const row of stacks) written.stacks.add(row.id);
-  for (const row of frames) written.frames.add(row.id);
+  for (const row of series) written.series.add(row, day);
+  for (const row of stacks) written.stacks.add(row);
+  for (const row of frames) written.frames.add(row);
 }
 
 const keyOf = (h: { node: string; epoch: string; seq: number | string }) => `${h.node}\0${h.epoch}\0${h.seq}`;

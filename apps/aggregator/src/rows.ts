@@ -1,5 +1,4 @@
-export interface SeriesRow {
-  readonly id: bigint;
+export interface SeriesRow extends Id64 {
   readonly cluster: string;
   readonly node: string;
   readonly namespace: string;
@@ -14,14 +13,23 @@ export interface SeriesRow {
   readonly period: number;
 }
 
-export interface StackRow {
+/** An id beside its halves, which is how the hot paths compare and write it. */
+export interface Id64 {
   readonly id: bigint;
-  /** Frame ids, root first. */
-  readonly frames: readonly bigint[];
+  readonly low: number;
+  readonly high: number;
 }
 
-export interface FrameRow {
-  readonly id: bigint;
+export function id64(id: bigint): Id64 {
+  return { id, low: Number(id & 0xffff_ffffn), high: Number(id >> 32n) };
+}
+
+export interface StackRow extends Id64 {
+  /** Halves (low, high) of the frame ids, root first. */
+  readonly frames: Uint32Array;
+}
+
+export interface FrameRow extends Id64 {
   readonly kind: string;
   readonly binaryId: string;
   readonly address: bigint;
@@ -31,17 +39,53 @@ export interface FrameRow {
   readonly mapping: string;
 }
 
-/** Struct of arrays; row `i` is (time[i], series[i], stack[i], value[i]). */
-export interface SampleRows {
+/** Rows of one message as typed columns; ids as halves (low, high). */
+export class SampleRows {
+  length = 0;
   /** Unix seconds. */
-  readonly time: number[];
-  readonly series: bigint[];
-  readonly stack: bigint[];
+  time: Uint32Array<ArrayBuffer>;
+  series: Uint32Array<ArrayBuffer>;
+  stack: Uint32Array<ArrayBuffer>;
   /** In the series' unit. */
-  readonly value: number[];
+  value: Float64Array<ArrayBuffer>;
+
+  constructor(capacity = 256) {
+    this.time = new Uint32Array(capacity);
+    this.series = new Uint32Array(capacity * 2);
+    this.stack = new Uint32Array(capacity * 2);
+    this.value = new Float64Array(capacity);
+  }
+
+  push(time: number, series: Id64, stackLow: number, stackHigh: number, value: number): void {
+    const at = this.length++;
+    if (at === this.time.length) this.grow();
+    this.time[at] = time;
+    this.series[at * 2] = series.low;
+    this.series[at * 2 + 1] = series.high;
+    this.stack[at * 2] = stackLow;
+    this.stack[at * 2 + 1] = stackHigh;
+    this.value[at] = value;
+  }
+
+  private grow(): void {
+    const wider = (column: Uint32Array<ArrayBuffer>) => {
+      const next = new Uint32Array(column.length * 2);
+      next.set(column);
+      return next;
+    };
+    this.time = wider(this.time);
+    this.series = wider(this.series);
+    this.stack = wider(this.stack);
+    const value = new Float64Array(this.value.length * 2);
+    value.set(this.value);
+    this.value = value;
+  }
 }
 
-/** What one message becomes, whatever came before it. */
+/**
+ * What one message becomes. Samples are a pure function of the message; of stacks and frames those are left out that the
+ * caller knows to be in the store already.
+ */
 export interface MessageRows {
   readonly series: readonly SeriesRow[];
   readonly stacks: readonly StackRow[];

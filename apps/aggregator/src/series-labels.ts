@@ -1,6 +1,6 @@
 import { seriesId } from '@perfleet/ids';
 import type { AttributeValue } from '@perfleet/otlp';
-import type { SeriesRow } from './rows.ts';
+import { id64, type SeriesRow } from './rows.ts';
 
 export interface SeriesType {
   readonly type: string;
@@ -72,7 +72,7 @@ export function seriesOf(
     ['unit', row.unit],
     ['period', String(row.period)],
   ]);
-  return { id, ...row };
+  return { ...id64(id), ...row };
 }
 
 export function baseName(path: string): string {

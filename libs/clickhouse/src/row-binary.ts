@@ -66,6 +66,24 @@ export class RowBinaryBlock {
     return this;
   }
 
+  /** Array(UInt64). @param halves (low, high) of each value */
+  u64Array(halves: Uint32Array): this {
+    const bytes = new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength);
+    this.varint(halves.length / 2).reserve(bytes.length);
+    this.buffer.set(bytes, this.length);
+    this.length += bytes.length;
+    return this;
+  }
+
+  /** Whole rows that are RowBinary already. */
+  raw(bytes: Uint8Array, rows: number): this {
+    this.reserve(bytes.length);
+    this.buffer.set(bytes, this.length);
+    this.length += bytes.length;
+    this.rows += rows;
+    return this;
+  }
+
   /** Map(K, V): its entries as an array of pairs. */
   map<V>(entries: ReadonlyArray<readonly [string, V]>, write: (block: this, value: V) => void): this {
     return this.array(entries, (block, [key, value]) => write(block.str(key), value));

@@ -1,6 +1,6 @@
 /**
  * 64-bit ids, numbered in the order they came: 0, 1, 2, … An open-addressed table over two halves of 32 bits, about
- * ten times cheaper than a Map of bigints. Ids are hashes already, so their low half picks the slot.
+ * ten times cheaper than a Map of bigints. Any 64-bit numbers will do, addresses as well as hashes.
  */
 export class IdTable {
   length = 0;
@@ -12,7 +12,7 @@ export class IdTable {
   /** @returns the id's number, or -1 */
   find(low: number, high: number): number {
     const mask = this.slots.length - 1;
-    for (let slot = low & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = spread(low, high) & mask; ; slot = (slot + 1) & mask) {
       const at = this.slots[slot]! - 1;
       if (at < 0 || (this.halves[at * 2] === low && this.halves[at * 2 + 1] === high)) return at;
     }
@@ -42,7 +42,7 @@ export class IdTable {
 
   private place(at: number): void {
     const mask = this.slots.length - 1;
-    let slot = this.halves[at * 2]! & mask;
+    let slot = spread(this.halves[at * 2]!, this.halves[at * 2 + 1]!) & mask;
     while (this.slots[slot] !== 0) slot = (slot + 1) & mask;
     this.slots[slot] = at + 1;
   }
@@ -51,6 +51,12 @@ export class IdTable {
     this.slots = new Int32Array(size);
     for (let at = 0; at < this.length; at++) this.place(at);
   }
+}
+
+/** Addresses differ in few bits, at strides: multiplied they fill the table evenly. */
+function spread(low: number, high: number): number {
+  const mixed = Math.imul(low ^ high, 0x9e3779b1);
+  return mixed ^ (mixed >>> 15);
 }
 
 /** Pairs of (low, high) over a column of ids: `halves[2 * i]`, `halves[2 * i + 1]`. Little-endian machines only, as all of ours are. */

@@ -45,10 +45,19 @@ export function stackId(frames: readonly FrameId[]): StackId {
 
 /** @param labels name → value; the order of the entries does not matter, empty values count as absent. */
 export function seriesId(labels: Iterable<readonly [string, string]>): SeriesId {
-  const sorted = [...labels]
-    .filter(([, value]) => value !== '')
-    .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const sorted = [...labels].filter(([, value]) => value !== '').sort(([a], [b]) => compareUtf8(a, b));
   writer.reset();
   for (const [name, value] of sorted) writer.str(name).str(value);
   return xxh64(writer.bytes());
+}
+
+/** Order of the UTF-8 bytes. For ASCII, which names of labels are, it is that of the text. */
+function compareUtf8(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (x >= 0x80 || y >= 0x80) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+    if (x !== y) return x - y;
+  }
+  return a.length - b.length;
 }
