@@ -1,8 +1,10 @@
 import { pipeline } from './pipeline.ts';
 import { query } from './query.ts';
+import { sampler } from './sampler.ts';
+import { symbolize } from './symbolize.ts';
 import type { Benchmark } from './report.ts';
 
 export * from './report.ts';
 export * from './run.ts';
 
-export const BENCHMARKS: readonly Benchmark[] = [pipeline, query];
+export const BENCHMARKS: readonly Benchmark[] = [sampler, pipeline, query, symbolize];

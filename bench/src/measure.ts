@@ -1,9 +1,15 @@
 import { readFileSync } from 'node:fs';
+import { cpuOf } from './processes.ts';
 
 /** CPU seconds (user and system) of this process with all its threads: the embedded engine is among them. */
 export function cpuSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
+}
+
+/** CPU seconds of this process's children that have ended. */
+export function childrenCpu(): number {
+  return cpuOf(process.pid).children;
 }
 
 export interface Measured<T> {

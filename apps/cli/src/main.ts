@@ -7,6 +7,7 @@ import { registerNodes } from './commands/nodes.ts';
 import { registerQuery } from './commands/query.ts';
 import { registerRecord } from './commands/record.ts';
 import { registerServices } from './commands/services.ts';
+import { registerSimulate } from './commands/simulate.ts';
 import { registerUp } from './commands/up.ts';
 import { describeError } from './errors.ts';
 
@@ -20,17 +21,8 @@ const program = new Command('perfleet')
   )
   .exitOverride();
 
-for (const register of [
-  registerUp,
-  registerServices,
-  registerRecord,
-  registerDiscover,
-  registerDoctor,
-  registerQuery,
-  registerNodes,
-  registerBench,
-])
-  register(program);
+const commands = [registerUp, registerServices, registerRecord, registerDiscover, registerDoctor, registerQuery];
+for (const register of [...commands, registerNodes, registerBench, registerSimulate]) register(program);
 program.commands.forEach((command) => command.exitOverride());
 
 try {

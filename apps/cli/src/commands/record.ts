@@ -2,6 +2,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { samplerBinaryPath, spawnSampler, type SamplerExit, type SamplerHello } from '@perfleet/sampler';
 import { createSymbolizer } from '@perfleet/symbols';
 import type { Command } from 'commander';
+import { parseDuration, wholeNumber } from './arguments.ts';
 import { encodeRecording, formatOf } from '../recording/encode.ts';
 import { Recording } from '../recording/recording.ts';
 import { nameFrames } from '../recording/symbolize.ts';
@@ -32,7 +33,7 @@ export function registerRecord(program: Command): void {
 
 async function record(flags: RecordFlags): Promise<void> {
   const format = formatOf(flags.output);
-  const seconds = parseDuration(flags.duration);
+  const seconds = parseDuration('--duration', flags.duration);
   const rate = wholeNumber('--rate', flags.rate, 1, 9999);
   const args = ['--rate', String(rate), '--window', '1'];
   if (flags.pid !== undefined) args.push('--pid', String(runningPid(flags.pid)));
@@ -81,22 +82,6 @@ async function record(flags: RecordFlags): Promise<void> {
     `${samples} samples${lost > 0 ? `, ${lost} lost` : ''} -> ${flags.output} (${statSync(flags.output).size} bytes)\n`,
   );
   process.exit(0);
-}
-
-/** Seconds of `10s`, `2m`, `500ms` or a plain number of seconds. */
-export function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
-  const seconds = match ? Number(match[1]) * { ms: 0.001, s: 1, m: 60 }[(match[2] ?? 's') as 'ms' | 's' | 'm'] : NaN;
-  if (!(seconds > 0 && seconds <= 86_400))
-    throw new Error(`--duration ${text}: expected a time such as 10s, 2m or 500ms, at most a day`);
-  return seconds;
-}
-
-function wholeNumber(flag: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < min || value > max)
-    throw new Error(`${flag} ${text}: expected a whole number from ${min} to ${max}`);
-  return value;
 }
 
 function runningPid(text: string): number {

@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { existsSync, rmSync, statSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+
+export interface PerfRun {
+  /** From its start to its end. */
+  readonly seconds: number;
+  /** CPU that the load used in that time. */
+  readonly loadCpu: number;
+  /** User and system CPU of perf, its end included. */
+  readonly cpu: number;
+  readonly samples: number;
+  readonly fileBytes: number;
+  /** Of the process asked for: samples, and those whose stack has `main`. */
+  readonly ofProcess: number;
+  readonly reachMain: number;
+}
+
+/**
+ * `perf record -a` for some seconds, and what it wrote read by `perf script`. Without build ids (-B -N): to collect them at its
+ * end it reads every binary it met, and version 6.1 crashes there when there are many short processes.
+ * @param graph `fp` (`-g`) or `dwarf` (`--call-graph dwarf`)
+ * @param load its process's samples are counted one by one; '' = none
+ */
+export async function perfRecord(
+  graph: 'fp' | 'dwarf',
+  rate: number,
+  seconds: number,
+  file: string,
+  load: { readonly process: string; cpu(): number },
+): Promise<PerfRun> {
+  const flags = graph === 'fp' ? '-g' : '--call-graph dwarf';
+  const [started, loadBefore] = [performance.now(), load.cpu()];
+  // The shell says what its children used; Node has no such call.
+  const { out, err } = await run('bash', [
+    '-c',
+    `perf record -B -N ${flags} -a -F ${rate} -o "$0" -- sleep ${seconds} || exit; times`,
+    file,
+  ]);
+  const took = (performance.now() - started) / 1000;
+  const loadCpu = load.cpu() - loadBefore;
+  const cpu = [...(out.trim().split('\n').at(-1) ?? '').matchAll(/(\d+)m([\d.,]+)s/g)].reduce(
+    (sum, [, minutes, rest]) => sum + Number(minutes) * 60 + Number(rest!.replace(',', '.')),
+    0,
+  );
+  const samples = existsSync(file) ? await countSamples(file) : 0;
+  if (samples === 0) throw new Error(`perf record wrote no samples: ${err.trim().slice(-300)}`);
+  const fileBytes = statSync(file).size;
+  const stacks = load.process === '' ? { ofProcess: 0, reachMain: 0 } : await countStacks(file, load.process);
+  rmSync(file);
+  return { seconds: took, loadCpu, cpu, samples, fileBytes, ...stacks };
+}
+
+async function countSamples(file: string): Promise<number> {
+  const child = spawn('perf', ['script', '-i', file, '-F', 'comm'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  let lines = 0;
+  for await (const line of createInterface({ input: child.stdout })) if (line.trim() !== '') lines++;
+  return lines;
+}
+
+/** Samples of a process, and those whose stack has `main`; a sample is a paragraph. */
+async function countStacks(file: string, process: string): Promise<Pick<PerfRun, 'ofProcess' | 'reachMain'>> {
+  const child = spawn('perf', ['script', '-i', file, '--comms', process, '-F', 'comm,ip,sym'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let [ofProcess, reachMain, inSample, main] = [0, 0, false, false];
+  const close = () => {
+    if (inSample && main) reachMain++;
+    [inSample, main] = [false, false];
+  };
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.trim() === '') close();
+    else if (!/^\s/.test(line)) {
+      close();
+      ofProcess++;
+      inSample = true;
+    } else if (/^\s+[0-9a-f]+ main\b/.test(line)) main = true;
+  }
+  close();
+  return { ofProcess, reachMain };
+}
+
+function run(command: string, args: readonly string[]): Promise<{ out: string; err: string }> {
+  const child = spawn(command, args, {
+    env: { PATH: process.env['PATH'], LC_ALL: 'C' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (data) => (out += String(data)));
+  child.stderr.on('data', (data) => (err += String(data)));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', () => resolve({ out, err }));
+  });
+}

@@ -1,0 +1,174 @@
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { collectorRun, type CollectorRun } from './collector-run.ts';
+import { shortLoad, steadyLoad, type Load } from './loads.ts';
+import { parseCount } from './measure.ts';
+import { perfRecord, type PerfRun } from './perf-tool.ts';
+import { ratio, type Benchmark, type Cell, type Ratio } from './report.ts';
+
+const STATS = '/proc/sys/kernel/bpf_stats_enabled';
+
+export const sampler: Benchmark = {
+  name: 'sampler',
+  description:
+    'CPU, memory and delivered share of sampler and collector at 19 and 99 Hz, against perf record -g -a at the same rate and load',
+  options: [
+    { flags: '--duration <seconds>', description: 'length of each measurement (60)' },
+    { flags: '--rates <list>', description: 'samples a second and CPU (19,99)' },
+  ],
+
+  async run({ quick, root, directory, options, progress }) {
+    const seconds = parseCount('--duration', options['duration'], quick ? 4 : 60, 3600);
+    const rates = (options['rates'] ?? (quick ? '99' : '19,99'))
+      .split(',')
+      .map((rate) => parseCount('--rates', rate, 19, 9999));
+    const window = quick ? 1 : 5;
+    const notes: string[] = [];
+    const restore = enableBpfStats(notes);
+    const perf = hasPerf();
+    if (!perf) notes.push('perf is missing, so there is no reference: sudo apt-get install linux-perf');
+    const cells: Cell[][] = [];
+    const starts: Cell[][] = [];
+    const ratios: Ratio[] = [];
+    try {
+      for (const rate of rates) {
+        for (const make of [steadyLoad, shortLoad]) {
+          const load = make(root, directory);
+          try {
+            const at = `${rate} Hz, ${load.name}`;
+            progress(`${at}: perfleet`);
+            const data = join(directory, `${rate}-${make.name}`);
+            mkdirSync(data);
+            const ours = await collectorRun(root, data, rate, seconds, window, load);
+            cells.push(ourRow(at, rate, ours, load));
+            starts.push([at, ours.firstSample, ours.fullDelivery, ours.samplerMb, ours.collectorMb, ours.kernelMb]);
+            if (!perf) continue;
+            const graphs = make === steadyLoad || !quick ? (['fp', 'dwarf'] as const) : (['fp'] as const);
+            for (const graph of graphs) {
+              progress(`${at}: perf record, ${graph}`);
+              const theirs = await perfRecord(graph, rate, seconds, join(directory, 'perf.data'), load);
+              cells.push(perfRow(at, graph, rate, theirs, load, seconds));
+              const reference = `perf record, ${graph}, CPU ms per 1,000 samples`;
+              ratios.push(
+                ratio(
+                  `${at}: CPU ms per 1,000 samples, BPF included`,
+                  perThousand(cpuOfRun(ours), ours.samples * scale(ours)),
+                  reference,
+                  perThousand(theirs.cpu, theirs.samples),
+                  'lower',
+                ),
+              );
+            }
+          } finally {
+            load.stop();
+          }
+        }
+      }
+    } finally {
+      restore();
+    }
+    return {
+      parameters: { 'seconds each': seconds, 'window s': window, rates: rates.join(' and ') },
+      ratios,
+      tables: [
+        {
+          title: 'Cost and completeness',
+          columns: [
+            'load',
+            'tool',
+            'samples',
+            'CPU ms per 1,000 samples',
+            'of that sampler',
+            'collector',
+            'BPF',
+            'BPF µs a run',
+            'delivered %',
+            'stack reaches main %',
+            'bytes a sample',
+          ],
+          rows: cells,
+        },
+        {
+          title: 'Perfleet: start and memory',
+          columns: ['load', 'first sample s', 'full delivery s', 'sampler MB', 'collector MB', 'kernel MB'],
+          rows: starts,
+        },
+      ],
+      notes: [
+        ...notes,
+        'Delivered: steady load, samples of all processes over rate × CPUs × time, since every CPU is busy; short programs, their samples over rate × the CPU time that they used.',
+        'Perfleet is measured from its first sample on, perf from its start to its end, without build ids (-B -N); perf’s own work in the kernel (unwinding, copying) is not in its CPU figure, Perfleet’s is (BPF).',
+        'First sample and full delivery count from the start of the process until the window is on the stream, so they hold one window. Bytes a sample: message bodies for Perfleet, perf.data for perf.',
+      ],
+    };
+  },
+};
+
+const perThousand = (cpuSeconds: number, samples: number) => (cpuSeconds / samples) * 1e6;
+const cpuOfRun = (run: CollectorRun) => run.samplerCpu + run.collectorCpu + run.bpfSeconds;
+/** Windows lie inside of the measured time; CPU is of all of it. */
+const scale = (run: CollectorRun) => run.seconds / run.windowSeconds;
+
+function ourRow(at: string, rate: number, run: CollectorRun, load: Load): Cell[] {
+  const samples = run.samples * scale(run);
+  const delivered = load.process
+    ? (run.ofProcess * scale(run)) / (rate * run.loadCpu)
+    : run.samples / (rate * cpus().length * run.windowSeconds);
+  return [
+    at,
+    'perfleet',
+    Math.round(samples),
+    perThousand(cpuOfRun(run), samples),
+    perThousand(run.samplerCpu, samples),
+    perThousand(run.collectorCpu, samples),
+    perThousand(run.bpfSeconds, samples),
+    run.bpfRuns > 0 ? (run.bpfSeconds / run.bpfRuns) * 1e6 : 'n/a',
+    delivered * 100,
+    load.process ? (run.reachMain / run.ofProcess) * 100 : 'n/a',
+    run.bytes / run.samples,
+  ];
+}
+
+function perfRow(at: string, graph: string, rate: number, run: PerfRun, load: Load, seconds: number): Cell[] {
+  const delivered = load.process
+    ? run.ofProcess / (rate * run.loadCpu * (seconds / run.seconds))
+    : run.samples / (rate * cpus().length * seconds);
+  return [
+    at,
+    `perf record, ${graph}`,
+    run.samples,
+    perThousand(run.cpu, run.samples),
+    'n/a',
+    'n/a',
+    'n/a',
+    'n/a',
+    delivered * 100,
+    load.process && run.ofProcess > 0 ? (run.reachMain / run.ofProcess) * 100 : 'n/a',
+    run.fileBytes / run.samples,
+  ];
+}
+
+/** @returns puts the setting back */
+function enableBpfStats(notes: string[]): () => void {
+  try {
+    const before = readFileSync(STATS, 'utf8').trim();
+    writeFileSync(STATS, '1');
+    return () => writeFileSync(STATS, before);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    notes.push(`BPF run time is not in the figures (${why}); run as root`);
+    return () => undefined;
+  }
+}
+
+function hasPerf(): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((dir) => {
+    try {
+      accessSync(join(dir, 'perf'), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
