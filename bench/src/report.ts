@@ -106,7 +106,8 @@ export function thisMachine(load: number): Machine {
 
 export function commitOf(root: string): string {
   try {
-    const git = (...args: string[]) => execFileSync('git', ['-C', root, ...args], { encoding: 'utf8' }).trim();
+    const git = (...args: string[]) =>
+      execFileSync('git', ['-C', root, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
     const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!bench/RESULTS.md') !== '';
     return git('rev-parse', '--short', 'HEAD') + (changed ? '+changes' : '');
   } catch {
