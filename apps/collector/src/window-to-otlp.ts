@@ -122,6 +122,8 @@ class Part {
   private readonly profiles = new Map<ResourceLabels, ProfileEncoder>();
   private readonly locations = new Map<number, number>();
   private readonly stacks = new Map<number, number>();
+  /** By binary; those whose names were cut short for one stack are not kept. */
+  private readonly mappings = new Map<number, number>();
 
   constructor(
     private readonly window: Window,
@@ -179,16 +181,14 @@ class Part {
   private location(frame: number, longest: number): number {
     const known = this.locations.get(frame);
     if (known !== undefined) return known;
-    const { frames, binaries, strings } = this.window;
+    const { frames, strings } = this.window;
     const text = (index: number) => clip(strings[index]!, longest);
     const kind = clip(strings[frames.kind[frame]!]!, 64) || 'native';
     const binary = frames.binary[frame]!;
     const name = text(frames.function[frame]!);
     let index: number;
     if (binary !== NO_BINARY) {
-      const gnuBuildId = clip(strings[binaries.gnuBuildId[binary]!]!, 128);
-      const htlHash = clip(strings[binaries.htlHash[binary]!]!, 128);
-      const mapping = this.encoder.mapping({ filename: text(binaries.path[binary]!), gnuBuildId, htlHash });
+      const mapping = this.mapping(binary, longest);
       index = this.encoder.location({ mapping, address: frames.address[frame]!, kind });
     } else if (name) {
       const lines = [[this.encoder.func(name, text(frames.file[frame]!)), 0]] as const;
@@ -199,6 +199,19 @@ class Part {
     }
     this.locations.set(frame, index);
     return index;
+  }
+
+  private mapping(binary: number, longest: number): number {
+    const known = this.mappings.get(binary);
+    if (known !== undefined && longest === MAX_NAME) return known;
+    const { binaries, strings } = this.window;
+    const mapping = this.encoder.mapping({
+      filename: clip(strings[binaries.path[binary]!]!, longest),
+      gnuBuildId: clip(strings[binaries.gnuBuildId[binary]!]!, 128),
+      htlHash: clip(strings[binaries.htlHash[binary]!]!, 128),
+    });
+    if (longest === MAX_NAME) this.mappings.set(binary, mapping);
+    return mapping;
   }
 }
 

@@ -72,6 +72,8 @@ export class ProfilesEncoder {
   private readonly functions = new Table(3, '0 0');
   private readonly attributes = new Table(6, '');
   private readonly stacks = new Table(7, '');
+  /** Attribute of each `profile.frame.type`: every location has one of a few. */
+  private readonly kinds = new Map<string, number>();
   private readonly resources: ResourceEncoder[] = [];
   private resourceBytes = 0;
 
@@ -109,7 +111,8 @@ export class ProfilesEncoder {
   }
 
   location(l: LocationInput): number {
-    const kind = this.attribute(KEYS.frameType, l.kind);
+    let kind = this.kinds.get(l.kind);
+    if (kind === undefined) this.kinds.set(l.kind, (kind = this.attribute(KEYS.frameType, l.kind)));
     const lines = l.lines ?? [];
     return this.locations.intern(`${l.mapping ?? 0}\0${l.address ?? 0n}\0${kind}\0${lines.join(';')}`, (w) => {
       w.integer(1, l.mapping ?? 0).integer(2, l.address ?? 0n);

@@ -57,8 +57,8 @@ async function simulate(flags: SimulateFlags): Promise<void> {
   const speed = Number(flags.speed);
   if (!(speed >= 0)) throw new Error(`--speed ${flags.speed}: expected 0 or a factor such as 10`);
 
-  const { nodes, pods, services, stacks, samples, duration, window, speed: _, seed, totals: file, ...rest } = flags;
-  const settings = loadSettings(asSettings(rest));
+  const { kafkaBrokers, cluster, data, logLevel, totals: file } = flags;
+  const settings = loadSettings(asSettings({ kafkaBrokers, cluster, data, logLevel }));
   const logger = serviceLogger(settings, 'simulate');
   if (settings.kafkaBrokers.length === 0) ensureDataDir(settings.dataDir);
   const shutdown = new Shutdown(logger);
