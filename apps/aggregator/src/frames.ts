@@ -35,7 +35,8 @@ export class NativeFrames {
 
 class BinaryFrames {
   private readonly addresses = new IdTable();
-  private readonly rows: FrameRow[] = [];
+  /** The list that a location of it has: of one. */
+  private readonly rows: (readonly [FrameRow])[] = [];
 
   constructor(
     private readonly kind: string,
@@ -44,16 +45,16 @@ class BinaryFrames {
     private readonly onNew: () => void,
   ) {}
 
-  row(low: number, high: number): FrameRow {
+  at(low: number, high: number): readonly [FrameRow] {
     const at = this.addresses.add(low, high);
     return (this.rows[at] ??= this.make(this.addresses.id(at)));
   }
 
-  private make(address: bigint): FrameRow {
+  private make(address: bigint): readonly [FrameRow] {
     this.onNew();
     const { kind, binaryId, mapping } = this;
     const { id, low, high } = id64(nativeFrameId(kind, binaryId, address));
-    return { id, low, high, kind, binaryId, address, function: '', file: '', line: 0, mapping };
+    return [{ id, low, high, kind, binaryId, address, function: '', file: '', line: 0, mapping }];
   }
 }
 
@@ -105,7 +106,7 @@ export class LocationFrames {
       let frames = this.binaries[mapping];
       if (frames?.kind !== kind)
         this.binaries[mapping] = frames = { kind, frames: this.native.of(kind, binary, filename || binary) };
-      return [frames.frames.row(low, high)];
+      return frames.frames.at(low, high);
     }
     const name = filename || UNKNOWN;
     const id = id64(anonymousFrameId(kind, name));

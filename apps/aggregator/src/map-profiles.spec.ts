@@ -3,6 +3,7 @@ import { decodeProfiles, ProfilesEncoder } from '@perfleet/otlp';
 import { describe, expect, it } from 'vitest';
 import { BUILD_ID, knownBody, KNOWN_COUNT, PERIOD } from './fixtures.ts';
 import { encodeSamples } from './encode.ts';
+import { NativeFrames } from './frames.ts';
 import { parseRange } from './block-handler.ts';
 import { RecentIds } from './lru.ts';
 import { mapProfiles, noMemory } from './map-profiles.ts';
@@ -80,6 +81,12 @@ it('leaves out what is written and makes the same samples of it', () => {
   const named = mapProfiles(decodeProfiles(knownBody(1000)), context, { ...noMemory(), frameWritten });
   expect(named.stacks).toEqual(whole.stacks);
   expect(named.frames.map((frame) => frame.kind)).toEqual(['cpython']);
+});
+
+it('makes the same rows with what it remembers, and when it had to forget', () => {
+  const whole = mapProfiles(decodeProfiles(knownBody(1000)), context);
+  const memory = { ...noMemory(), native: new NativeFrames(1) };
+  for (let i = 0; i < 3; i++) expect(mapProfiles(decodeProfiles(knownBody(1000)), context, memory)).toEqual(whole);
 });
 
 it('adds up rows of one second, series and stack in a block', () => {
