@@ -69,6 +69,14 @@ describe('buildFlameGraph', () => {
   });
 });
 
+it('has one node for each path, through every growth of the tree', () => {
+  const { stacks, frames } = randomStacks(5000);
+  const graph = buildFlameGraph(stacks, frames);
+  const paths = new Set(graph.parent.map((parent, i) => `${parent} ${graph.name[i]}`));
+  expect(paths.size).toBe(graph.parent.length);
+  expect(paths.size).toBeGreaterThan(10_000);
+});
+
 describe('maxNodes', () => {
   const text = `
     main  main  main  main  main
