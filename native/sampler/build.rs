@@ -9,8 +9,13 @@ fn main() {
     let headers = std::env::var("DEP_BPF_INCLUDE").expect("libbpf-sys states where its headers are");
     let clang = std::env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
     let object = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("sampler.bpf.o");
+    // Which registers a walk starts from.
+    let machine = match std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
+        Ok("aarch64") => "-D__TARGET_ARCH_arm64",
+        _ => "-D__TARGET_ARCH_x86",
+    };
     let status = Command::new(&clang)
-        .args(["-O2", "-g", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3", "-I", &headers, "-c", "bpf/sampler.bpf.c", "-o"])
+        .args(["-O2", "-g", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3", machine, "-I", &headers, "-c", "bpf/sampler.bpf.c", "-o"])
         .arg(&object)
         .status();
     match status {

@@ -16,9 +16,15 @@ typedef __u32 __be32;
 typedef __u64 __be64;
 typedef __u32 __wsum;
 
-enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6 };
+enum {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PROG_ARRAY = 3,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_RINGBUF = 27
+};
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
-enum { BPF_F_USER_STACK = 1 << 8 };
+enum { BPF_F_USER_STACK = 1 << 8, BPF_F_MMAPABLE = 1 << 10 };
 enum { EEXIST = 17, E2BIG = 7 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -40,8 +46,17 @@ struct css_set {
 	struct cgroup_subsys_state *subsys[1];
 };
 
+struct mm_struct {
+	unsigned long start_stack;
+};
+
 struct task_struct {
 	struct css_set *cgroups;
+	struct mm_struct *mm;
+	void *stack;
 };
+
+/* To ask by CO-RE whether the kernel has these helpers. */
+enum bpf_func_id { BPF_FUNC_task_pt_regs = 175 };
 
 #pragma clang attribute pop

@@ -2,14 +2,21 @@
 /* Runs at every tick of a CPU's sampling event and counts (process, thread name, cgroups, stacks) in the buffer that is
  * active. User space switches buffers, waits until nobody writes the old one any more, and reads it.
  *
- * Every sample that is taken ends in exactly one of stored, map_full and map_busy of its own buffer, so that a buffer's books
- * balance whatever the moment of the switch. src/bpf.rs mirrors these structures. */
+ * Every sample that is taken ends in exactly one of stored, deferred (walked in user space), map_full and map_busy of its own
+ * buffer, so that a buffer's books balance whatever the moment of the switch. src/bpf_maps.rs mirrors these structures.
+ *
+ * The user stack is walked by bpf_loop where the kernel has it (5.17), else by tail calls of a few frames each. */
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include "registers.h"
+#include "tables.h"
+#include "walk.h"
 
-#define MAX_DEPTH 127
+#define MAX_KERNEL_FRAMES 127
 #define NO_CONTROLLER 0xffffffffu
+#define FRAMES_A_CALL 16
+#define MAX_CALLS 33
 
 struct config {
 	__u32 only_tgid; /* 0 = everybody */
@@ -17,10 +24,7 @@ struct config {
 	__u64 seed;
 };
 
-struct stack {
-	__u64 depth;
-	__u64 ip[MAX_DEPTH];
-};
+const volatile struct config config = {};
 
 struct key {
 	__u64 kernel_stack; /* hash, 0 = empty */
@@ -28,9 +32,11 @@ struct key {
 	__u64 cgroup_v2;
 	__u64 cgroup_v1;
 	__u32 tgid;
-	__u32 pad;
+	__u32 flags; /* how the walk of the user stack ended (enum stop); KERNEL_CUT */
 	char comm[16];
 };
+
+#define KERNEL_CUT (1 << 8)
 
 struct count {
 	__u64 samples;
@@ -40,11 +46,39 @@ struct count {
 struct books {
 	__u64 taken;
 	__u64 stored;
+	__u64 deferred;
 	__u64 map_full;
 	__u64 map_busy;
+	/* Of the stored: should have been deferred, but the ring was full. Their stacks end where the tables did. */
+	__u64 not_deferred;
 };
 
-const volatile struct config config = {};
+/* A sample under way on this CPU. */
+struct sample {
+	struct key key;
+	struct registers at; /* where the walk began */
+	__u64 mm;
+	__u64 chunk; /* of the stack that is being stored */
+	__u32 buffer;
+	__u32 calls;
+	struct walk walk;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sample);
+} samples SEC(".maps");
+
+static __always_inline struct sample *this_sample(void)
+{
+	__u32 zero = 0;
+	return bpf_map_lookup_elem(&samples, &zero);
+}
+
+#include "stacks.h"
+#include "defer.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -60,21 +94,6 @@ struct {
 	__type(value, struct books);
 } books SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
-	__type(key, __u32);
-	__type(value, struct stack);
-} scratch SEC(".maps");
-
-/* Preallocated: kernels before 6.1 refuse anything else in programs of this type. */
-struct stacks_map {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, __u64);
-	__type(value, struct stack);
-};
-
 struct counts_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
@@ -82,49 +101,15 @@ struct counts_map {
 	__type(value, struct count);
 };
 
-struct stacks_map stacks_0 SEC(".maps");
-struct stacks_map stacks_1 SEC(".maps");
 struct counts_map counts_0 SEC(".maps");
 struct counts_map counts_1 SEC(".maps");
 
-static __always_inline __u64 rotate(__u64 x, int bits)
-{
-	return (x << bits) | (x >> (64 - bits));
-}
-
-static __always_inline __u64 hash_stack(const struct stack *stack, __u64 depth)
-{
-	__u64 h = config.seed ^ depth;
-#pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < MAX_DEPTH; i++) {
-		if (i >= depth)
-			break;
-		h ^= rotate(stack->ip[i] * 0xc2b2ae3d27d4eb4full, 31) * 0x9e3779b185ebca87ull;
-		h = rotate(h, 27) * 0x9e3779b185ebca87ull + 0x85ebca77c2b2ae63ull;
-	}
-	h ^= h >> 33;
-	h *= 0xc2b2ae3d27d4eb4full;
-	h ^= h >> 29;
-	return h ? h : 1;
-}
-
-/* Walks one side of the stack into the map of stacks. 0 or a negative error; *id is 0 for an empty stack. */
-static __always_inline long put_stack(void *ctx, void *stacks, __u32 slot, __u64 flags, __u64 *id)
-{
-	struct stack *stack = bpf_map_lookup_elem(&scratch, &slot);
-	if (!stack)
-		return -E2BIG;
-	long bytes = bpf_get_stack(ctx, stack->ip, sizeof(stack->ip), flags);
-	*id = 0;
-	if (bytes <= 0)
-		return 0;
-	stack->depth = (__u64)bytes / 8;
-	*id = hash_stack(stack, stack->depth);
-	if (bpf_map_lookup_elem(stacks, id))
-		return 0;
-	long error = bpf_map_update_elem(stacks, id, stack, BPF_NOEXIST);
-	return error == -EEXIST ? 0 : error;
-}
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} calls SEC(".maps");
 
 static __always_inline __u64 cgroup_v1_id(void)
 {
@@ -139,26 +124,24 @@ static __always_inline __u64 cgroup_v1_id(void)
 	return BPF_CORE_READ(state, cgroup, kn, id);
 }
 
-static __always_inline long put_sample(void *ctx, __u32 tgid, void *stacks, void *counts)
+/* Adds the sample to its buffer. 0 or a negative error. */
+static __always_inline long count_sample(struct sample *sample, void *counts)
 {
-	struct key key = {};
-	long error = put_stack(ctx, stacks, 0, 0, &key.kernel_stack);
+	struct key *key = &sample->key;
+	__u32 depth = sample->walk.depth;
+	if (depth > MAX_USER_FRAMES)
+		depth = MAX_USER_FRAMES;
+	long error = put_stack(sample->buffer, depth);
 	if (error)
 		return error;
-	error = put_stack(ctx, stacks, 1, BPF_F_USER_STACK, &key.user_stack);
-	if (error)
-		return error;
-	key.tgid = tgid;
-	key.cgroup_v2 = bpf_get_current_cgroup_id();
-	key.cgroup_v1 = cgroup_v1_id();
-	bpf_get_current_comm(key.comm, sizeof(key.comm));
-	struct count *count = bpf_map_lookup_elem(counts, &key);
+	key->user_stack = sample->chunk;
+	struct count *count = bpf_map_lookup_elem(counts, key);
 	if (!count) {
-		struct count first = { .samples = 1, .first_ns = bpf_ktime_get_ns() };
-		error = bpf_map_update_elem(counts, &key, &first, BPF_NOEXIST);
+		struct count first = { .samples = 1, .first_ns = sample->walk.now };
+		error = bpf_map_update_elem(counts, key, &first, BPF_NOEXIST);
 		if (error != -EEXIST)
 			return error;
-		count = bpf_map_lookup_elem(counts, &key);
+		count = bpf_map_lookup_elem(counts, key);
 		if (!count)
 			return -EEXIST;
 	}
@@ -166,8 +149,39 @@ static __always_inline long put_sample(void *ctx, __u32 tgid, void *stacks, void
 	return 0;
 }
 
-SEC("perf_event")
-int take_sample(void *ctx)
+static __always_inline void lost(struct books *book, long error)
+{
+	if (error == -E2BIG)
+		book->map_full++;
+	else
+		book->map_busy++;
+}
+
+/* Enters the sample into the books, whatever became of its walk. */
+static __always_inline void finish(struct sample *sample)
+{
+	__u32 buffer = sample->buffer & 1;
+	struct books *book = bpf_map_lookup_elem(&books, &buffer);
+	if (!book)
+		return;
+	__u32 stopped = sample->walk.stop;
+	sample->key.flags |= stopped;
+	if (stopped >= STOP_ABSENT_PROCESS) {
+		if (!defer(sample, stopped)) {
+			book->deferred++;
+			return;
+		}
+		book->not_deferred++;
+	}
+	long error = buffer ? count_sample(sample, &counts_1) : count_sample(sample, &counts_0);
+	if (error)
+		lost(book, error);
+	else
+		book->stored++;
+}
+
+/* Takes everything of the sample but its user stack. The sample when there is a user stack to be walked. */
+static __always_inline struct sample *begin(struct perf_event_context *ctx)
 {
 	__u64 ids = bpf_get_current_pid_tgid();
 	__u32 tgid = ids >> 32;
@@ -179,16 +193,112 @@ int take_sample(void *ctx)
 		return 0;
 	__u32 buffer = *(volatile __u32 *)current & 1;
 	struct books *book = bpf_map_lookup_elem(&books, &buffer);
-	if (!book)
+	struct sample *sample = this_sample();
+	if (!book || !sample)
 		return 0;
 	book->taken++;
-	long error = buffer ? put_sample(ctx, tgid, &stacks_1, &counts_1) : put_sample(ctx, tgid, &stacks_0, &counts_0);
-	if (!error)
-		book->stored++;
-	else if (error == -E2BIG)
-		book->map_full++;
-	else
-		book->map_busy++;
+	sample->buffer = buffer;
+	sample->calls = 0;
+	struct key *key = &sample->key;
+	struct walk *walk = &sample->walk;
+	key->tgid = tgid;
+	key->flags = 0;
+	key->user_stack = 0;
+	key->cgroup_v2 = bpf_get_current_cgroup_id();
+	key->cgroup_v1 = cgroup_v1_id();
+	bpf_get_current_comm(key->comm, sizeof(key->comm));
+	walk->now = bpf_ktime_get_ns();
+	walk->depth = 0;
+	walk->stop = STOP_NOT;
+	long bytes = bpf_get_stack(ctx, walk->frames, MAX_KERNEL_FRAMES * 8, 0);
+	__u32 depth = bytes > 0 ? (__u32)bytes / 8 : 0;
+	if (depth == MAX_KERNEL_FRAMES)
+		key->flags = KERNEL_CUT;
+	long error = put_stack(buffer, depth);
+	if (error) {
+		lost(book, error);
+		return 0;
+	}
+	key->kernel_stack = sample->chunk;
+	if (!user_registers(ctx, &sample->at)) {
+		/* Threads of the kernel and 32-bit programs; the kernel's own walk by frame pointers knows the latter. */
+		bytes = bpf_get_stack(ctx, walk->frames, MAX_KERNEL_FRAMES * 8, BPF_F_USER_STACK);
+		walk->depth = bytes > 0 ? (__u32)bytes / 8 : 0;
+		walk->stop = walk->depth == MAX_KERNEL_FRAMES ? STOP_DEPTH : STOP_END;
+		finish(sample);
+		return 0;
+	}
+	struct task_struct *task = (void *)bpf_get_current_task();
+	sample->mm = (__u64)BPF_CORE_READ(task, mm);
+	__u32 *now = bpf_map_lookup_elem(&epoch, &zero);
+	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+	if (!process || process->mm != sample->mm) {
+		/* What to store if it cannot be deferred. */
+		walk->frames[0] = sample->at.ip;
+		walk->depth = 1;
+		walk->stop = STOP_ABSENT_PROCESS;
+		finish(sample);
+		return 0;
+	}
+	walk->at = sample->at;
+	walk->recheck_ns = process->recheck_ns;
+	walk->mappings_at = process->at;
+	walk->mappings = process->count;
+	walk->mapping.start = 0;
+	walk->mapping.end = 0;
+	walk->exact = 1;
+	walk->fp_lost = 0;
+	walk->guessed = 0;
+	walk->epoch = now ? *now : 0;
+	return sample;
+}
+
+static long step_of_loop(__u32 index, void *unused)
+{
+	struct sample *sample = this_sample();
+	return sample ? walk_step(&sample->walk) : 1;
+}
+
+SEC("perf_event")
+int take_sample(struct perf_event_context *ctx)
+{
+	struct sample *sample = begin(ctx);
+	if (!sample)
+		return 0;
+	/* One step more than there are frames: it finds out that the stack is cut. */
+	bpf_loop(MAX_USER_FRAMES + 1, step_of_loop, 0, 0);
+	finish(sample);
+	return 0;
+}
+
+/* The same for kernels without bpf_loop. */
+SEC("perf_event")
+int take_sample_by_calls(struct perf_event_context *ctx)
+{
+	struct sample *sample = begin(ctx);
+	if (!sample)
+		return 0;
+	bpf_tail_call(ctx, &calls, 0);
+	finish(sample);
+	return 0;
+}
+
+SEC("perf_event")
+int walk_by_calls(struct perf_event_context *ctx)
+{
+	struct sample *sample = this_sample();
+	if (!sample)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < FRAMES_A_CALL; i++) {
+		if (walk_step(&sample->walk))
+			break;
+	}
+	if (!sample->walk.stop && ++sample->calls < MAX_CALLS)
+		bpf_tail_call(ctx, &calls, 0);
+	if (!sample->walk.stop)
+		sample->walk.stop = STOP_DEPTH;
+	finish(sample);
 	return 0;
 }
 

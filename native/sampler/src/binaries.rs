@@ -37,6 +37,11 @@ impl Binaries {
         if let Some(elf) = self.by_build_id.get(wanted.build_id) {
             return Some(Rc::clone(elf));
         }
+        self.open(wanted).map(|(_, elf)| elf)
+    }
+
+    /// The file itself, as `find` finds it.
+    pub fn open(&mut self, wanted: &Wanted) -> Option<(File, Rc<ElfInfo>)> {
         if self.by_file.len() > MAX_BINARIES {
             self.by_file.clear();
             self.by_build_id.clear();
@@ -44,8 +49,10 @@ impl Binaries {
         let Wanted { pid, start, end, path, .. } = *wanted;
         // The first is the mapped file itself, whatever became of its name; it needs a privilege and an uncut mapping.
         let certain = open_regular(&format!("/proc/{pid}/map_files/{start:x}-{end:x}")).ok();
-        if let Some(elf) = certain.and_then(|file| self.read(&file)).filter(|elf| matches_build_id(elf, wanted)) {
-            return Some(elf);
+        if let Some(file) = certain
+            && let Some(elf) = self.read(&file).filter(|elf| matches_build_id(elf, wanted))
+        {
+            return Some((file, elf));
         }
         let gone = !std::path::Path::new(&format!("/proc/{pid}")).exists();
         let file = if gone { open_regular(path) } else { open_in_root(pid, path, true) }.ok()?;
@@ -53,7 +60,8 @@ impl Binaries {
         if !proved {
             return None;
         }
-        self.read(&file).filter(|elf| matches_build_id(elf, wanted))
+        let elf = self.read(&file).filter(|elf| matches_build_id(elf, wanted))?;
+        Some((file, elf))
     }
 
     fn read(&mut self, file: &File) -> Option<Rc<ElfInfo>> {

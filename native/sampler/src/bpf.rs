@@ -1,28 +1,38 @@
 //! Rung 1: a BPF program at every tick of each CPU counts stacks in the kernel (bpf/sampler.bpf.c); this side sleeps, then
 //! switches buffers and reads the old one.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Mutex;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
-use libbpf_rs::{MapCore, Object, ObjectBuilder, PrintLevel};
+use anyhow::{Context, Result};
+use libbpf_rs::{MapCore, Object, RingBuffer, RingBufferBuilder};
+use serde_json::{Value, json};
 
-use crate::bpf_maps::{self as maps, Books, Count, Key, Stack};
+use crate::bpf_load::{self, Descriptors, Sizes};
+use crate::bpf_maps::{self as maps, Books, Chunk, Count, Key};
 use crate::cgroups::Controller;
+use crate::deferred::Deferred;
+use crate::kernel_tables::KernelTables;
+use crate::options::Options;
 use crate::perf::{self, Clock, Event as PerfEvent, online_cpus};
 use crate::records::Record;
 use crate::resolver::{Resolver, Sample, Thread};
 use crate::sampler::{Lost, Sampler};
 use crate::sideband::Sideband;
+use crate::unwinder::{PATIENCE, Unwinder, Walks};
 
-const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sampler.bpf.o"));
 const MIN_STACKS: u64 = 2048;
 const MAX_STACKS: u64 = 32_768;
 /// How long a switched buffer may take to come to rest. A run of the program takes microseconds.
 const REST: Duration = Duration::from_millis(200);
+
+/// Entries of the kernel's map of processes.
+const PROCESSES: u32 = 16_384;
+/// A window's records are replayed early when there are more.
+const MANY_RECORDS: usize = 50_000;
 
 pub struct Bpf {
     clock: Clock,
@@ -32,6 +42,10 @@ pub struct Bpf {
     sideband: Sideband,
     /// Records younger than the last switch of buffers.
     records: Vec<Record>,
+    records_lost: bool,
+    ring: RingBuffer<'static>,
+    /// What the ring's callback has copied out of it.
+    deferred: Rc<RefCell<Vec<Deferred>>>,
     /// Owns what the descriptors name.
     _object: Object,
     fds: Descriptors,
@@ -39,45 +53,66 @@ pub struct Bpf {
     /// Read from each buffer so far: samples of counts.
     drained: [u64; 2],
     books: [Books; 2],
+    unwinder: Unwinder,
+    walks: Walks,
     resolver: Resolver,
 }
 
-struct Descriptors {
-    program: i32,
-    active: i32,
-    books: i32,
-    stacks: [i32; 2],
-    counts: [i32; 2],
+/// Samples that are equal, or one that was walked here.
+struct Row {
+    key: Key,
+    user: Vec<u64>,
+    stop: maps::Stop,
+    samples: u64,
+    first_ns: u64,
 }
 
 impl Bpf {
-    pub fn open(rate: u64, window_seconds: u64, only_pid: Option<u32>, controller: Option<&str>) -> Result<Bpf> {
+    pub fn open(options: &Options) -> Result<Bpf> {
+        let Options { rate, window, .. } = *options;
         let cpus = online_cpus()?;
         // A sample has at most two stacks that nobody had before it.
-        let stacks = (2 * rate * window_seconds * cpus.len() as u64).next_power_of_two().clamp(MIN_STACKS, MAX_STACKS);
-        let controller = Controller::choose(controller)?;
-        libbpf_rs::set_print(Some((PrintLevel::Warn, |_, text| {
-            let mut last = MESSAGES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            last.push(text);
-            let surplus = last.len().saturating_sub(40);
-            last.drain(..surplus);
-        })));
-        let object = load(stacks as u32, only_pid.unwrap_or(0), controller.as_ref().map(|controller| controller.index)).map_err(explain)?;
+        let stacks = (2 * rate * window * cpus.len() as u64).next_power_of_two().clamp(MIN_STACKS, MAX_STACKS);
+        let controller = Controller::choose(options.cgroup_controller.as_deref())?;
+        let sizes = Sizes {
+            stacks: stacks as u32,
+            arena_words: (options.table_memory << 17) as u32,
+            processes: PROCESSES,
+            ring_bytes: (rate * cpus.len() as u64 * (16 << 10)).next_power_of_two().clamp(1 << 20, 4 << 20) as u32,
+            cpus: libbpf_rs::num_possible_cpus()? as u32,
+        };
+        let subsys = controller.as_ref().map(|controller| controller.index);
+        let object = bpf_load::load(&sizes, options.pid.unwrap_or(0), subsys, options.walk_by_calls).map_err(bpf_load::explain)?;
         let fds = Descriptors::of(&object)?;
-        let clock = Clock::best();
-        let sideband = Sideband::open(&cpus)?;
+        let tables = KernelTables::new(bpf_load::table_descriptors(&object)?, sizes.arena_words, PROCESSES as usize);
+        let deferred = Rc::new(RefCell::new(Vec::new()));
+        let ring = {
+            let map = object.maps().find(|map| map.name() == "deferred_ring").context("the BPF object has no ring")?;
+            let into = Rc::clone(&deferred);
+            let mut builder = RingBufferBuilder::new();
+            builder.add(&map, move |bytes: &[u8]| {
+                into.borrow_mut().extend(Deferred::parse(bytes));
+                0
+            })?;
+            builder.build().context("cannot map the ring of the BPF program")?
+        };
         let mut sampler = Bpf {
-            clock,
+            clock: Clock::best(),
             rate,
             stacks,
             events: BTreeMap::new(),
-            sideband,
+            sideband: Sideband::open(&cpus)?,
             records: Vec::new(),
+            records_lost: false,
+            ring,
+            deferred,
             _object: object,
             fds,
             active: 0,
             drained: [0; 2],
             books: [Books::default(); 2],
+            unwinder: Unwinder::new(tables.context("cannot map the tables of the BPF program")?)?,
+            walks: Walks::default(),
             resolver: Resolver::new(controller.map_or(String::new(), |controller| controller.name)),
         };
         sampler.resolver.processes.read_all();
@@ -100,14 +135,9 @@ impl Bpf {
     fn switch(&mut self) -> Result<(usize, u64)> {
         let old = self.active as usize;
         let switched = monotonic();
-        maps::update(self.fds.active, 0, 1 - self.active).context("cannot switch the buffers")?;
+        maps::set(self.fds.active, &0u32, &(1 - self.active)).context("cannot switch the buffers")?;
         self.active = 1 - self.active;
-        // Runs of the program are read-side sections of RCU: after this none is left that saw the old buffer as active.
-        // SAFETY: membarrier(MEMBARRIER_CMD_GLOBAL) takes no pointers.
-        if unsafe { libc::syscall(libc::SYS_membarrier, 1, 0, 0) } != 0 {
-            // Kernels with nohz_full CPUs have no such barrier.
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        grace_period();
         let deadline = Instant::now() + REST;
         loop {
             self.books[old] = maps::books(self.fds.books, old as u32)?;
@@ -118,37 +148,64 @@ impl Bpf {
         }
     }
 
+    /// Takes in records and deferred samples and gives the kernel the tables that they ask for.
+    fn pump(&mut self) -> Result<()> {
+        // The samples first: whatever their processes mapped before them is in the records then.
+        self.ring.consume().context("cannot read the ring of the BPF program")?;
+        let known = self.records.len();
+        if self.sideband.read(&mut self.records) {
+            self.records_lost = true;
+            self.unwinder.forget_all();
+        }
+        self.records[known..].sort_by_key(|record| record.time);
+        let samples = std::mem::take(&mut *self.deferred.borrow_mut());
+        self.unwinder.take(&self.records[known..], samples, &mut self.resolver.processes.binaries).context("cannot give tables to the BPF program")
+    }
+
     fn drain_buffer(&mut self) -> Result<()> {
         let (old, switched) = self.switch()?;
-        let mut stacks: HashMap<u64, Stack> = HashMap::new();
-        maps::take_all::<u64, Stack>(self.fds.stacks[old], |&id, stack| {
-            stacks.insert(id, *stack);
+        self.unwinder.tables.settle();
+        self.unwinder.tables.begin_window()?;
+        self.pump()?;
+        let finished = self.unwinder.finish(old as u32, Instant::now() + PATIENCE, &mut self.resolver.processes.binaries)?;
+        let mut stacks: HashMap<u64, Chunk> = HashMap::new();
+        maps::take_all::<u64, Chunk>(self.fds.stacks[old], |&id, chunk| {
+            stacks.insert(id, *chunk);
         })?;
-        let mut counts: Vec<(Key, Count)> = Vec::new();
-        maps::take_all::<Key, Count>(self.fds.counts[old], |key, count| counts.push((*key, *count)))?;
-        counts.sort_by_key(|row| row.1.first_ns);
-        self.drained[old] += counts.iter().map(|row| row.1.samples).sum::<u64>();
-        if self.sideband.read(&mut self.records) {
+        let mut rows: Vec<Row> = Vec::new();
+        for sample in finished {
+            let (user, stop) = (sample.walked.frames, sample.walked.stop);
+            rows.push(Row { key: sample.key, user, stop, samples: 1, first_ns: sample.time_ns });
+        }
+        maps::take_all::<Key, Count>(self.fds.counts[old], |key, count| {
+            let user = maps::stack(&stacks, key.user_stack);
+            rows.push(Row { key: *key, user, stop: key.stop(), samples: count.samples, first_ns: count.first_ns });
+        })?;
+        rows.sort_by_key(|row| row.first_ns);
+        self.drained[old] += rows.iter().map(|row| row.samples).sum::<u64>();
+        if std::mem::take(&mut self.records_lost) {
             self.resolver.processes.forget_all();
         }
         self.records.sort_by_key(|record| record.time);
         self.resolver.processes.refresh_perf_maps();
         let later = self.records.partition_point(|record| record.time <= switched);
         let mut records = self.records.drain(..later).peekable();
-        for (key, count) in &counts {
-            while let Some(record) = records.next_if(|record| record.time <= count.first_ns) {
+        for Row { key, user, stop, samples, first_ns } in rows {
+            while let Some(record) = records.next_if(|record| record.time <= first_ns) {
                 self.resolver.apply(record.event);
             }
-            let (kernel, user) = (maps::stack(&stacks, key.kernel_stack), maps::stack(&stacks, key.user_stack));
+            if !user.is_empty() {
+                self.walks.add(stop, samples);
+            }
             self.resolver.sample(&Sample {
                 pid: key.tgid,
                 thread: Thread::Name(&key.thread_name()),
                 cgroup_v2: key.cgroup_v2,
                 cgroup_v1: key.cgroup_v1,
-                kernel,
-                user,
-                cut: kernel.len() == maps::MAX_DEPTH || user.len() == maps::MAX_DEPTH,
-                count: count.samples,
+                kernel: &maps::stack(&stacks, key.kernel_stack),
+                user: &user,
+                cut: key.kernel_cut() || stop == maps::Stop::Depth,
+                count: samples,
             });
         }
         for record in records {
@@ -172,7 +229,7 @@ impl Sampler for Bpf {
     }
 
     fn descriptors(&self) -> Vec<i32> {
-        self.sideband.descriptors().collect()
+        self.sideband.descriptors().chain([self.ring.epoll_fd(), self.unwinder.descriptor()]).collect()
     }
 
     fn drain_interval_ms(&self) -> u64 {
@@ -185,6 +242,13 @@ impl Sampler for Bpf {
         }
         self.rate = rate;
         Ok(())
+    }
+
+    fn wake(&mut self) -> Result<()> {
+        if self.records.len() > MANY_RECORDS {
+            return self.drain_buffer();
+        }
+        self.pump()
     }
 
     fn drain(&mut self) -> Result<()> {
@@ -222,8 +286,20 @@ impl Sampler for Bpf {
     }
 
     fn undrained(&self) -> u64 {
-        let stored: u64 = self.books.iter().map(|books| books.stored).sum();
+        let stored: u64 = self.books.iter().map(|books| books.stored + books.deferred).sum();
         stored.saturating_sub(self.drained.iter().sum())
+    }
+
+    fn details(&self) -> Value {
+        let (walks, tables, unwinder) = (&self.walks, self.unwinder.tables.stats(), &self.unwinder.stats);
+        json!({
+            "stacks": { "complete": walks.complete, "cut": walks.cut, "broken": walks.broken, "notDeferred": walks.not_deferred },
+            "deferred": unwinder.deferred,
+            "tables": {
+                "loaded": tables.loaded, "bytes": tables.words * 8, "limit": tables.capacity * 8,
+                "evicted": tables.evicted, "noRoom": tables.no_room, "failed": unwinder.failed,
+            },
+        })
     }
 
     fn resolver(&mut self) -> &mut Resolver {
@@ -231,67 +307,17 @@ impl Sampler for Bpf {
     }
 }
 
-impl Descriptors {
-    fn of(object: &Object) -> Result<Descriptors> {
-        let map = |name: &str| {
-            let found = object.maps().find(|map| map.name() == name).map(|map| map.as_fd().as_raw_fd());
-            found.with_context(|| format!("the BPF object has no map {name}"))
-        };
-        let program = object.progs().find(|program| program.name() == "take_sample").context("the BPF object has no program take_sample")?;
-        Ok(Descriptors {
-            program: program.as_fd().as_raw_fd(),
-            active: map("active")?,
-            books: map("books")?,
-            stacks: [map("stacks_0")?, map("stacks_1")?],
-            counts: [map("counts_0")?, map("counts_1")?],
-        })
+/// Returns when no run of a BPF program is left that was under way: they are read-side sections of RCU.
+pub fn grace_period() {
+    // SAFETY: membarrier(MEMBARRIER_CMD_GLOBAL) takes no pointers.
+    if unsafe { libc::syscall(libc::SYS_membarrier, 1, 0, 0) } != 0 {
+        // Kernels with nohz_full CPUs have no such barrier.
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// What libbpf said last: the verifier's words when a program is refused.
-static MESSAGES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-fn load(stacks: u32, only_tgid: u32, subsys: Option<u32>) -> Result<Object> {
-    let mut open = ObjectBuilder::default().open_memory(PROGRAM)?;
-    for mut map in open.maps_mut() {
-        let name = map.name().to_string_lossy().into_owned();
-        if name.starts_with("stacks_") || name.starts_with("counts_") {
-            map.set_max_entries(stacks)?;
-        } else if name.ends_with(".rodata") {
-            // struct config of the program.
-            let mut config = Vec::new();
-            config.extend_from_slice(&only_tgid.to_le_bytes());
-            config.extend_from_slice(&subsys.unwrap_or(u32::MAX).to_le_bytes());
-            config.extend_from_slice(&seed().to_le_bytes());
-            let value = map.initial_value_mut().context("the BPF object has no configuration")?;
-            value.get_mut(..config.len()).context("the BPF object's configuration is too short")?.copy_from_slice(&config);
-        }
-    }
-    Ok(open.load()?)
-}
-
-/// Nobody can prepare stacks whose hashes are equal.
-fn seed() -> u64 {
-    let mut bytes = [0u8; 8];
-    // SAFETY: fills at most the buffer's length.
-    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    u64::from_le_bytes(bytes)
-}
-
-fn explain(error: anyhow::Error) -> anyhow::Error {
-    let said = MESSAGES.lock().map(|messages| messages.join("").trim().replace('\n', " | ")).unwrap_or_default();
-    let said: String = said.chars().rev().take(600).collect::<Vec<_>>().into_iter().rev().collect();
-    let fix = if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
-        "the kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF"
-    } else if format!("{error:#}").contains("ermission") || format!("{error:#}").contains("permitted") {
-        "run as root or with CAP_BPF and CAP_PERFMON; where the kernel locks down BPF, nothing but another rung helps"
-    } else {
-        "kernels from 5.10 on are known to work"
-    };
-    anyhow!("eBPF: {error:#}; {fix}{}{said}", if said.is_empty() { "" } else { "; libbpf: " })
-}
-
-fn monotonic() -> u64 {
+/// Nanoseconds of CLOCK_MONOTONIC.
+pub fn monotonic() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: fills the structure that it is given.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };

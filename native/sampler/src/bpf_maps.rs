@@ -6,7 +6,10 @@ use std::io;
 
 use anyhow::{Context, Result};
 
-pub const MAX_DEPTH: usize = 127;
+pub const CHUNK_FRAMES: usize = 32;
+pub const MAX_USER_FRAMES: usize = 512;
+/// A flag of `Key`: the kernel stack is at its limit.
+const KERNEL_CUT: u32 = 1 << 8;
 /// Larger batches are slower: the kernel copies them through one allocation.
 const BATCH: usize = 1024;
 
@@ -16,12 +19,25 @@ const BATCH: usize = 1024;
 /// Only for `repr(C)` types without padding in which every bit pattern is valid.
 pub unsafe trait Plain: Copy {}
 
-/// `struct stack`
+/// `struct chunk`: some frames of a stack, leaf first.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Stack {
-    depth: u64,
-    ip: [u64; MAX_DEPTH],
+pub struct Chunk {
+    /// The chunk nearer to the root, 0 = none.
+    parent: u64,
+    count: u64,
+    ip: [u64; CHUNK_FRAMES],
+}
+
+/// `enum stop`: how the walk of a user stack ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The outermost frame was reached.
+    End,
+    Depth,
+    Broken,
+    /// User space should have walked and could not get the sample.
+    NotDeferred,
 }
 
 /// `struct key`
@@ -33,7 +49,7 @@ pub struct Key {
     pub cgroup_v2: u64,
     pub cgroup_v1: u64,
     pub tgid: u32,
-    pad: u32,
+    flags: u32,
     comm: [u8; 16],
 }
 
@@ -51,18 +67,45 @@ pub struct Count {
 pub struct Books {
     pub taken: u64,
     pub stored: u64,
+    pub deferred: u64,
     pub map_full: u64,
     pub map_busy: u64,
+    pub not_deferred: u64,
+}
+
+/// `struct registers`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Registers {
+    pub ip: u64,
+    pub sp: u64,
+    pub fp: u64,
+    pub lr: u64,
+}
+
+/// How `struct deferred` begins; `stack_bytes` of the stack follow.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct DeferredHead {
+    pub key: Key,
+    pub time_ns: u64,
+    pub at: Registers,
+    pub mm: u64,
+    pub why: u32,
+    pub buffer: u32,
+    pub stack_bytes: u64,
 }
 
 // SAFETY: integers and arrays of them, without padding.
 unsafe impl Plain for u64 {}
 // SAFETY: as above.
-unsafe impl Plain for Stack {}
-// SAFETY: as above; `pad` makes the hole explicit.
+unsafe impl Plain for Chunk {}
+// SAFETY: as above.
 unsafe impl Plain for Key {}
 // SAFETY: as above.
 unsafe impl Plain for Count {}
+// SAFETY: as above.
+unsafe impl Plain for DeferredHead {}
 
 impl Key {
     pub fn thread_name(&self) -> String {
@@ -71,23 +114,68 @@ impl Key {
     }
 }
 
+impl Key {
+    pub fn kernel_cut(&self) -> bool {
+        self.flags & KERNEL_CUT != 0
+    }
+
+    pub fn stop(&self) -> Stop {
+        match self.flags & 0xff {
+            1 => Stop::End,
+            2 => Stop::Depth,
+            0..16 => Stop::Broken,
+            _ => Stop::NotDeferred,
+        }
+    }
+}
+
 impl Books {
     /// No run of the program is under way: whatever was taken has ended somewhere.
     pub fn balanced(&self) -> bool {
-        self.taken == self.stored + self.map_full + self.map_busy
+        self.taken == self.stored + self.deferred + self.map_full + self.map_busy
     }
 }
 
 /// Leaf first; empty for id 0.
-pub fn stack(stacks: &HashMap<u64, Stack>, id: u64) -> &[u64] {
-    stacks.get(&id).map_or(&[], |stack| &stack.ip[..(stack.depth as usize).min(MAX_DEPTH)])
+pub fn stack(chunks: &HashMap<u64, Chunk>, mut id: u64) -> Vec<u64> {
+    let mut frames = Vec::new();
+    while id != 0
+        && frames.len() < MAX_USER_FRAMES
+        && let Some(chunk) = chunks.get(&id)
+    {
+        frames.extend_from_slice(&chunk.ip[..(chunk.count as usize).min(CHUNK_FRAMES)]);
+        id = chunk.parent;
+    }
+    frames
 }
 
-/// Sets an element of an array.
-pub fn update(map: i32, index: u32, value: u32) -> io::Result<()> {
-    // SAFETY: key and value have the sizes of the map's, 4 bytes each.
-    let error = unsafe { libbpf_sys::bpf_map_update_elem(map, (&raw const index).cast(), (&raw const value).cast(), 0) };
+/// A value of the program's out of the bytes that it wrote; None when there are too few.
+pub fn from_bytes<T: Plain>(bytes: &[u8]) -> Option<T> {
+    // SAFETY: there are as many bytes as the type has, and any bytes are a value of it.
+    (bytes.len() >= size_of::<T>()).then(|| unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+fn check(error: i32) -> io::Result<()> {
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(-error)) }
+}
+
+/// Sets an element; the types are the map's.
+pub fn set<K: Plain, V: Plain>(map: i32, key: &K, value: &V) -> io::Result<()> {
+    // SAFETY: key and value have the sizes of the map's.
+    check(unsafe { libbpf_sys::bpf_map_update_elem(map, std::ptr::from_ref(key).cast(), std::ptr::from_ref(value).cast(), 0) })
+}
+
+/// An element; the types are the map's.
+pub fn get<K: Plain, V: Plain>(map: i32, key: &K) -> Option<V> {
+    let mut value = std::mem::MaybeUninit::<V>::uninit();
+    // SAFETY: key and value have the sizes of the map's; the value is filled when there is no error, and any bytes are one.
+    unsafe { (libbpf_sys::bpf_map_lookup_elem(map, std::ptr::from_ref(key).cast(), value.as_mut_ptr().cast()) == 0).then(|| value.assume_init()) }
+}
+
+/// Removes an element, if it is there.
+pub fn delete<K: Plain>(map: i32, key: &K) {
+    // SAFETY: the key has the size of the map's.
+    unsafe { libbpf_sys::bpf_map_delete_elem(map, std::ptr::from_ref(key).cast()) };
 }
 
 /// The books of a buffer, all CPUs together.
@@ -101,8 +189,10 @@ pub fn books(map: i32, buffer: u32) -> Result<Books> {
     Ok(each.iter().fold(Books::default(), |sum, books| Books {
         taken: sum.taken + books.taken,
         stored: sum.stored + books.stored,
+        deferred: sum.deferred + books.deferred,
         map_full: sum.map_full + books.map_full,
         map_busy: sum.map_busy + books.map_busy,
+        not_deferred: sum.not_deferred + books.not_deferred,
     }))
 }
 
@@ -163,19 +253,23 @@ mod tests {
 
     #[test]
     fn structures_are_as_large_as_the_programs() {
-        assert_eq!((size_of::<Stack>(), size_of::<Key>(), size_of::<Count>(), size_of::<Books>()), (1024, 56, 16, 32));
+        let sizes = [size_of::<Chunk>(), size_of::<Key>(), size_of::<Count>(), size_of::<Books>(), size_of::<DeferredHead>()];
+        assert_eq!(sizes, [272, 56, 16, 48, 120]);
     }
 
     #[test]
-    fn a_missing_stack_is_empty_and_a_wrong_depth_is_bounded() {
-        let stacks = HashMap::from([(7, Stack { depth: 900, ip: [5; MAX_DEPTH] })]);
-        assert_eq!(stack(&stacks, 7).len(), MAX_DEPTH);
-        assert!(stack(&stacks, 0).is_empty());
+    fn a_stack_is_read_from_its_leaf_to_its_root() {
+        let chunk = |parent, count, first| Chunk { parent, count, ip: std::array::from_fn(|i| first + i as u64) };
+        let chunks = HashMap::from([(7, chunk(8, 2, 1)), (8, chunk(0, 32, 3)), (9, chunk(9, 900, 0))]);
+        assert_eq!(stack(&chunks, 7), (1..35).collect::<Vec<_>>());
+        assert!(stack(&chunks, 0).is_empty());
+        assert_eq!(stack(&chunks, 9).len(), MAX_USER_FRAMES);
     }
 
     #[test]
     fn books_balance_when_every_sample_has_ended() {
-        assert!(Books { taken: 6, stored: 3, map_full: 2, map_busy: 1 }.balanced());
-        assert!(!Books { taken: 6, stored: 3, map_full: 2, map_busy: 0 }.balanced());
+        let books = Books { taken: 9, stored: 3, deferred: 3, map_full: 2, map_busy: 1, not_deferred: 1 };
+        assert!(books.balanced());
+        assert!(!Books { map_busy: 0, ..books }.balanced());
     }
 }

@@ -1,15 +1,23 @@
 //! The node's sampler: a child process that speaks PROTOCOL.md on its standard streams.
 
+mod address_space;
+mod arena;
 mod binaries;
 mod bpf;
+mod bpf_load;
 mod bpf_maps;
 mod cgroups;
+mod compiler;
+mod deferred;
 mod elf;
+mod extents;
 mod files;
 mod host;
 mod kallsyms;
+mod kernel_tables;
 mod options;
 mod own_processes;
+mod packed_table;
 mod perf;
 mod perf_map;
 mod processes;
@@ -22,6 +30,8 @@ mod sampler;
 mod sha256;
 mod sideband;
 mod system_wide;
+mod unwinder;
+mod vdso;
 mod window;
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -13,6 +13,10 @@ pub struct Options {
     pub duration: Option<u64>,
     /// Version 1 cgroup controller whose ids tag the samples; None = the best that is mounted.
     pub cgroup_controller: Option<String>,
+    /// MiB of kernel memory for unwind tables and mappings.
+    pub table_memory: u64,
+    /// Walk stacks as on kernels before 5.17.
+    pub walk_by_calls: bool,
     pub probe: bool,
 }
 
@@ -24,12 +28,24 @@ pub const HELP: &str = "perfleet-sampler: stacks of every process, written as fr
   --pid N          this process only
   --duration S     stop after so many seconds
   --cgroup-controller NAME  version 1 controller whose cgroup ids tag the samples (memory, else the best mounted)
+  --table-memory MB  kernel memory for unwind tables (32); what is not used goes first
+  --walk-by-calls  walk stacks as on kernels before 5.17, which have no loops in BPF
   --probe          print as JSON which rungs can run, and why not, and exit";
 
 impl Options {
     /// None when help was asked for.
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>> {
-        let mut options = Options { rate: 19, window: 5, rung: 0, pid: None, duration: None, cgroup_controller: None, probe: false };
+        let mut options = Options {
+            rate: 19,
+            window: 5,
+            rung: 0,
+            pid: None,
+            duration: None,
+            cgroup_controller: None,
+            table_memory: 32,
+            walk_by_calls: false,
+            probe: false,
+        };
         while let Some(flag) = args.next() {
             let mut value = || args.next().with_context(|| format!("{flag} wants a value; see --help"));
             match flag.as_str() {
@@ -39,6 +55,8 @@ impl Options {
                 "--window" => options.window = number(&flag, &value()?, 1, 3600)?,
                 "--pid" => options.pid = Some(number(&flag, &value()?, 1, 4_194_304)? as u32),
                 "--duration" => options.duration = Some(number(&flag, &value()?, 1, 86_400)?),
+                "--table-memory" => options.table_memory = number(&flag, &value()?, 1, 4096)?,
+                "--walk-by-calls" => options.walk_by_calls = true,
                 "--cgroup-controller" => options.cgroup_controller = Some(value()?),
                 "--rung" => {
                     let text = value()?;

@@ -3,21 +3,10 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::binaries::{Binaries, Wanted};
+use crate::address_space::{AddressSpace, Mapping};
+use crate::binaries::Binaries;
 use crate::elf::ElfInfo;
 use crate::perf_map::PerfMap;
-
-pub struct Mapping {
-    start: u64,
-    end: u64,
-    offset: u64,
-    path: Rc<str>,
-    build_id: Rc<str>,
-    /// 0 = unknown.
-    inode: u64,
-    /// Looked for at the first sample: None = not yet, Some(None) = not to be had.
-    elf: Option<Option<Rc<ElfInfo>>>,
-}
 
 #[derive(Default)]
 pub struct Process {
@@ -25,7 +14,7 @@ pub struct Process {
     pub executable: String,
     pub cgroup_file: String,
     threads: HashMap<u32, String>,
-    mappings: Vec<Mapping>,
+    space: AddressSpace,
     perf_map: Option<PerfMap>,
     inner_pid: u32,
     /// Its mappings are known from its first moment on, by the kernel's records.
@@ -49,7 +38,7 @@ const MAX_READ_AT_START: usize = 4096;
 #[derive(Default)]
 pub struct Processes {
     by_pid: HashMap<u32, Process>,
-    binaries: Binaries,
+    pub binaries: Binaries,
 }
 
 impl Processes {
@@ -84,7 +73,7 @@ impl Processes {
             // The first thing that a new program maps is itself.
             process.executable = mapping.path.to_string();
         }
-        process.map(mapping);
+        process.space.map(mapping);
     }
 
     pub fn named(&mut self, pid: u32, tid: u32, exec: bool, comm: String) {
@@ -111,8 +100,8 @@ impl Processes {
         let child = Process {
             comm: known.comm.clone(),
             executable: known.executable.clone(),
-            mappings: known.mappings.iter().map(Mapping::copy).collect(),
-            complete: known.complete || !known.mappings.is_empty(),
+            space: known.space.copy(),
+            complete: known.complete || !known.space.is_empty(),
             ..Process::default()
         };
         self.by_pid.insert(pid, child);
@@ -156,39 +145,20 @@ impl Processes {
 
     pub fn place(&mut self, pid: u32, address: u64) -> Place {
         let process = self.by_pid.entry(pid).or_default();
-        let Some(row) = process.find(address) else {
+        let Some(mapping) = process.space.find(address) else {
             return process.jit(pid, address).unwrap_or_else(|| Place::Anonymous("[unknown]".into()));
         };
-        let mapping = &mut process.mappings[row];
         if !mapping.is_file() {
             let name = if mapping.path.starts_with('[') { Rc::clone(&mapping.path) } else { "[anon]".into() };
             return process.jit(pid, address).unwrap_or(Place::Anonymous(name));
         }
-        let Mapping { start, end, offset, inode, .. } = *mapping;
-        let (path, build_id) = (Rc::clone(&mapping.path), Rc::clone(&mapping.build_id));
-        let binaries = &mut self.binaries;
-        let elf = mapping.elf.get_or_insert_with(|| binaries.find(&Wanted { pid, start, end, path: &path, build_id: &build_id, inode }));
+        let (start, offset, path) = (mapping.start, mapping.offset, Rc::clone(&mapping.path));
+        let elf = mapping.elf(pid, &mut self.binaries);
         // Without its headers an offset is not an address: better the file's name alone than another function's.
-        match elf.as_ref().and_then(|elf| Some((Rc::clone(elf), elf.virtual_address(address - start + offset)?))) {
+        match elf.and_then(|elf| elf.virtual_address(address - start + offset).map(|address| (elf, address))) {
             Some((elf, address)) => Place::Binary { path, elf, address },
             None => Place::Anonymous(path),
         }
-    }
-}
-
-impl Mapping {
-    /// None when it would end beyond the address space. `build_id` "" and `inode` 0 = unknown.
-    pub fn new(start: u64, length: u64, offset: u64, path: &str, build_id: &str, inode: u64) -> Option<Mapping> {
-        Some(Mapping { start, end: start.checked_add(length)?, offset, path: path.into(), build_id: build_id.into(), inode, elf: None })
-    }
-
-    fn copy(&self) -> Mapping {
-        Mapping { path: Rc::clone(&self.path), build_id: Rc::clone(&self.build_id), elf: self.elf.clone(), ..*self }
-    }
-
-    /// Not anonymous memory, which the kernel names `[…]`, `//anon`, `/memfd:…`, `/dev/zero` or not at all.
-    fn is_file(&self) -> bool {
-        self.path.starts_with('/') && !["//anon", "/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage"].iter().any(|prefix| self.path.starts_with(prefix))
     }
 }
 
@@ -211,10 +181,7 @@ impl Process {
             self.threads.entry(tid).or_insert(name);
         }
         if !self.complete {
-            let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-            for mapping in maps.lines().filter_map(parse_maps_line) {
-                self.map(mapping);
-            }
+            self.space = AddressSpace::of_process(pid);
         }
     }
 
@@ -223,31 +190,6 @@ impl Process {
             Ok(text) if text.len() <= MAX_CGROUP_BYTES => self.cgroup_file = text,
             _ => {}
         }
-    }
-
-    /// Adds a mapping; what it covers of others is gone.
-    fn map(&mut self, new: Mapping) {
-        let mut kept = Vec::with_capacity(self.mappings.len() + 1);
-        for old in self.mappings.drain(..) {
-            if old.end <= new.start || old.start >= new.end {
-                kept.push(old);
-                continue;
-            }
-            if old.start < new.start {
-                kept.push(Mapping { end: new.start, ..old.copy() });
-            }
-            if old.end > new.end {
-                kept.push(Mapping { start: new.end, offset: old.offset + (new.end - old.start), ..old });
-            }
-        }
-        let at = kept.partition_point(|mapping| mapping.start < new.start);
-        kept.insert(at, new);
-        self.mappings = kept;
-    }
-
-    fn find(&self, address: u64) -> Option<usize> {
-        let row = self.mappings.partition_point(|mapping| mapping.start <= address).checked_sub(1)?;
-        (address < self.mappings[row].end).then_some(row)
     }
 
     fn jit(&mut self, pid: u32, address: u64) -> Option<Place> {
@@ -281,52 +223,18 @@ fn threads(pid: u32) -> Vec<(u32, String)> {
         .collect()
 }
 
-/// Executable mappings of /proc/PID/maps: `start-end perms offset dev inode path`.
-fn parse_maps_line(line: &str) -> Option<Mapping> {
-    let mut parts = line.splitn(6, ' ');
-    let (start, end) = parts.next()?.split_once('-')?;
-    let executable = parts.next()?.contains('x');
-    let offset = parts.next()?;
-    let inode = parts.nth(1)?.parse().ok()?;
-    let path = parts.next().unwrap_or("").trim_start().trim_end_matches(" (deleted)");
-    let parse = |text| u64::from_str_radix(text, 16).ok();
-    let (start, end) = (parse(start)?, parse(end)?);
-    executable.then_some(())?;
-    Mapping::new(start, end.checked_sub(start)?, parse(offset)?, path, "", inode)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_new_mapping_cuts_what_it_covers() {
-        let mut processes = Processes::default();
-        processes.mapped(1, Mapping::new(0x1000, 0x3000, 0, "/a", "", 0).unwrap());
-        processes.mapped(1, Mapping::new(0x2000, 0x1000, 0, "/b", "", 0).unwrap());
-        let process = &processes.by_pid[&1];
-        let rows: Vec<_> = process.mappings.iter().map(|m| (m.start, m.end, m.offset, &*m.path)).collect();
-        assert_eq!(rows, [(0x1000, 0x2000, 0, "/a"), (0x2000, 0x3000, 0, "/b"), (0x3000, 0x4000, 0x2000, "/a")]);
-        assert_eq!(process.find(0x2fff), Some(1));
-        assert_eq!(process.find(0x4000), None);
-    }
 
     #[test]
     fn a_child_starts_with_its_parents_mappings_and_exec_drops_them() {
         let mut processes = Processes::default();
         processes.mapped(1, Mapping::new(0x1000, 0x1000, 0, "/a", "", 0).unwrap());
         processes.forked(2, 1);
-        assert_eq!(processes.by_pid[&2].find(0x1000), Some(0));
+        assert!(processes.by_pid.get_mut(&2).unwrap().space.find(0x1000).is_some());
         processes.named(2, 2, true, "other".into());
-        assert_eq!(processes.by_pid[&2].find(0x1000), None);
+        assert!(processes.by_pid.get_mut(&2).unwrap().space.find(0x1000).is_none());
         assert_eq!(processes.by_pid[&2].comm, "other");
-    }
-
-    #[test]
-    fn reads_maps_lines() {
-        let mapping = parse_maps_line("7f00-7fff r-xp 00001000 08:01 42                 /usr/lib/a b.so (deleted)").unwrap();
-        assert_eq!((mapping.start, mapping.end, mapping.offset, mapping.inode, &*mapping.path), (0x7f00, 0x7fff, 0x1000, 42, "/usr/lib/a b.so"));
-        assert!(parse_maps_line("7f00-7fff rw-p 0 0:0 0").is_none());
-        assert!(parse_maps_line("nonsense").is_none());
     }
 }

@@ -1,7 +1,8 @@
 //! Turns samples with raw addresses into rows of a window, by what the kernel's records and /proc tell of processes.
 
+use crate::address_space::Mapping;
 use crate::kallsyms::Kallsyms;
-use crate::processes::{Mapping, Place, Processes};
+use crate::processes::{Place, Processes};
 use crate::records::Event;
 use crate::sampler::Lost;
 use crate::window::{Frame, NO_BINARY, Process, Window, WindowHead};

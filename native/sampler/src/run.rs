@@ -40,11 +40,11 @@ impl Run {
         let mut window_end = started + window;
         let deadline = options.duration.map(|seconds| started + Duration::from_secs(seconds));
         let mut commands = Commands::default();
+        let mut drain_at = self.drain_time(window_end);
         loop {
-            let early = self.sampler.as_ref().map_or(u64::MAX, |sampler| sampler.drain_interval_ms());
-            let full = Instant::now().checked_add(Duration::from_millis(early.min(86_400_000))).unwrap_or(window_end);
-            let until = deadline.map_or(window_end, |deadline| deadline.min(window_end)).min(full);
-            for command in wait(self.sampler.as_deref(), until.saturating_duration_since(Instant::now()), &mut commands) {
+            let until = deadline.map_or(window_end, |deadline| deadline.min(window_end)).min(drain_at);
+            let (commands, ready) = wait(self.sampler.as_deref(), until.saturating_duration_since(Instant::now()), &mut commands);
+            for command in commands {
                 match command {
                     Command::Stop => host::stop(),
                     Command::Rate(rate) => {
@@ -59,9 +59,15 @@ impl Run {
             if last || Instant::now() >= window_end {
                 self.report(last)?;
                 window_end = Instant::now() + window;
+                drain_at = self.drain_time(window_end);
             } else if let Some(sampler) = &mut self.sampler {
-                sampler.drain()?;
-                if sampler.resolver().window_is_large() {
+                if Instant::now() >= drain_at {
+                    sampler.drain()?;
+                    drain_at = self.drain_time(window_end);
+                } else if ready {
+                    sampler.wake()?;
+                }
+                if self.sampler.as_mut().is_some_and(|sampler| sampler.resolver().window_is_large()) {
                     window_end = Instant::now();
                 }
             }
@@ -69,6 +75,12 @@ impl Run {
                 return Ok(());
             }
         }
+    }
+
+    /// When the sampler's buffers could be full.
+    fn drain_time(&self, window_end: Instant) -> Instant {
+        let early = self.sampler.as_ref().map_or(u64::MAX, |sampler| sampler.drain_interval_ms());
+        Instant::now().checked_add(Duration::from_millis(early.min(86_400_000))).unwrap_or(window_end)
     }
 
     fn set_rate(&mut self, rate: u64) -> Result<()> {
@@ -103,7 +115,10 @@ impl Run {
         }
         let (cpu_ms, rss_kb) = host::usage();
         let lost: serde_json::Map<String, Value> = lost.rows().iter().map(|&(reason, count)| (reason.to_owned(), count.into())).collect();
-        let stats = json!({ "taken": taken, "lost": lost, "cpuMs": cpu_ms, "rssKb": rss_kb, "processes": processes, "sidebandLost": sideband_lost });
+        let mut stats = json!({ "taken": taken, "lost": lost, "cpuMs": cpu_ms, "rssKb": rss_kb, "processes": processes, "sidebandLost": sideband_lost });
+        if let (Some(stats), Some(Value::Object(details))) = (stats.as_object_mut(), self.sampler.as_ref().map(|sampler| sampler.details())) {
+            stats.extend(details);
+        }
         Ok(protocol::send_json(protocol::STATS, &stats)?)
     }
 }
@@ -122,7 +137,7 @@ fn say_hello(options: &Options, sampler: Option<&dyn Sampler>, tried: &Tried) ->
 fn open_rung(rung: u32, options: &Options) -> Result<Box<dyn Sampler>> {
     let Options { rate, window, pid, .. } = *options;
     Ok(match rung {
-        1 => Box::new(Bpf::open(rate, window, pid, options.cgroup_controller.as_deref())?),
+        1 => Box::new(Bpf::open(options)?),
         2 => Box::new(SystemWide::open(rate, window, pid)?),
         _ => Box::new(OwnProcesses::open(rate, pid)?),
     })
@@ -158,13 +173,15 @@ pub fn probe(options: &Options) -> Value {
     json!({ "kernel": host::kernel_release(), "capabilities": host::capabilities(), "hostPid": host::sees_host_processes(), "rungs": rungs })
 }
 
-/// Sleeps until a ring is half full, the parent says something, a signal arrives or the time is over.
-fn wait(sampler: Option<&dyn Sampler>, time: Duration, commands: &mut Commands) -> Vec<Command> {
+/// Sleeps until a ring wants to be read, the parent says something, a signal arrives or the time is over. What the parent said, and
+/// whether a ring wants to be read.
+fn wait(sampler: Option<&dyn Sampler>, time: Duration, commands: &mut Commands) -> (Vec<Command>, bool) {
     let poll = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     let mut fds = vec![poll(0), poll(host::wake_descriptor())];
     fds.extend(sampler.iter().flat_map(|sampler| sampler.descriptors()).map(poll));
     let milliseconds = time.as_millis().min(60_000) as i32 + 1;
     // SAFETY: the array holds as many entries as stated and outlives the call.
     let ready = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, milliseconds) };
-    if ready > 0 && fds[0].revents != 0 { commands.read() } else { Vec::new() }
+    let said = if ready > 0 && fds[0].revents != 0 { commands.read() } else { Vec::new() };
+    (said, ready > 0 && fds[2..].iter().any(|fd| fd.revents != 0))
 }

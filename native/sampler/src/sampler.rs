@@ -1,6 +1,7 @@
 //! What the rungs have in common.
 
 use anyhow::Result;
+use serde_json::Value;
 
 use crate::resolver::Resolver;
 
@@ -34,6 +35,10 @@ pub trait Sampler {
     fn drain_interval_ms(&self) -> u64 {
         u64::MAX
     }
+    /// One of the descriptors is readable: makes room behind it.
+    fn wake(&mut self) -> Result<()> {
+        self.drain()
+    }
     fn set_rate(&mut self, rate: u64) -> Result<()>;
     /// Moves what the kernel has collected into the window.
     fn drain(&mut self) -> Result<()>;
@@ -48,6 +53,10 @@ pub trait Sampler {
     /// Samples that were stored in the kernel and never read: 0 as long as the books balance.
     fn undrained(&self) -> u64 {
         0
+    }
+    /// What else there is to say once a window: the names of an object.
+    fn details(&self) -> Value {
+        Value::Null
     }
     fn resolver(&mut self) -> &mut Resolver;
 }

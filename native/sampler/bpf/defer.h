@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* Samples that the kernel has no tables for yet: registers and the upper end of the stack go to user space, which walks them
+ * (src/deferred.rs) and loads what was missing, so that the first sample of a process is as complete as its thousandth. */
+#pragma once
+
+#define STACK_PIECE (32 << 10)
+#define PAGE (4 << 10)
+
+struct deferred {
+	struct key key;
+	__u64 time_ns;
+	struct registers at;
+	__u64 mm; /* struct process */
+	__u32 why; /* enum stop */
+	__u32 buffer;
+	__u64 stack_bytes; /* from at.sp on */
+	/* A piece begins anywhere in its page and goes on in whole ones. */
+	__u8 stack[STACK_PIECE + PAGE];
+};
+
+/* One for each CPU: per-CPU values are limited to 32 KiB. The program is not interrupted by itself. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct deferred);
+} deferred_scratch SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} deferred_ring SEC(".maps");
+
+/* Copies the stack from sp on, page by page, up to its end or the limit. */
+static __always_inline __u32 copy_stack(struct deferred *to, __u64 sp)
+{
+	__u32 first = PAGE - (sp & (PAGE - 1));
+	/* The main thread's stack is small, and beyond its first frame lie arguments and environment only. */
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 top = BPF_CORE_READ(task, mm, start_stack);
+	__u32 limit = top > sp && top - sp < STACK_PIECE ? top - sp + 64 : STACK_PIECE;
+	if (first > PAGE || bpf_probe_read_user(to->stack, first, (const void *)sp))
+		return 0;
+	__u32 at = first;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < STACK_PIECE / PAGE; i++) {
+		if (at >= limit || at > STACK_PIECE)
+			break;
+		if (bpf_probe_read_user(to->stack + at, PAGE, (const void *)(sp + at)))
+			break;
+		at += PAGE;
+	}
+	return at < limit ? at : limit;
+}
+
+/* 0 when user space will have it. */
+static __always_inline long defer(const struct sample *sample, __u32 why)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct deferred *to = bpf_map_lookup_elem(&deferred_scratch, &cpu);
+	if (!to)
+		return -E2BIG;
+	to->key = sample->key;
+	to->time_ns = sample->walk.now;
+	to->at = sample->at;
+	to->mm = sample->mm;
+	to->why = why;
+	to->buffer = sample->buffer;
+	__u32 bytes = copy_stack(to, sample->at.sp);
+	if (bytes > STACK_PIECE)
+		bytes = STACK_PIECE;
+	to->stack_bytes = bytes;
+	return bpf_ringbuf_output(&deferred_ring, to, __builtin_offsetof(struct deferred, stack) + bytes, 0);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* Processes, their mappings and the unwind tables of binaries, all filled in by user space (src/kernel_tables.rs mirrors these
+ * structures). Everything of a length that varies lies in one array of words, the arena, so that one bound holds for all of it:
+ *
+ *   processes[tgid] ── at, count ──▶ arena: mappings of the process, sorted by start
+ *   mapping ── binary ──▶ binaries[slot] ── index_at, rows_at ──▶ arena: page index and rows of the binary
+ *   row ── rule ──▶ rules[]
+ *
+ * A row is 32 bits: the offset within its 4 KiB page of ELF addresses (12 bits) and the number of a rule (20 bits). The page
+ * index says how many rows lie before each page; the row before a page's first one reaches into it. So a search takes at most
+ * 13 steps whatever the size of the binary.
+ *
+ * A range of the arena is written before anything points to it, and used again only after a grace period of RCU. */
+#pragma once
+
+#define PAGE_SHIFT 12
+#define RULE_BITS 20
+#define MAX_MAPPINGS 4096
+#define MAX_RULES 65536
+#define MAX_BINARIES 8192
+#define NO_BINARY 0xffffffffu
+
+struct process {
+	/* Address of the kernel's description of the address space that the mappings belong to. A new program in the same process
+	 * (exec), and a new process with an old number, have another one. */
+	__u64 mm;
+	__u32 at; /* word of the arena */
+	__u32 count;
+	/* Addresses outside all mappings are asked about again after this time (CLOCK_MONOTONIC). */
+	__u64 recheck_ns;
+};
+
+struct mapping {
+	__u64 start;
+	__u64 end;
+	__u64 bias; /* address in memory - bias = ELF virtual address */
+	__u64 binary; /* slot of `binaries`; NO_BINARY = code without a table, walked by frame pointers */
+};
+
+enum binary_state {
+	BINARY_ABSENT = 0, /* its table is not in the kernel: user space has to walk, and to load it */
+	BINARY_LOADED = 1,
+	BINARY_WITHOUT_TABLE = 2,
+};
+
+struct binary {
+	__u32 state;
+	__u32 used; /* the number of the last window in which a walk came through */
+	__u32 index_at; /* half words of the arena (32 bits), as all below */
+	__u32 rows_at;
+	__u32 first_page;
+	__u32 pages;
+};
+
+/* perfleet_unwind::Rule */
+struct rule {
+	__u8 cfa;
+	__u8 fp;
+	__u8 ra;
+	__u8 pad;
+	__s32 cfa_offset;
+	__s32 fp_offset;
+	__s32 extra;
+};
+
+enum { CFA_NONE, CFA_SP, CFA_FP, CFA_DEREF_SP, CFA_DEREF_FP, CFA_PLT, CFA_END, CFA_SIGNAL, CFA_FRAME_POINTER, CFA_UNKNOWN };
+enum { FP_SAME, FP_AT_CFA, FP_UNDEFINED, FP_AT_FP, FP_AT_SP };
+enum { RA_AT_CFA, RA_LR };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u64);
+} arena SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_RULES);
+	__type(key, __u32);
+	__type(value, struct rule);
+} rules SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_BINARIES);
+	__type(key, __u32);
+	__type(value, struct binary);
+} binaries SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct process);
+} processes SEC(".maps");
+
+/* Of the current window; written by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} epoch SEC(".maps");
+
+static __always_inline __u64 arena_word(__u32 at)
+{
+	__u64 *word = bpf_map_lookup_elem(&arena, &at);
+	return word ? *word : 0;
+}
+
+static __always_inline __u32 arena_half(__u32 at)
+{
+	return arena_word(at >> 1) >> ((at & 1) * 32);
+}
+
+/* Row of the mapping that holds `address`, or -1. Not inlined: the verifier walks through the loop once. */
+__noinline __s32 find_mapping(__u32 at, __u32 count, __u64 address)
+{
+	__u32 low = 0, high = count;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 13; i++) {
+		if (low >= high)
+			break;
+		__u32 middle = (low + high) >> 1;
+		if (arena_word(at + middle * 4) <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low)
+		return -1;
+	return address < arena_word(at + (low - 1) * 4 + 1) ? (__s32)(low - 1) : -1;
+}
+
+/* Number of the rule that holds at the ELF address `pc`, or -1 outside the table. */
+__noinline __s32 find_rule(__u32 slot, __u64 pc)
+{
+	struct binary *binary = bpf_map_lookup_elem(&binaries, &slot);
+	if (!binary)
+		return -1;
+	__u64 page = (pc >> PAGE_SHIFT) - binary->first_page;
+	if (page >= binary->pages)
+		return -1;
+	__u32 low = arena_half(binary->index_at + (__u32)page);
+	__u32 high = arena_half(binary->index_at + (__u32)page + 1);
+	__u32 key = (__u32)(pc & ((1 << PAGE_SHIFT) - 1)) << RULE_BITS | ((1 << RULE_BITS) - 1);
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 13; i++) {
+		if (low >= high)
+			break;
+		__u32 middle = (low + high) >> 1;
+		if (arena_half(binary->rows_at + middle) <= key)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low)
+		return -1;
+	return arena_half(binary->rows_at + low - 1) & ((1 << RULE_BITS) - 1);
+}

@@ -1,0 +1,142 @@
+//! The executable mappings of a process, kept from the kernel's own records; /proc fills in what began before.
+
+use std::rc::Rc;
+
+use crate::binaries::{Binaries, Wanted};
+use crate::elf::ElfInfo;
+
+#[derive(Debug)]
+pub struct Mapping {
+    pub start: u64,
+    pub end: u64,
+    /// Of `start` in the file.
+    pub offset: u64,
+    pub path: Rc<str>,
+    build_id: Rc<str>,
+    /// 0 = unknown.
+    inode: u64,
+    /// Looked for at the first need: None = not yet, Some(None) = not to be had.
+    elf: Option<Option<Rc<ElfInfo>>>,
+}
+
+/// Sorted by start, without overlaps.
+#[derive(Default)]
+pub struct AddressSpace {
+    mappings: Vec<Mapping>,
+}
+
+impl Mapping {
+    /// None when it would end beyond the address space. `build_id` "" and `inode` 0 = unknown.
+    pub fn new(start: u64, length: u64, offset: u64, path: &str, build_id: &str, inode: u64) -> Option<Mapping> {
+        Some(Mapping { start, end: start.checked_add(length)?, offset, path: path.into(), build_id: build_id.into(), inode, elf: None })
+    }
+
+    fn copy(&self) -> Mapping {
+        Mapping { path: Rc::clone(&self.path), build_id: Rc::clone(&self.build_id), elf: self.elf.clone(), ..*self }
+    }
+
+    /// Not anonymous memory, which the kernel names `[…]`, `//anon`, `/memfd:…`, `/dev/zero` or not at all.
+    pub fn is_file(&self) -> bool {
+        self.path.starts_with('/') && !["//anon", "/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage"].iter().any(|prefix| self.path.starts_with(prefix))
+    }
+
+    /// What the mapped file says of itself, where it can be had.
+    pub fn elf(&mut self, pid: u32, binaries: &mut Binaries) -> Option<Rc<ElfInfo>> {
+        if self.elf.is_none() {
+            self.elf = Some(binaries.find(&self.wanted(pid)));
+        }
+        self.elf.clone().flatten()
+    }
+
+    pub fn wanted(&self, pid: u32) -> Wanted<'_> {
+        Wanted { pid, start: self.start, end: self.end, path: &self.path, build_id: &self.build_id, inode: self.inode }
+    }
+}
+
+impl AddressSpace {
+    /// Empty when the process is gone.
+    pub fn of_process(pid: u32) -> AddressSpace {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        let mut space = AddressSpace::default();
+        for mapping in maps.lines().filter_map(parse_maps_line) {
+            space.map(mapping);
+        }
+        space
+    }
+
+    pub fn copy(&self) -> AddressSpace {
+        AddressSpace { mappings: self.mappings.iter().map(Mapping::copy).collect() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.mappings.is_empty()
+    }
+
+    /// Adds a mapping; what it covers of others is gone.
+    pub fn map(&mut self, new: Mapping) {
+        let mut kept = Vec::with_capacity(self.mappings.len() + 1);
+        for old in self.mappings.drain(..) {
+            if old.end <= new.start || old.start >= new.end {
+                kept.push(old);
+                continue;
+            }
+            if old.start < new.start {
+                kept.push(Mapping { end: new.start, ..old.copy() });
+            }
+            if old.end > new.end {
+                kept.push(Mapping { start: new.end, offset: old.offset + (new.end - old.start), ..old });
+            }
+        }
+        let at = kept.partition_point(|mapping| mapping.start < new.start);
+        kept.insert(at, new);
+        self.mappings = kept;
+    }
+
+    pub fn find(&mut self, address: u64) -> Option<&mut Mapping> {
+        let row = self.mappings.partition_point(|mapping| mapping.start <= address).checked_sub(1)?;
+        let mapping = &mut self.mappings[row];
+        (address < mapping.end).then_some(mapping)
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Mapping> {
+        self.mappings.iter_mut()
+    }
+}
+
+/// Executable mappings of /proc/PID/maps: `start-end perms offset dev inode path`.
+fn parse_maps_line(line: &str) -> Option<Mapping> {
+    let mut parts = line.splitn(6, ' ');
+    let (start, end) = parts.next()?.split_once('-')?;
+    let executable = parts.next()?.contains('x');
+    let offset = parts.next()?;
+    let inode = parts.nth(1)?.parse().ok()?;
+    let path = parts.next().unwrap_or("").trim_start().trim_end_matches(" (deleted)");
+    let parse = |text| u64::from_str_radix(text, 16).ok();
+    let (start, end) = (parse(start)?, parse(end)?);
+    executable.then_some(())?;
+    Mapping::new(start, end.checked_sub(start)?, parse(offset)?, path, "", inode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_mapping_cuts_what_it_covers() {
+        let mut space = AddressSpace::default();
+        space.map(Mapping::new(0x1000, 0x3000, 0, "/a", "", 0).unwrap());
+        space.map(Mapping::new(0x2000, 0x1000, 0, "/b", "", 0).unwrap());
+        let rows: Vec<_> = space.mappings.iter().map(|m| (m.start, m.end, m.offset, &*m.path)).collect();
+        assert_eq!(rows, [(0x1000, 0x2000, 0, "/a"), (0x2000, 0x3000, 0, "/b"), (0x3000, 0x4000, 0x2000, "/a")]);
+        assert_eq!(space.find(0x2fff).unwrap().start, 0x2000);
+        assert!(space.find(0x4000).is_none());
+    }
+
+    #[test]
+    fn reads_maps_lines() {
+        let mapping = parse_maps_line("7f00-7fff r-xp 00001000 08:01 42                 /usr/lib/a b.so (deleted)").unwrap();
+        assert_eq!((mapping.start, mapping.end, mapping.offset, mapping.inode, &*mapping.path), (0x7f00, 0x7fff, 0x1000, 42, "/usr/lib/a b.so"));
+        assert!(parse_maps_line("7f00-7fff rw-p 0 0:0 0").is_none());
+        assert!(parse_maps_line("nonsense").is_none());
+    }
+}

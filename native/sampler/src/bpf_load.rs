@@ -1,0 +1,147 @@
+//! Loads the BPF object in the variant that this kernel takes, with maps of the sizes that this machine needs.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, anyhow};
+use libbpf_rs::{MapCore, Object, ObjectBuilder, PrintLevel};
+
+use crate::kernel_tables;
+
+const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sampler.bpf.o"));
+/// `BPF_FUNC_loop` (Linux 5.17).
+const HELPER_LOOP: u32 = 181;
+
+/// Entries of the maps.
+pub struct Sizes {
+    /// Stacks and counts of a window.
+    pub stacks: u32,
+    /// 64-bit words for tables and mappings.
+    pub arena_words: u32,
+    pub processes: u32,
+    /// Bytes for deferred samples; a power of two.
+    pub ring_bytes: u32,
+    /// How many CPUs there could be.
+    pub cpus: u32,
+}
+
+pub struct Descriptors {
+    pub program: i32,
+    pub active: i32,
+    pub books: i32,
+    pub stacks: [i32; 2],
+    pub counts: [i32; 2],
+    pub ring: i32,
+}
+
+/// True when the kernel has the helper that walks a stack in one program.
+fn has_loop() -> bool {
+    // SAFETY: takes numbers and an optional pointer.
+    unsafe { libbpf_sys::libbpf_probe_bpf_helper(libbpf_sys::BPF_PROG_TYPE_PERF_EVENT, HELPER_LOOP, std::ptr::null()) == 1 }
+}
+
+impl Descriptors {
+    pub fn of(object: &Object) -> Result<Descriptors> {
+        let map = |name| map_fd(object, name);
+        let name = if program_fd(object, "take_sample").is_ok() { "take_sample" } else { "take_sample_by_calls" };
+        let descriptors = Descriptors {
+            program: program_fd(object, name)?,
+            active: map("active")?,
+            books: map("books")?,
+            stacks: [map("stacks_0")?, map("stacks_1")?],
+            counts: [map("counts_0")?, map("counts_1")?],
+            ring: map("deferred_ring")?,
+        };
+        if name == "take_sample_by_calls" {
+            let next = program_fd(object, "walk_by_calls")?;
+            crate::bpf_maps::set(map("calls")?, &0u32, &(next as u32)).context("cannot link the parts of the BPF program")?;
+        }
+        Ok(descriptors)
+    }
+}
+
+/// The maps that tables are kept in.
+pub fn table_descriptors(object: &Object) -> Result<kernel_tables::Descriptors> {
+    let map = |name| map_fd(object, name);
+    Ok(kernel_tables::Descriptors {
+        arena: map("arena")?,
+        rules: map("rules")?,
+        binaries: map("binaries")?,
+        processes: map("processes")?,
+        epoch: map("epoch")?,
+    })
+}
+
+fn map_fd(object: &Object, name: &str) -> Result<i32> {
+    let found = object.maps().find(|map| map.name() == name).map(|map| map.as_fd().as_raw_fd());
+    found.with_context(|| format!("the BPF object has no map {name}"))
+}
+
+/// Programs that were not loaded have no descriptor.
+fn program_fd(object: &Object, name: &str) -> Result<i32> {
+    let found = object.progs().find(|program| program.name() == name).map(|program| program.as_fd().as_raw_fd());
+    found.filter(|&fd| fd >= 0).with_context(|| format!("the BPF object has no program {name}"))
+}
+
+/// What libbpf said last: the verifier's words when a program is refused.
+static MESSAGES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// `by_calls`: the variant for kernels without bpf_loop, whatever this one has.
+pub fn load(sizes: &Sizes, only_tgid: u32, subsys: Option<u32>, by_calls: bool) -> Result<Object> {
+    libbpf_rs::set_print(Some((PrintLevel::Warn, |_, text| {
+        let mut last = MESSAGES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        last.push(text);
+        let surplus = last.len().saturating_sub(40);
+        last.drain(..surplus);
+    })));
+    let mut open = ObjectBuilder::default().open_memory(PROGRAM)?;
+    let by_calls = by_calls || !has_loop();
+    for mut program in open.progs_mut() {
+        let of_calls = program.name().to_string_lossy().ends_with("_by_calls");
+        program.set_autoload(of_calls == by_calls);
+    }
+    for mut map in open.maps_mut() {
+        let name = map.name().to_string_lossy().into_owned();
+        let entries = match name.as_str() {
+            "stacks_0" | "stacks_1" | "counts_0" | "counts_1" => Some(sizes.stacks),
+            "arena" => Some(sizes.arena_words),
+            "processes" => Some(sizes.processes),
+            "deferred_ring" => Some(sizes.ring_bytes),
+            "deferred_scratch" => Some(sizes.cpus),
+            _ => None,
+        };
+        if let Some(entries) = entries {
+            map.set_max_entries(entries)?;
+        } else if name.ends_with(".rodata") {
+            // struct config of the program.
+            let mut config = Vec::new();
+            config.extend_from_slice(&only_tgid.to_le_bytes());
+            config.extend_from_slice(&subsys.unwrap_or(u32::MAX).to_le_bytes());
+            config.extend_from_slice(&seed().to_le_bytes());
+            let value = map.initial_value_mut().context("the BPF object has no configuration")?;
+            value.get_mut(..config.len()).context("the BPF object's configuration is too short")?.copy_from_slice(&config);
+        }
+    }
+    Ok(open.load()?)
+}
+
+/// Nobody can prepare stacks whose hashes are equal.
+fn seed() -> u64 {
+    let mut bytes = [0u8; 8];
+    // SAFETY: fills at most the buffer's length.
+    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    u64::from_le_bytes(bytes)
+}
+
+pub fn explain(error: anyhow::Error) -> anyhow::Error {
+    let said = MESSAGES.lock().map(|messages| messages.join("").trim().replace('\n', " | ")).unwrap_or_default();
+    let said: String = said.chars().rev().take(600).collect::<Vec<_>>().into_iter().rev().collect();
+    let fix = if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
+        "the kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF"
+    } else if format!("{error:#}").contains("ermission") || format!("{error:#}").contains("permitted") {
+        "run as root or with CAP_BPF and CAP_PERFMON; where the kernel locks down BPF, nothing but another rung helps"
+    } else {
+        "kernels from 5.10 on are known to work"
+    };
+    anyhow!("eBPF: {error:#}; {fix}{}{said}", if said.is_empty() { "" } else { "; libbpf: " })
+}

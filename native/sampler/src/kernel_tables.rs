@@ -1,0 +1,468 @@
+//! What the BPF program needs for its walks (bpf/tables.h): unwind tables of binaries, shared by all processes, and the mappings of
+//! processes. One bound holds for all of it; what is not used goes first.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+
+use perfleet_unwind::Rule;
+
+use crate::arena::Arena;
+use crate::bpf_maps::{self as maps, Plain};
+use crate::packed_table::{PAGE_SHIFT, PackedTable, RULE_BITS};
+
+/// `struct mapping`; `binary` is `NO_BINARY` or a slot.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mapped {
+    pub start: u64,
+    pub end: u64,
+    /// Address in memory - bias = ELF virtual address.
+    pub bias: u64,
+    pub binary: u64,
+}
+
+pub const NO_BINARY: u64 = u32::MAX as u64;
+pub const MAX_MAPPINGS: usize = 4096;
+const MAX_RULES: u32 = 65_536;
+const MAX_BINARIES: usize = 8192;
+const WORDS_A_MAPPING: u32 = 4;
+
+/// `struct process`
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct KernelProcess {
+    mm: u64,
+    at: u32,
+    count: u32,
+    recheck_ns: u64,
+}
+
+/// `struct binary`
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct KernelBinary {
+    state: u32,
+    used: u32,
+    index_at: u32,
+    rows_at: u32,
+    first_page: u32,
+    pages: u32,
+}
+
+/// `struct rule`
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct KernelRule(Rule);
+
+// SAFETY: integers without padding.
+unsafe impl Plain for KernelProcess {}
+// SAFETY: as above.
+unsafe impl Plain for KernelBinary {}
+// SAFETY: as above.
+unsafe impl Plain for KernelRule {}
+// SAFETY: as above.
+unsafe impl Plain for u32 {}
+
+/// `enum binary_state`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// Not in the kernel: whoever meets it asks user space.
+    Absent = 0,
+    Loaded = 1,
+    /// Walked by frame pointers.
+    WithoutTable = 2,
+}
+
+pub struct Descriptors {
+    pub arena: RawFd,
+    pub rules: RawFd,
+    pub binaries: RawFd,
+    pub processes: RawFd,
+    pub epoch: RawFd,
+}
+
+/// What a walk finds at an address.
+pub enum Found {
+    Rule(Rule),
+    /// No table says anything of it.
+    FramePointer,
+    /// The table of this slot would.
+    Absent(u32),
+}
+
+struct Slot {
+    key: Rc<str>,
+    state: State,
+    /// Lists of mappings that name it.
+    references: u32,
+    at: u32,
+    words: u32,
+    kernel: KernelBinary,
+    /// Numbers of the kernel's rules that its rows name.
+    rules: Vec<u32>,
+}
+
+struct List {
+    at: u32,
+    processes: u32,
+}
+
+struct Rules {
+    rows: Vec<(Rule, u32)>,
+    index: HashMap<Rule, u32>,
+    free: Vec<u32>,
+    limbo: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+pub struct TableStats {
+    /// Binaries with a table in the kernel.
+    pub loaded: u64,
+    /// Words of the arena in use, and all of them.
+    pub words: u64,
+    pub capacity: u64,
+    /// Cumulative: tables thrown out for others, and refused for want of room.
+    pub evicted: u64,
+    pub no_room: u64,
+}
+
+pub struct KernelTables {
+    fds: Descriptors,
+    arena: Arena,
+    rules: Rules,
+    slots: Vec<Slot>,
+    by_key: HashMap<Rc<str>, u32>,
+    /// Equal lists are there once: the workers of a server have the mappings of their parent.
+    lists: HashMap<Rc<[Mapped]>, List>,
+    /// Lists that nobody names any more; programs that run now may.
+    old_lists: Vec<(Rc<[Mapped]>, u32)>,
+    list_words: u32,
+    processes: HashMap<u32, Rc<[Mapped]>>,
+    max_processes: usize,
+    epoch: u32,
+    evicted: u64,
+    no_room: u64,
+}
+
+impl KernelTables {
+    /// `words` and `max_processes` are the sizes of the maps.
+    pub fn new(fds: Descriptors, words: u32, max_processes: usize) -> io::Result<KernelTables> {
+        let arena = Arena::map(fds.arena, words)?;
+        let rules = Rules { rows: Vec::new(), index: HashMap::new(), free: Vec::new(), limbo: Vec::new() };
+        Ok(KernelTables {
+            fds,
+            arena,
+            rules,
+            slots: Vec::new(),
+            by_key: HashMap::new(),
+            lists: HashMap::new(),
+            old_lists: Vec::new(),
+            list_words: 0,
+            processes: HashMap::new(),
+            max_processes,
+            epoch: 0,
+            evicted: 0,
+            no_room: 0,
+        })
+    }
+
+    pub fn stats(&self) -> TableStats {
+        TableStats {
+            loaded: self.slots.iter().filter(|slot| slot.state == State::Loaded).count() as u64,
+            words: u64::from(self.arena.used()),
+            capacity: u64::from(self.arena.capacity()),
+            evicted: self.evicted,
+            no_room: self.no_room,
+        }
+    }
+
+    /// Binaries used from here on count as used in a new window.
+    pub fn begin_window(&mut self) -> io::Result<()> {
+        self.epoch += 1;
+        maps::set(self.fds.epoch, &0u32, &self.epoch)
+    }
+
+    /// The slot of the binary with this identity; None when there are too many.
+    pub fn slot(&mut self, key: &str) -> Option<u32> {
+        if let Some(&slot) = self.by_key.get(key) {
+            return Some(slot);
+        }
+        let fresh = Slot {
+            key: key.into(),
+            state: State::Absent,
+            references: 0,
+            at: 0,
+            words: 0,
+            kernel: KernelBinary { used: self.epoch, ..KernelBinary::default() },
+            rules: Vec::new(),
+        };
+        let slot = if self.slots.len() < MAX_BINARIES {
+            self.slots.push(fresh);
+            self.slots.len() as u32 - 1
+        } else {
+            let slot = self.slots.iter().position(|slot| slot.references == 0)? as u32;
+            self.unload(slot).ok()?;
+            self.by_key.remove(&self.slots[slot as usize].key);
+            self.slots[slot as usize] = fresh;
+            slot
+        };
+        self.by_key.insert(Rc::clone(&self.slots[slot as usize].key), slot);
+        self.set_state(slot, State::Absent).ok()?;
+        Some(slot)
+    }
+
+    pub fn state(&self, slot: u32) -> State {
+        self.slots[slot as usize].state
+    }
+
+    pub fn set_state(&mut self, slot: u32, state: State) -> io::Result<()> {
+        let row = &mut self.slots[slot as usize];
+        row.state = state;
+        row.kernel.state = state as u32;
+        maps::set(self.fds.binaries, &slot, &row.kernel)
+    }
+
+    /// Gives the kernel a binary's table. False when there is no room for it: it is walked by frame pointers then. `grace_period`
+    /// returns when no run of the program that was under way is left.
+    pub fn load(&mut self, slot: u32, table: &PackedTable, grace_period: impl FnMut()) -> io::Result<bool> {
+        if table.rows.is_empty() {
+            self.set_state(slot, State::WithoutTable)?;
+            return Ok(true);
+        }
+        let words = table.words();
+        let (Some(numbers), Some(at)) = (self.rules.numbers(&table.rules, self.fds.rules)?, self.make_room(words, grace_period)?) else {
+            self.no_room += 1;
+            self.set_state(slot, State::WithoutTable)?;
+            return Ok(false);
+        };
+        self.arena.write(at, table.to_words(&numbers));
+        let row = &mut self.slots[slot as usize];
+        (row.at, row.words, row.rules) = (at, words, numbers);
+        row.kernel = KernelBinary {
+            state: 0,
+            used: self.epoch,
+            index_at: at * 2,
+            rows_at: at * 2 + table.index.len() as u32,
+            first_page: table.first_page,
+            pages: table.index.len() as u32 - 1,
+        };
+        self.set_state(slot, State::Loaded)?;
+        Ok(true)
+    }
+
+    /// Makes these the mappings of a process (sorted by start). False when there is no room for them.
+    pub fn install(&mut self, tgid: u32, mm: u64, mappings: &Rc<[Mapped]>, recheck_ns: u64) -> io::Result<bool> {
+        if self.processes.len() >= self.max_processes
+            && !self.processes.contains_key(&tgid)
+            && let Some(&other) = self.processes.keys().next()
+        {
+            self.remove(other);
+        }
+        let Some(at) = self.add_list(mappings) else { return Ok(false) };
+        let before = self.processes.insert(tgid, Rc::clone(mappings));
+        let row = KernelProcess { mm, at, count: mappings.len() as u32, recheck_ns };
+        let result = maps::set(self.fds.processes, &tgid, &row);
+        if let Some(list) = before {
+            self.drop_list(&list);
+        }
+        if result.is_err() {
+            self.remove(tgid);
+        }
+        result.map(|()| true)
+    }
+
+    pub fn remove(&mut self, tgid: u32) {
+        if let Some(list) = self.processes.remove(&tgid) {
+            maps::delete(self.fds.processes, &tgid);
+            self.drop_list(&list);
+        }
+    }
+
+    pub fn remove_all(&mut self) {
+        let all: Vec<u32> = self.processes.keys().copied().collect();
+        all.into_iter().for_each(|tgid| self.remove(tgid));
+    }
+
+    /// The rule at an address, as the kernel finds it.
+    pub fn find(&self, mapping: &Mapped, address: u64) -> Found {
+        let Some(slot) = self.slots.get(mapping.binary as usize) else { return Found::FramePointer };
+        match slot.state {
+            State::Absent => return Found::Absent(mapping.binary as u32),
+            State::WithoutTable => return Found::FramePointer,
+            State::Loaded => {}
+        }
+        let pc = address.wrapping_sub(mapping.bias);
+        let kernel = &slot.kernel;
+        let page = match (pc >> PAGE_SHIFT).checked_sub(u64::from(kernel.first_page)) {
+            Some(page) if page < u64::from(kernel.pages) => page as u32,
+            _ => return Found::FramePointer,
+        };
+        let key = ((pc as u32) & ((1 << PAGE_SHIFT) - 1)) << RULE_BITS | ((1 << RULE_BITS) - 1);
+        let (mut low, mut high) = (self.arena.read_half(kernel.index_at + page), self.arena.read_half(kernel.index_at + page + 1));
+        while low < high {
+            let middle = (low + high) / 2;
+            if self.arena.read_half(kernel.rows_at + middle) <= key {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let Some(row) = low.checked_sub(1) else { return Found::FramePointer };
+        let number = self.arena.read_half(kernel.rows_at + row) & ((1 << RULE_BITS) - 1);
+        self.rules.rows.get(number as usize).map_or(Found::FramePointer, |row| Found::Rule(row.0))
+    }
+
+    /// To be called after a grace period: what was given back before it can be used again.
+    pub fn settle(&mut self) {
+        for (list, at) in std::mem::take(&mut self.old_lists) {
+            for mapping in list.iter().filter(|mapping| mapping.binary != NO_BINARY) {
+                self.slots[mapping.binary as usize].references -= 1;
+            }
+            self.arena.give_back(at, list.len() as u32 * WORDS_A_MAPPING);
+        }
+        self.arena.settle();
+        self.rules.free.append(&mut self.rules.limbo);
+    }
+
+    fn add_list(&mut self, mappings: &Rc<[Mapped]>) -> Option<u32> {
+        if let Some(list) = self.lists.get_mut(mappings) {
+            list.processes += 1;
+            return Some(list.at);
+        }
+        let words = mappings.len() as u32 * WORDS_A_MAPPING;
+        // Tables come first: without them mappings are of no use.
+        if self.list_words + words > self.arena.capacity() / 4 {
+            return None;
+        }
+        let at = if words == 0 { 0 } else { self.arena.take(words)? };
+        self.arena.write(at, mappings.iter().flat_map(|m| [m.start, m.end, m.bias, m.binary]));
+        for mapping in mappings.iter().filter(|mapping| mapping.binary != NO_BINARY) {
+            self.slots[mapping.binary as usize].references += 1;
+        }
+        self.list_words += words;
+        self.lists.insert(Rc::clone(mappings), List { at, processes: 1 });
+        Some(at)
+    }
+
+    fn drop_list(&mut self, mappings: &Rc<[Mapped]>) {
+        let Some(list) = self.lists.get_mut(mappings) else { return };
+        list.processes -= 1;
+        if list.processes == 0 {
+            let at = list.at;
+            self.lists.remove(mappings);
+            self.list_words -= mappings.len() as u32 * WORDS_A_MAPPING;
+            self.old_lists.push((Rc::clone(mappings), at));
+        }
+    }
+
+    fn unload(&mut self, slot: u32) -> io::Result<()> {
+        if self.slots[slot as usize].state == State::Loaded {
+            self.set_state(slot, State::Absent)?;
+            let row = &mut self.slots[slot as usize];
+            let rules = std::mem::take(&mut row.rules);
+            self.arena.give_back(row.at, row.words);
+            self.rules.release(&rules);
+            self.evicted += 1;
+        }
+        Ok(())
+    }
+
+    /// Room in the arena; other tables go for it, those first that no process maps any more, then those not used for longest.
+    /// What the last two windows used stays.
+    fn make_room(&mut self, words: u32, mut grace_period: impl FnMut()) -> io::Result<Option<u32>> {
+        if let Some(at) = self.arena.take(words) {
+            return Ok(Some(at));
+        }
+        if words > self.arena.capacity() {
+            return Ok(None);
+        }
+        let mut victims: Vec<(bool, u32, u32)> = Vec::new();
+        for slot in 0..self.slots.len() as u32 {
+            let row = &mut self.slots[slot as usize];
+            if row.state == State::Loaded {
+                if let Some(kernel) = maps::get::<u32, KernelBinary>(self.fds.binaries, &slot) {
+                    row.kernel.used = kernel.used;
+                }
+                let mapped = row.references > 0;
+                if !mapped || row.kernel.used + 2 <= self.epoch {
+                    victims.push((mapped, row.kernel.used, slot));
+                }
+            }
+        }
+        victims.sort_unstable();
+        let mut victims = victims.into_iter();
+        loop {
+            let before = self.arena.in_limbo();
+            while self.arena.in_limbo() - before < words
+                && let Some((_, _, slot)) = victims.next()
+            {
+                self.unload(slot)?;
+            }
+            let nothing_left = self.arena.in_limbo() == before;
+            grace_period();
+            self.settle();
+            if let Some(at) = self.arena.take(words) {
+                return Ok(Some(at));
+            }
+            if nothing_left {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl Rules {
+    /// The kernel's numbers of these rules, each counted as named once more; None when there are too many.
+    fn numbers(&mut self, rules: &[Rule], fd: RawFd) -> io::Result<Option<Vec<u32>>> {
+        let mut numbers = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let number = match self.index.get(rule) {
+                Some(&number) => number,
+                None => {
+                    let number = match self.free.pop() {
+                        Some(number) => number,
+                        None if self.rows.len() < MAX_RULES as usize => {
+                            self.rows.push((*rule, 0));
+                            self.rows.len() as u32 - 1
+                        }
+                        None => {
+                            self.release(&numbers);
+                            return Ok(None);
+                        }
+                    };
+                    self.rows[number as usize] = (*rule, 0);
+                    self.index.insert(*rule, number);
+                    maps::set(fd, &number, &KernelRule(*rule))?;
+                    number
+                }
+            };
+            self.rows[number as usize].1 += 1;
+            numbers.push(number);
+        }
+        Ok(Some(numbers))
+    }
+
+    fn release(&mut self, numbers: &[u32]) {
+        for &number in numbers {
+            let (rule, references) = &mut self.rows[number as usize];
+            *references -= 1;
+            if *references == 0 {
+                self.index.remove(rule);
+                self.limbo.push(number);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn structures_are_as_large_as_the_programs() {
+        assert_eq!((size_of::<Mapped>(), size_of::<KernelProcess>(), size_of::<KernelBinary>(), size_of::<KernelRule>()), (32, 24, 24, 16));
+    }
+}

@@ -1,0 +1,373 @@
+//! Keeps the kernel able to walk: follows the mappings of processes as they change, loads the tables of the binaries that samples
+//! come from, and walks itself what the kernel could not. The state here is that of now; the resolver's is that of the last
+//! window's samples.
+
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::address_space::{AddressSpace, Mapping};
+use crate::binaries::Binaries;
+use crate::bpf_maps::{Key, Stop};
+use crate::compiler::{Compiler, Input, Outcome};
+use crate::deferred::{Deferred, Walked};
+use crate::kernel_tables::{KernelTables, MAX_MAPPINGS, Mapped, NO_BINARY, State};
+use crate::protocol;
+use crate::records::{Event, Record};
+use crate::vdso::Vdso;
+
+/// Addresses outside all mappings are worth another look after this time (nanoseconds).
+const RECHECK_NS: u64 = 1_000_000_000;
+/// Of samples that wait for tables. More are walked with what is there.
+const MAX_WAITING_BYTES: usize = 32 << 20;
+/// Tables of files up to this size are made as soon as a sampled process maps them: it may be gone when they are needed. Larger
+/// ones wait until a stack leads there.
+const EAGER_BYTES: u64 = 4 << 20;
+const MAX_LOGGED: u32 = 100;
+
+/// A sample that was deferred, with its stack.
+pub struct Finished {
+    pub key: Key,
+    pub time_ns: u64,
+    pub buffer: u32,
+    pub walked: Walked,
+}
+
+#[derive(Default)]
+struct Process {
+    space: AddressSpace,
+    /// Has mappings in the kernel, of this address space.
+    installed: Option<u64>,
+    changed: bool,
+    /// Of the last look at `space`.
+    mappings: Rc<[Mapped]>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub struct UnwindStats {
+    /// Cumulative samples walked here.
+    pub deferred: u64,
+    /// Binaries whose table could not be made.
+    pub failed: u64,
+}
+
+pub struct Unwinder {
+    pub tables: KernelTables,
+    pub stats: UnwindStats,
+    compiler: Compiler,
+    by_pid: HashMap<u32, Process>,
+    vdso: Option<Vdso>,
+    /// Slots whose tables are being made, by the compiler's tickets.
+    pending: HashMap<u64, u32>,
+    /// Could not be opened: tried again when another process maps it.
+    unopened: Vec<u32>,
+    paths: HashMap<u32, Rc<str>>,
+    waiting: Vec<Deferred>,
+    waiting_bytes: usize,
+    finished: Vec<Finished>,
+    logged: u32,
+}
+
+impl Unwinder {
+    pub fn new(tables: KernelTables) -> io::Result<Unwinder> {
+        Ok(Unwinder {
+            tables,
+            stats: UnwindStats::default(),
+            compiler: Compiler::start()?,
+            by_pid: HashMap::new(),
+            vdso: Vdso::own(),
+            pending: HashMap::new(),
+            unopened: Vec::new(),
+            paths: HashMap::new(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            finished: Vec::new(),
+            logged: 0,
+        })
+    }
+
+    /// Readable when tables are made.
+    pub fn descriptor(&self) -> i32 {
+        self.compiler.descriptor()
+    }
+
+    /// Nothing that was built from records can be trusted after a loss of some: everything is read again.
+    pub fn forget_all(&mut self) {
+        self.tables.remove_all();
+        self.by_pid.clear();
+    }
+
+    /// Takes in what came since the last call: records and samples, replayed in the order of their clock.
+    pub fn take(&mut self, records: &[Record], mut samples: Vec<Deferred>, binaries: &mut Binaries) -> io::Result<()> {
+        samples.sort_by_key(|sample| sample.head.time_ns);
+        let mut records = records.iter().peekable();
+        for sample in samples {
+            while let Some(record) = records.next_if(|record| record.time <= sample.head.time_ns) {
+                self.apply(&record.event);
+            }
+            self.admit(sample, binaries)?;
+        }
+        records.for_each(|record| self.apply(&record.event));
+        let changed: Vec<u32> = self.by_pid.iter().filter(|(_, process)| process.changed && process.installed.is_some()).map(|(&pid, _)| pid).collect();
+        for pid in changed {
+            self.install(pid, None, binaries)?;
+        }
+        self.load_tables(binaries)
+    }
+
+    /// The samples of a buffer that nobody writes to any more. Waits for tables until the deadline.
+    pub fn finish(&mut self, buffer: u32, deadline: Instant, binaries: &mut Binaries) -> io::Result<Vec<Finished>> {
+        while self.waiting.iter().any(|sample| sample.head.buffer == buffer) {
+            let Some(outcome) = self.compiler.wait(deadline) else { break };
+            self.loaded(outcome)?;
+            self.retry(binaries);
+        }
+        for sample in std::mem::take(&mut self.waiting) {
+            if sample.head.buffer == buffer {
+                self.give_up(sample);
+            } else {
+                self.waiting.push(sample);
+            }
+        }
+        self.waiting_bytes = self.waiting.iter().map(Deferred::bytes).sum();
+        let (of_buffer, others) = std::mem::take(&mut self.finished).into_iter().partition(|sample| sample.buffer == buffer);
+        self.finished = others;
+        Ok(of_buffer)
+    }
+
+    fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Mmap { pid, start, length, offset, executable: true, build_id, inode, path } => {
+                // What is not known yet is read from /proc when a sample comes, this mapping with it.
+                if let Some(process) = self.by_pid.get_mut(pid)
+                    && let Some(mapping) = Mapping::new(*start, *length, *offset, path, build_id, *inode)
+                {
+                    process.space.map(mapping);
+                    process.changed = true;
+                }
+            }
+            Event::Comm { pid, exec: true, .. } => {
+                self.tables.remove(*pid);
+                self.by_pid.insert(*pid, Process::default());
+            }
+            Event::Fork { pid, parent, .. } if pid != parent => {
+                let space = match self.by_pid.get(parent) {
+                    Some(known) => known.space.copy(),
+                    // The child may be gone before anybody looks at it; what it runs is what its parent has mapped.
+                    None => {
+                        let space = AddressSpace::of_process(*parent);
+                        let copy = space.copy();
+                        self.by_pid.insert(*parent, Process { space, ..Process::default() });
+                        copy
+                    }
+                };
+                self.tables.remove(*pid);
+                self.by_pid.insert(*pid, Process { space, ..Process::default() });
+            }
+            Event::Exit { pid, tid } if pid == tid => {
+                self.tables.remove(*pid);
+                self.by_pid.remove(pid);
+            }
+            _ => {}
+        }
+    }
+
+    /// Lets the process be walked in the kernel from now on, and walks this sample.
+    fn admit(&mut self, mut sample: Deferred, binaries: &mut Binaries) -> io::Result<()> {
+        self.stats.deferred += 1;
+        let pid = sample.head.key.tgid;
+        self.install(pid, Some(sample.head.mm), binaries)?;
+        sample.mappings = self.by_pid.get(&pid).map_or_else(|| Rc::new([]) as Rc<[Mapped]>, |process| Rc::clone(&process.mappings));
+        self.walk(sample, binaries);
+        Ok(())
+    }
+
+    /// `mm` None: as before.
+    fn install(&mut self, pid: u32, mm: Option<u64>, binaries: &mut Binaries) -> io::Result<()> {
+        let process = self.by_pid.entry(pid).or_insert_with(|| Process { space: AddressSpace::of_process(pid), changed: true, ..Process::default() });
+        if process.mappings.is_empty() || process.changed {
+            process.changed = false;
+            let mut wanted = Vec::new();
+            process.mappings = mapped(pid, &mut process.space, binaries, &mut self.tables, self.vdso.as_ref(), &mut wanted);
+            for (slot, path) in wanted {
+                self.paths.entry(slot).or_insert(path);
+            }
+        }
+        let Some(mm) = mm.or(process.installed) else { return Ok(()) };
+        let mappings = Rc::clone(&process.mappings);
+        process.installed = Some(mm);
+        let recheck = crate::bpf::monotonic() + RECHECK_NS;
+        if !self.tables.install(pid, mm, &mappings, recheck)? {
+            // Frame pointers alone, and no more questions for a while.
+            self.tables.install(pid, mm, &(Rc::new([]) as Rc<[Mapped]>), recheck + 60 * RECHECK_NS)?;
+        }
+        let slots: Vec<(u32, u64)> = mappings.iter().filter(|mapping| mapping.binary != NO_BINARY).map(|mapping| (mapping.binary as u32, mapping.start)).collect();
+        for (slot, start) in slots {
+            if let Some(at) = self.unopened.iter().position(|&other| other == slot) {
+                self.unopened.swap_remove(at);
+                self.tables.set_state(slot, State::Absent)?;
+            }
+            if self.tables.state(slot) == State::Absent {
+                self.want(slot, pid, start, EAGER_BYTES, binaries);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the table of a slot made, unless it is under way or its file is larger than `max_bytes`. False when there is no way to it.
+    fn want(&mut self, slot: u32, pid: u32, start: u64, max_bytes: u64, binaries: &mut Binaries) -> bool {
+        if self.pending.values().any(|&other| other == slot) {
+            return true;
+        }
+        let Some(mapping) = self.by_pid.get_mut(&pid).and_then(|process| process.space.find(start)) else { return false };
+        let input = if &*mapping.path == VDSO {
+            self.vdso.as_ref().map(|vdso| Input::Bytes(vdso.bytes.clone()))
+        } else {
+            match binaries.open(&mapping.wanted(pid)) {
+                Some((file, _)) if file.metadata().is_ok_and(|meta| meta.len() > max_bytes) => return true,
+                other => other.map(|(file, _)| Input::File(file)),
+            }
+        };
+        let Some(input) = input else { return false };
+        self.pending.insert(self.compiler.submit(input), slot);
+        true
+    }
+
+    fn walk(&mut self, sample: Deferred, binaries: &mut Binaries) {
+        match sample.walk(|mapping, pc| self.tables.find(mapping, pc)) {
+            Ok(walked) => self.done(&sample, walked),
+            Err(slot) => {
+                let pid = sample.head.key.tgid;
+                let start = sample.mappings.iter().find(|mapping| mapping.binary == u64::from(slot)).map_or(0, |mapping| mapping.start);
+                if !self.want(slot, pid, start, u64::MAX, binaries) {
+                    // Gone before anybody could open it. Without a table it is not asked for at every sample.
+                    let _ = self.tables.set_state(slot, State::WithoutTable);
+                    self.unopened.push(slot);
+                    self.walk(sample, binaries);
+                } else if self.waiting_bytes + sample.bytes() > MAX_WAITING_BYTES {
+                    self.give_up(sample);
+                } else {
+                    self.waiting_bytes += sample.bytes();
+                    self.waiting.push(sample);
+                }
+            }
+        }
+    }
+
+    /// Walks with the tables that there are.
+    fn give_up(&mut self, sample: Deferred) {
+        let walked = sample.walk(|mapping, pc| match self.tables.find(mapping, pc) {
+            crate::kernel_tables::Found::Absent(_) => crate::kernel_tables::Found::FramePointer,
+            found => found,
+        });
+        if let Ok(walked) = walked {
+            self.done(&sample, walked);
+        }
+    }
+
+    fn done(&mut self, sample: &Deferred, walked: Walked) {
+        let head = &sample.head;
+        self.finished.push(Finished { key: head.key, time_ns: head.time_ns, buffer: head.buffer, walked });
+    }
+
+    fn retry(&mut self, binaries: &mut Binaries) {
+        self.waiting_bytes = 0;
+        for sample in std::mem::take(&mut self.waiting) {
+            self.walk(sample, binaries);
+        }
+    }
+
+    fn load_tables(&mut self, binaries: &mut Binaries) -> io::Result<()> {
+        let mut any = false;
+        while let Some(outcome) = self.compiler.next() {
+            self.loaded(outcome)?;
+            any = true;
+        }
+        if any {
+            self.retry(binaries);
+        }
+        Ok(())
+    }
+
+    fn loaded(&mut self, outcome: Outcome) -> io::Result<()> {
+        let Some(slot) = self.pending.remove(&outcome.ticket) else { return Ok(()) };
+        if self.tables.state(slot) != State::Absent {
+            return Ok(());
+        }
+        match outcome.table {
+            Ok(table) => {
+                if !self.tables.load(slot, &table, crate::bpf::grace_period)? {
+                    self.log(slot, "no room for its unwind table: walked by frame pointers; raise --table-memory");
+                }
+            }
+            Err(error) => {
+                self.stats.failed += 1;
+                self.tables.set_state(slot, State::WithoutTable)?;
+                self.log(slot, &format!("{error}; walked by frame pointers"));
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, slot: u32, message: &str) {
+        self.logged += 1;
+        if self.logged <= MAX_LOGGED {
+            let path = self.paths.get(&slot).map_or("?", |path| path);
+            // A parent that is gone shows at the next window.
+            let _ = protocol::log("warn", &format!("{path}: {message}"));
+        }
+    }
+}
+
+const VDSO: &str = "[vdso]";
+
+/// The mappings of a process as the kernel gets them; neighbours of one kind are one. Slots that are new come into `wanted`.
+fn mapped(pid: u32, space: &mut AddressSpace, binaries: &mut Binaries, tables: &mut KernelTables, vdso: Option<&Vdso>, wanted: &mut Vec<(u32, Rc<str>)>) -> Rc<[Mapped]> {
+    let mut list: Vec<Mapped> = Vec::new();
+    for mapping in space.iter_mut().take(MAX_MAPPINGS) {
+        let (start, end, offset) = (mapping.start, mapping.end, mapping.offset);
+        let binary = if &*mapping.path == VDSO {
+            vdso.and_then(|vdso| Some((start.wrapping_sub(vdso.base), tables.slot(VDSO)?)))
+        } else if mapping.is_file() {
+            mapping.elf(pid, binaries).and_then(|elf| {
+                let bias = start.wrapping_sub(elf.virtual_address(offset)?);
+                Some((bias, tables.slot(&format!("{} {}", elf.build_id, elf.htl_hash))?))
+            })
+        } else {
+            None
+        };
+        let (bias, binary) = binary.map_or((0, NO_BINARY), |(bias, slot)| (bias, u64::from(slot)));
+        if binary != NO_BINARY && !wanted.iter().any(|&(slot, _)| u64::from(slot) == binary) {
+            wanted.push((binary as u32, Rc::clone(&mapping.path)));
+        }
+        match list.last_mut() {
+            Some(last) if last.end == start && last.binary == binary && last.bias == bias => last.end = end,
+            _ => list.push(Mapped { start, end, bias, binary }),
+        }
+    }
+    list.into()
+}
+
+/// How many samples ended how, cumulative.
+#[derive(Clone, Copy, Default)]
+pub struct Walks {
+    pub complete: u64,
+    pub cut: u64,
+    pub broken: u64,
+    pub not_deferred: u64,
+}
+
+impl Walks {
+    pub fn add(&mut self, stop: Stop, samples: u64) {
+        *match stop {
+            Stop::End => &mut self.complete,
+            Stop::Depth => &mut self.cut,
+            Stop::Broken => &mut self.broken,
+            Stop::NotDeferred => &mut self.not_deferred,
+        } += samples;
+    }
+}
+
+/// For the deadline of `finish`: a large binary's table takes about a second.
+pub const PATIENCE: Duration = Duration::from_secs(2);
