@@ -22,7 +22,8 @@ use crate::records::Record;
 use crate::resolver::{Resolver, Sample, Thread};
 use crate::sampler::{Lost, Sampler};
 use crate::sideband::Sideband;
-use crate::unwinder::{PATIENCE, Unwinder, Walks};
+use crate::unwinder::{PATIENCE, Unwinder};
+use crate::walks::Walks;
 
 const MIN_STACKS: u64 = 2048;
 const MAX_STACKS: u64 = 32_768;
@@ -196,6 +197,7 @@ impl Bpf {
             }
             if !user.is_empty() {
                 self.walks.add(stop, samples);
+                if stop != maps::Stop::End { eprintln!("{stop:?} {} {} {:?} {}", key.tgid, key.thread_name(), user.iter().rev().take(6).map(|&a| { let p = self.resolver.processes.place(key.tgid, a - 1); match p { crate::processes::Place::Binary { path, address, .. } => format!("{path}+{address:x}"), crate::processes::Place::Anonymous(n) => format!("{n} {a:x}"), _ => "named".into() } }).collect::<Vec<_>>(), user.len()); }
             }
             self.resolver.sample(&Sample {
                 pid: key.tgid,
@@ -291,9 +293,9 @@ impl Sampler for Bpf {
     }
 
     fn details(&self) -> Value {
-        let (walks, tables, unwinder) = (&self.walks, self.unwinder.tables.stats(), &self.unwinder.stats);
+        let (tables, unwinder) = (self.unwinder.tables.stats(), &self.unwinder.stats);
         json!({
-            "stacks": { "complete": walks.complete, "cut": walks.cut, "broken": walks.broken, "notDeferred": walks.not_deferred },
+            "stacks": self.walks.to_json(),
             "deferred": unwinder.deferred,
             "tables": {
                 "loaded": tables.loaded, "bytes": tables.words * 8, "limit": tables.capacity * 8,

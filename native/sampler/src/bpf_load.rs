@@ -31,7 +31,6 @@ pub struct Descriptors {
     pub books: i32,
     pub stacks: [i32; 2],
     pub counts: [i32; 2],
-    pub ring: i32,
 }
 
 /// True when the kernel has the helper that walks a stack in one program.
@@ -50,7 +49,6 @@ impl Descriptors {
             books: map("books")?,
             stacks: [map("stacks_0")?, map("stacks_1")?],
             counts: [map("counts_0")?, map("counts_1")?],
-            ring: map("deferred_ring")?,
         };
         if name == "take_sample_by_calls" {
             let next = program_fd(object, "walk_by_calls")?;

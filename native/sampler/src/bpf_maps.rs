@@ -34,8 +34,16 @@ pub struct Chunk {
 pub enum Stop {
     /// The outermost frame was reached.
     End,
+    /// Cut at the limit.
     Depth,
-    Broken,
+    /// A word of the stack could not be read.
+    Memory,
+    /// A caller's frame was not above its callee's.
+    NoProgress,
+    UnknownRule,
+    LostRegister,
+    /// A frame pointer led outside all code.
+    Stray,
     /// User space should have walked and could not get the sample.
     NotDeferred,
 }
@@ -123,7 +131,11 @@ impl Key {
         match self.flags & 0xff {
             1 => Stop::End,
             2 => Stop::Depth,
-            0..16 => Stop::Broken,
+            3 => Stop::Memory,
+            4 => Stop::NoProgress,
+            5 => Stop::UnknownRule,
+            6 => Stop::LostRegister,
+            7 => Stop::Stray,
             _ => Stop::NotDeferred,
         }
     }

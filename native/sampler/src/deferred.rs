@@ -54,7 +54,7 @@ impl Deferred {
             let pc = regs.lookup_pc();
             let mapping = find_mapping(&self.mappings, pc);
             if mapping.is_none() && guessed {
-                return Ok(Walked { frames, stop: Stop::Broken });
+                return Ok(Walked { frames, stop: Stop::Stray });
             }
             if frames.len() == MAX_USER_FRAMES {
                 return Ok(Walked { frames, stop: Stop::Depth });
@@ -84,7 +84,11 @@ impl Deferred {
             StepStop::End => Stop::End,
             // Beyond the piece that was copied: the stack goes on.
             StepStop::Memory(address) if self.stack.len() >= STACK_PIECE && address >= self.head.at.sp + self.stack.len() as u64 - 8 => Stop::Depth,
-            _ => Stop::Broken,
+            StepStop::Memory(_) => Stop::Memory,
+            StepStop::Depth => Stop::Depth,
+            StepStop::NoProgress => Stop::NoProgress,
+            StepStop::LostRegister => Stop::LostRegister,
+            StepStop::NoRule | StepStop::UnknownRule => Stop::UnknownRule,
         }
     }
 }

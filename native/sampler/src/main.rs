@@ -32,6 +32,7 @@ mod sideband;
 mod system_wide;
 mod unwinder;
 mod vdso;
+mod walks;
 mod window;
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::address_space::{AddressSpace, Mapping};
 use crate::binaries::Binaries;
-use crate::bpf_maps::{Key, Stop};
+use crate::bpf_maps::Key;
 use crate::compiler::{Compiler, Input, Outcome};
 use crate::deferred::{Deferred, Walked};
 use crate::kernel_tables::{KernelTables, MAX_MAPPINGS, Mapped, NO_BINARY, State};
@@ -17,8 +17,10 @@ use crate::protocol;
 use crate::records::{Event, Record};
 use crate::vdso::Vdso;
 
-/// Addresses outside all mappings are worth another look after this time (nanoseconds).
-const RECHECK_NS: u64 = 1_000_000_000;
+/// Addresses outside all mappings are worth another look after this time (nanoseconds): a runtime makes code all the time when it
+/// starts. Each look that finds nothing new doubles it.
+const FIRST_RECHECK_NS: u64 = 10_000_000;
+const LAST_RECHECK_NS: u64 = 5_000_000_000;
 /// Of samples that wait for tables. More are walked with what is there.
 const MAX_WAITING_BYTES: usize = 32 << 20;
 /// Tables of files up to this size are made as soon as a sampled process maps them: it may be gone when they are needed. Larger
@@ -40,6 +42,7 @@ struct Process {
     /// Has mappings in the kernel, of this address space.
     installed: Option<u64>,
     changed: bool,
+    recheck_ns: u64,
     /// Of the last look at `space`.
     mappings: Rc<[Mapped]>,
 }
@@ -186,8 +189,10 @@ impl Unwinder {
     /// `mm` None: as before.
     fn install(&mut self, pid: u32, mm: Option<u64>, binaries: &mut Binaries) -> io::Result<()> {
         let process = self.by_pid.entry(pid).or_insert_with(|| Process { space: AddressSpace::of_process(pid), changed: true, ..Process::default() });
+        process.recheck_ns = (process.recheck_ns * 2).clamp(FIRST_RECHECK_NS, LAST_RECHECK_NS);
         if process.mappings.is_empty() || process.changed {
             process.changed = false;
+            process.recheck_ns = FIRST_RECHECK_NS;
             let mut wanted = Vec::new();
             process.mappings = mapped(pid, &mut process.space, binaries, &mut self.tables, self.vdso.as_ref(), &mut wanted);
             for (slot, path) in wanted {
@@ -197,10 +202,10 @@ impl Unwinder {
         let Some(mm) = mm.or(process.installed) else { return Ok(()) };
         let mappings = Rc::clone(&process.mappings);
         process.installed = Some(mm);
-        let recheck = crate::bpf::monotonic() + RECHECK_NS;
+        let recheck = crate::bpf::monotonic() + process.recheck_ns;
         if !self.tables.install(pid, mm, &mappings, recheck)? {
             // Frame pointers alone, and no more questions for a while.
-            self.tables.install(pid, mm, &(Rc::new([]) as Rc<[Mapped]>), recheck + 60 * RECHECK_NS)?;
+            self.tables.install(pid, mm, &(Rc::new([]) as Rc<[Mapped]>), recheck + 60_000_000_000)?;
         }
         let slots: Vec<(u32, u64)> = mappings.iter().filter(|mapping| mapping.binary != NO_BINARY).map(|mapping| (mapping.binary as u32, mapping.start)).collect();
         for (slot, start) in slots {
@@ -347,26 +352,6 @@ fn mapped(pid: u32, space: &mut AddressSpace, binaries: &mut Binaries, tables: &
         }
     }
     list.into()
-}
-
-/// How many samples ended how, cumulative.
-#[derive(Clone, Copy, Default)]
-pub struct Walks {
-    pub complete: u64,
-    pub cut: u64,
-    pub broken: u64,
-    pub not_deferred: u64,
-}
-
-impl Walks {
-    pub fn add(&mut self, stop: Stop, samples: u64) {
-        *match stop {
-            Stop::End => &mut self.complete,
-            Stop::Depth => &mut self.cut,
-            Stop::Broken => &mut self.broken,
-            Stop::NotDeferred => &mut self.not_deferred,
-        } += samples;
-    }
 }
 
 /// For the deadline of `finish`: a large binary's table takes about a second.
