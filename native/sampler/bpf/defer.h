@@ -35,10 +35,12 @@ struct {
 static __always_inline __u32 copy_stack(struct deferred *to, __u64 sp)
 {
 	__u32 first = PAGE - (sp & (PAGE - 1));
-	/* The main thread's stack is small, and beyond its first frame lie arguments and environment only. */
+	/* Most stacks are small. Beyond the first frame of the main thread lie arguments and environment; C libraries keep the
+	 * thread-local storage of other threads at the upper end of their stacks. */
 	struct task_struct *task = (void *)bpf_get_current_task();
-	__u64 top = BPF_CORE_READ(task, mm, start_stack);
-	__u32 limit = top > sp && top - sp < STACK_PIECE ? top - sp + 64 : STACK_PIECE;
+	__u64 main = BPF_CORE_READ(task, mm, start_stack) - sp, other = THREAD_POINTER(task) - sp;
+	__u64 size = main < other ? main : other;
+	__u32 limit = size < STACK_PIECE - 64 ? size + 64 : STACK_PIECE;
 	if (first > PAGE || bpf_probe_read_user(to->stack, first, (const void *)sp))
 		return 0;
 	__u32 at = first;

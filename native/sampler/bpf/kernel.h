@@ -50,10 +50,21 @@ struct mm_struct {
 	unsigned long start_stack;
 };
 
+/* arch/arm64/include/asm/processor.h: the register that points to thread-local storage. */
+struct thread_uw {
+	unsigned long tp_value;
+};
+
+struct thread_struct {
+	unsigned long fsbase;
+	struct thread_uw uw;
+};
+
 struct task_struct {
 	struct css_set *cgroups;
 	struct mm_struct *mm;
 	void *stack;
+	struct thread_struct thread;
 };
 
 /* To ask by CO-RE whether the kernel has these helpers. */

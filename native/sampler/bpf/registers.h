@@ -24,6 +24,7 @@ struct pt_regs {
 #define TAKE_REGISTERS(to, from) \
 	((to)->ip = (from)->ip, (to)->sp = (from)->sp, (to)->fp = (from)->bp, (to)->lr = (from)->di)
 #define THREAD_SIZE (16 << 10)
+#define THREAD_POINTER(task) BPF_CORE_READ(task, thread.fsbase)
 
 /* Offsets of ip, sp, fp, lr from the sp of a signal's trampoline: struct ucontext. */
 #define SIGNAL_IP 168
@@ -43,6 +44,7 @@ struct pt_regs {
 #define TAKE_REGISTERS(to, from) \
 	((to)->ip = (from)->pc, (to)->sp = (from)->sp, (to)->fp = (from)->regs[29], (to)->lr = (from)->regs[30])
 #define THREAD_SIZE (16 << 10)
+#define THREAD_POINTER(task) BPF_CORE_READ(task, thread.uw.tp_value)
 
 #define SIGNAL_IP 568
 #define SIGNAL_SP 560

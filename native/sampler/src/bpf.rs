@@ -22,7 +22,7 @@ use crate::records::Record;
 use crate::resolver::{Resolver, Sample, Thread};
 use crate::sampler::{Lost, Sampler};
 use crate::sideband::Sideband;
-use crate::unwinder::{PATIENCE, Unwinder};
+use crate::unwinder::Unwinder;
 use crate::walks::Walks;
 
 const MIN_STACKS: u64 = 2048;
@@ -32,6 +32,8 @@ const REST: Duration = Duration::from_millis(200);
 
 /// Entries of the kernel's map of processes.
 const PROCESSES: u32 = 16_384;
+/// How long a window may wait for the tables of its samples: that of a large binary takes about a second.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// A window's records are replayed early when there are more.
 const MANY_RECORDS: usize = 50_000;
 
@@ -168,7 +170,13 @@ impl Bpf {
         self.unwinder.tables.settle();
         self.unwinder.tables.begin_window()?;
         self.pump()?;
-        let finished = self.unwinder.finish(old as u32, Instant::now() + PATIENCE, &mut self.resolver.processes.binaries)?;
+        // Other samples come meanwhile, and their ring is small.
+        let deadline = Instant::now() + PATIENCE;
+        while self.unwinder.waits_for_tables(old as u32) && Instant::now() < deadline {
+            poll(&[self.unwinder.descriptor(), self.ring.epoll_fd()], Duration::from_millis(100));
+            self.pump()?;
+        }
+        let finished = self.unwinder.finish(old as u32);
         let mut stacks: HashMap<u64, Chunk> = HashMap::new();
         maps::take_all::<u64, Chunk>(self.fds.stacks[old], |&id, chunk| {
             stacks.insert(id, *chunk);
@@ -307,6 +315,13 @@ impl Sampler for Bpf {
     fn resolver(&mut self) -> &mut Resolver {
         &mut self.resolver
     }
+}
+
+/// Sleeps until one of the descriptors is readable or the time is over.
+fn poll(fds: &[i32], time: Duration) {
+    let mut fds: Vec<libc::pollfd> = fds.iter().map(|&fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
+    // SAFETY: the array holds as many entries as stated and outlives the call.
+    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, time.as_millis() as i32) };
 }
 
 /// Returns when no run of a BPF program is left that was under way: they are read-side sections of RCU.

@@ -46,6 +46,10 @@ impl Deferred {
     /// The stack, or the slot of the binary whose table is missing. `find` gives the rule at an address.
     pub fn walk(&self, find: impl Fn(&Mapped, u64) -> Found) -> Result<Walked, u32> {
         let at = self.head.at;
+        if self.stack.is_empty() {
+            // In the middle of exec: the old stack is gone, the new one not there yet.
+            return Ok(Walked { frames: Vec::new(), stop: Stop::End });
+        }
         let memory = StackPiece { start: at.sp, bytes: &self.stack };
         let mut regs = Regs { ip: at.ip, sp: at.sp, fp: at.fp, lr: at.lr, exact: true };
         let mut frames: Vec<u64> = Vec::new();

@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use crate::address_space::{AddressSpace, Mapping};
 use crate::binaries::Binaries;
@@ -17,8 +16,9 @@ use crate::protocol;
 use crate::records::{Event, Record};
 use crate::vdso::Vdso;
 
-/// Addresses outside all mappings are worth another look after this time (nanoseconds): a runtime makes code all the time when it
-/// starts. Each look that finds nothing new doubles it.
+/// An address outside all mappings is worth a look at once after mappings have changed: a process maps its libraries one after
+/// another, a runtime makes code all the time. After a look that found nothing new it is not for this time (nanoseconds), and each
+/// further one doubles it.
 const FIRST_RECHECK_NS: u64 = 10_000_000;
 const LAST_RECHECK_NS: u64 = 5_000_000_000;
 /// Of samples that wait for tables. More are walked with what is there.
@@ -119,13 +119,13 @@ impl Unwinder {
         self.load_tables(binaries)
     }
 
-    /// The samples of a buffer that nobody writes to any more. Waits for tables until the deadline.
-    pub fn finish(&mut self, buffer: u32, deadline: Instant, binaries: &mut Binaries) -> io::Result<Vec<Finished>> {
-        while self.waiting.iter().any(|sample| sample.head.buffer == buffer) {
-            let Some(outcome) = self.compiler.wait(deadline) else { break };
-            self.loaded(outcome)?;
-            self.retry(binaries);
-        }
+    /// Samples of this buffer wait for tables.
+    pub fn waits_for_tables(&self, buffer: u32) -> bool {
+        self.waiting.iter().any(|sample| sample.head.buffer == buffer)
+    }
+
+    /// The samples of a buffer that nobody writes to any more, walked with the tables that there are.
+    pub fn finish(&mut self, buffer: u32) -> Vec<Finished> {
         for sample in std::mem::take(&mut self.waiting) {
             if sample.head.buffer == buffer {
                 self.give_up(sample);
@@ -136,7 +136,7 @@ impl Unwinder {
         self.waiting_bytes = self.waiting.iter().map(Deferred::bytes).sum();
         let (of_buffer, others) = std::mem::take(&mut self.finished).into_iter().partition(|sample| sample.buffer == buffer);
         self.finished = others;
-        Ok(of_buffer)
+        of_buffer
     }
 
     fn apply(&mut self, event: &Event) {
@@ -192,7 +192,7 @@ impl Unwinder {
         process.recheck_ns = (process.recheck_ns * 2).clamp(FIRST_RECHECK_NS, LAST_RECHECK_NS);
         if process.mappings.is_empty() || process.changed {
             process.changed = false;
-            process.recheck_ns = FIRST_RECHECK_NS;
+            process.recheck_ns = 0;
             let mut wanted = Vec::new();
             process.mappings = mapped(pid, &mut process.space, binaries, &mut self.tables, self.vdso.as_ref(), &mut wanted);
             for (slot, path) in wanted {
@@ -353,6 +353,3 @@ fn mapped(pid: u32, space: &mut AddressSpace, binaries: &mut Binaries, tables: &
     }
     list.into()
 }
-
-/// For the deadline of `finish`: a large binary's table takes about a second.
-pub const PATIENCE: Duration = Duration::from_secs(2);

@@ -1,16 +1,16 @@
 //! The built sampler on the real kernel.
 
-mod decode;
+mod support;
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use decode::{Frames, Window};
+use support::decode::Frames;
+use support::{assert_books, my_turn, parse, run_until, sampler, skipped};
 
 const BURN: &str = r#"
 #include <stdint.h>
@@ -21,23 +21,6 @@ __attribute__((noinline)) uint64_t hot_seventy(uint64_t x) { FRAME; x = spin(700
 __attribute__((noinline)) uint64_t cold_thirty(uint64_t x) { FRAME; x = spin(30000, x); return x + 2; }
 int main(void) { volatile uint64_t x = 1; for (;;) { x = hot_seventy(x); x = cold_thirty(x); } }
 "#;
-
-/// The tests share the machine's few CPUs: one at a time.
-static TURN: Mutex<()> = Mutex::new(());
-
-fn my_turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// True when the test has to be left out, which it says.
-fn skipped(test: &str) -> bool {
-    // SAFETY: geteuid has no preconditions.
-    let root = unsafe { libc::geteuid() } == 0;
-    if !root {
-        println!("SKIP {test}: sampling the whole system needs root");
-    }
-    !root
-}
 
 struct Burn {
     dir: PathBuf,
@@ -87,77 +70,6 @@ impl Drop for Burn {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.dir);
     }
-}
-
-struct Output {
-    hello: serde_json::Value,
-    windows: Vec<Window>,
-    stats: Vec<serde_json::Value>,
-    logs: Vec<String>,
-}
-
-impl Output {
-    fn new() -> Output {
-        Output { hello: serde_json::Value::Null, windows: Vec::new(), stats: Vec::new(), logs: Vec::new() }
-    }
-
-    /// Takes in one frame; false at the end.
-    fn read(&mut self, from: &mut impl Read) -> bool {
-        let mut head = [0u8; 5];
-        if from.read_exact(&mut head).is_err() {
-            return false;
-        }
-        let mut payload = vec![0u8; u32::from_le_bytes(head[..4].try_into().unwrap()) as usize - 1];
-        from.read_exact(&mut payload).unwrap();
-        let json = || serde_json::from_slice(&payload).unwrap();
-        match head[4] {
-            1 => self.hello = json(),
-            2 => self.windows.push(Window::decode(&payload)),
-            3 => self.stats.push(json()),
-            4 => self.logs.push(String::from_utf8_lossy(&payload).into_owned()),
-            kind => panic!("frame of type {kind}"),
-        }
-        true
-    }
-}
-
-fn parse(mut bytes: &[u8]) -> Output {
-    let mut output = Output::new();
-    while output.read(&mut bytes) {}
-    output
-}
-
-fn sampler(args: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_perfleet-sampler")).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
-}
-
-/// Until so many samples have come, or `--duration` is over.
-fn run_until(samples: u64, args: &[&str]) -> Output {
-    let mut child = sampler(args);
-    let mut out = child.stdout.take().unwrap();
-    let mut stdin = child.stdin.take();
-    let mut output = Output::new();
-    while output.read(&mut out) {
-        if output.windows.iter().map(Window::total).sum::<u64>() >= samples {
-            drop(stdin.take());
-        }
-    }
-    assert!(child.wait().unwrap().success());
-    output
-}
-
-/// taken − taken of the window before = samples + losses, exactly, in every window.
-fn assert_books(output: &Output) {
-    let (mut taken, mut lost) = (0, 0);
-    for window in &output.windows {
-        assert_eq!(window.taken - taken, window.total() + window.lost_total() - lost, "{:?} {:?}", window.lost, output.logs);
-        (taken, lost) = (window.taken, window.lost_total());
-        assert!(window.processes.iter().all(|process| process.pid != 0));
-    }
-    assert!(output.windows.last().unwrap().last);
-    assert!(taken > 0);
-    assert_eq!(output.stats.last().unwrap()["taken"], taken);
-    assert!(!output.logs.iter().any(|line| line.contains("error")), "{:?}", output.logs);
 }
 
 fn finds_known_shares(rung: &str) {

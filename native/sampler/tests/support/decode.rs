@@ -12,6 +12,10 @@ pub struct Frames {
     /// Row of `binaries`; 0xffffffff = none.
     pub binary: Vec<u32>,
     pub address: Vec<u64>,
+    /// Of named frames, "" elsewhere.
+    pub function: Vec<String>,
+    /// Of named frames; the mapping's name of anonymous code.
+    pub file: Vec<String>,
 }
 
 pub struct Process {
@@ -38,6 +42,8 @@ pub struct Window {
     pub lost: Vec<(String, u64)>,
     pub frames: Frames,
     pub stacks: Vec<Vec<u32>>,
+    /// Bit 0: cut at the depth limit, bit 1: user part missing.
+    pub stack_flags: Vec<u32>,
     pub processes: Vec<Process>,
     pub samples: Vec<Sample>,
 }
@@ -96,9 +102,9 @@ impl Window {
         let binaries = (0..binaries).map(|i| Binary { path: string(path[i]), build_id: string(build_id[i]), htl_hash: string(htl_hash[i]) }).collect();
         let kind = r.u32s(frames).into_iter().map(string).collect();
         let (binary, address) = (r.u32s(frames), r.u64s(frames));
-        r.u32s(frames).into_iter().chain(r.u32s(frames)).for_each(|row| drop(string(row)));
+        let function = r.u32s(frames).into_iter().map(string).collect();
+        let file = r.u32s(frames).into_iter().map(string).collect();
         let (offsets, rows, flags) = (r.u32s(stacks + 1), r.u32s(depth), r.u32s(stacks));
-        assert_eq!(flags.len(), stacks);
         let stacks = offsets.windows(2).map(|pair| rows[pair[0] as usize..pair[1] as usize].to_vec()).collect();
         let n = processes;
         let (pid, comm, executable, cgroup_file) = (r.u32s(n), r.u32s(n), r.u32s(n), r.u32s(n));
@@ -114,7 +120,7 @@ impl Window {
         r.pad();
         assert_eq!(r.at, bytes.len());
         let lost = lost.into_iter().map(|(reason, count)| (string(reason), count)).collect();
-        Window { last, period, taken, lost, frames: Frames { binaries, kind, binary, address }, stacks, processes, samples }
+        Window { last, period, taken, lost, frames: Frames { binaries, kind, binary, address, function, file }, stacks, stack_flags: flags, processes, samples }
     }
 
     pub fn total(&self) -> u64 {
