@@ -37,7 +37,8 @@ impl Mapping {
 
     /// Not anonymous memory, which the kernel names `[…]`, `//anon`, `/memfd:…`, `/dev/zero` or not at all.
     pub fn is_file(&self) -> bool {
-        self.path.starts_with('/') && !["//anon", "/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage"].iter().any(|prefix| self.path.starts_with(prefix))
+        self.path.starts_with('/')
+            && !["//anon", "/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage"].iter().any(|prefix| self.path.starts_with(prefix))
     }
 
     /// What the mapped file says of itself, where it can be had.
@@ -56,12 +57,17 @@ impl Mapping {
 impl AddressSpace {
     /// Empty when the process is gone.
     pub fn of_process(pid: u32) -> AddressSpace {
-        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
         let mut space = AddressSpace::default();
-        for mapping in maps.lines().filter_map(parse_maps_line) {
-            space.map(mapping);
-        }
+        space.add_of_process(pid);
         space
+    }
+
+    /// Adds what /proc knows of the process.
+    pub fn add_of_process(&mut self, pid: u32) {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        for mapping in maps.lines().filter_map(parse_maps_line) {
+            self.map(mapping);
+        }
     }
 
     pub fn copy(&self) -> AddressSpace {

@@ -205,7 +205,6 @@ impl Bpf {
             }
             if !user.is_empty() {
                 self.walks.add(stop, samples);
-                if stop != maps::Stop::End { eprintln!("{stop:?} {} {} {:?} {}", key.tgid, key.thread_name(), user.iter().rev().take(6).map(|&a| { let p = self.resolver.processes.place(key.tgid, a - 1); match p { crate::processes::Place::Binary { path, address, .. } => format!("{path}+{address:x}"), crate::processes::Place::Anonymous(n) => format!("{n} {a:x}"), _ => "named".into() } }).collect::<Vec<_>>(), user.len()); }
             }
             self.resolver.sample(&Sample {
                 pid: key.tgid,

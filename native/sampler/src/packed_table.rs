@@ -34,7 +34,12 @@ impl PackedTable {
         if pages > MAX_PAGES || u32::try_from(first_page).is_err() {
             bail!("code at {:#x} to {:#x}: addresses too far apart for a table", first.pc, last.pc);
         }
-        let mut packed = PackedTable { first_page: first_page as u32, index: Vec::with_capacity(pages as usize + 1), rows: Vec::with_capacity(table.rows.len()), rules: Vec::new() };
+        let mut packed = PackedTable {
+            first_page: first_page as u32,
+            index: Vec::with_capacity(pages as usize + 1),
+            rows: Vec::with_capacity(table.rows.len()),
+            rules: Vec::new(),
+        };
         let mut numbers: HashMap<Rule, u32> = HashMap::new();
         for row in &table.rows {
             let page = (row.pc >> PAGE_SHIFT) - first_page;

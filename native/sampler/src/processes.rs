@@ -181,7 +181,7 @@ impl Process {
             self.threads.entry(tid).or_insert(name);
         }
         if !self.complete {
-            self.space = AddressSpace::of_process(pid);
+            self.space.add_of_process(pid);
         }
     }
 

@@ -115,7 +115,8 @@ impl Run {
         }
         let (cpu_ms, rss_kb) = host::usage();
         let lost: serde_json::Map<String, Value> = lost.rows().iter().map(|&(reason, count)| (reason.to_owned(), count.into())).collect();
-        let mut stats = json!({ "taken": taken, "lost": lost, "cpuMs": cpu_ms, "rssKb": rss_kb, "processes": processes, "sidebandLost": sideband_lost });
+        let mut stats =
+            json!({ "taken": taken, "lost": lost, "cpuMs": cpu_ms, "rssKb": rss_kb, "processes": processes, "sidebandLost": sideband_lost });
         if let (Some(stats), Some(Value::Object(details))) = (stats.as_object_mut(), self.sampler.as_ref().map(|sampler| sampler.details())) {
             stats.extend(details);
         }

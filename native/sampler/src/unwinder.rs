@@ -112,7 +112,8 @@ impl Unwinder {
             self.admit(sample, binaries)?;
         }
         records.for_each(|record| self.apply(&record.event));
-        let changed: Vec<u32> = self.by_pid.iter().filter(|(_, process)| process.changed && process.installed.is_some()).map(|(&pid, _)| pid).collect();
+        let changed: Vec<u32> =
+            self.by_pid.iter().filter(|(_, process)| process.changed && process.installed.is_some()).map(|(&pid, _)| pid).collect();
         for pid in changed {
             self.install(pid, None, binaries)?;
         }
@@ -207,7 +208,8 @@ impl Unwinder {
             // Frame pointers alone, and no more questions for a while.
             self.tables.install(pid, mm, &(Rc::new([]) as Rc<[Mapped]>), recheck + 60_000_000_000)?;
         }
-        let slots: Vec<(u32, u64)> = mappings.iter().filter(|mapping| mapping.binary != NO_BINARY).map(|mapping| (mapping.binary as u32, mapping.start)).collect();
+        let slots: Vec<(u32, u64)> =
+            mappings.iter().filter(|mapping| mapping.binary != NO_BINARY).map(|mapping| (mapping.binary as u32, mapping.start)).collect();
         for (slot, start) in slots {
             if let Some(at) = self.unopened.iter().position(|&other| other == slot) {
                 self.unopened.swap_remove(at);
@@ -328,7 +330,14 @@ impl Unwinder {
 const VDSO: &str = "[vdso]";
 
 /// The mappings of a process as the kernel gets them; neighbours of one kind are one. Slots that are new come into `wanted`.
-fn mapped(pid: u32, space: &mut AddressSpace, binaries: &mut Binaries, tables: &mut KernelTables, vdso: Option<&Vdso>, wanted: &mut Vec<(u32, Rc<str>)>) -> Rc<[Mapped]> {
+fn mapped(
+    pid: u32,
+    space: &mut AddressSpace,
+    binaries: &mut Binaries,
+    tables: &mut KernelTables,
+    vdso: Option<&Vdso>,
+    wanted: &mut Vec<(u32, Rc<str>)>,
+) -> Rc<[Mapped]> {
     let mut list: Vec<Mapped> = Vec::new();
     for mapping in space.iter_mut().take(MAX_MAPPINGS) {
         let (start, end, offset) = (mapping.start, mapping.end, mapping.offset);

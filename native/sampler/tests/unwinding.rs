@@ -60,7 +60,9 @@ fn a_static_position_independent_program_is_walked_to_its_first_frame() {
         return;
     }
     let _turn = my_turn();
-    let Some(program) = Program::cpp("static-pie", &["-static-pie", "-Wl,-z,norelro"]) else { return println!("SKIP a_static_position_independent…: no g++") };
+    let Some(program) = Program::cpp("static-pie", &["-static-pie", "-Wl,-z,norelro"]) else {
+        return println!("SKIP a_static_position_independent…: no g++");
+    };
     has_the_right_chain(&program, "40", &[]);
 }
 
@@ -111,7 +113,9 @@ fn a_thread_is_walked_to_the_code_that_it_began_in() {
         let frames: Vec<u32> = user_frames(window, sample).collect();
         let work = frames.iter().position(|&frame| program.name(window, frame) == "work");
         // std::thread's, then start_thread and clone3 of the C library.
-        let library = |&frame: &u32| window.frames.binaries.get(window.frames.binary[frame as usize] as usize).is_some_and(|binary| binary.path.contains("libc.so"));
+        let library = |&frame: &u32| {
+            window.frames.binaries.get(window.frames.binary[frame as usize] as usize).is_some_and(|binary| binary.path.contains("libc.so"))
+        };
         work.is_some_and(|work| frames.len() - work >= 3 && frames[frames.len() - 2..].iter().all(library))
     });
     assert_share(counted, 99.0, &output);
@@ -166,7 +170,9 @@ fn short_lived(milliseconds: &str) {
     let output = parse(&reader.join().unwrap());
     assert_books(&output);
     let mut entries = Entries::default();
-    let own = |window: &support::decode::Window, sample: &support::decode::Sample| std::path::Path::new(&window.processes[sample.process as usize].executable) == program.path;
+    let own = |window: &support::decode::Window, sample: &support::decode::Sample| {
+        std::path::Path::new(&window.processes[sample.process as usize].executable) == program.path
+    };
     let (all, _) = count(&output, |_, _| false);
     let (_, of_program) = count(&output, own);
     let (_, complete) = count(&output, |window, sample| own(window, sample) && entries.is_complete(window, sample));
@@ -231,7 +237,9 @@ fn tables_stay_within_their_memory_and_the_least_used_go_first() {
     let stats = output.stats.last().unwrap();
     assert!(stats["tables"]["evicted"].as_u64().unwrap() > 0, "{stats}");
     let mut entries = Entries::default();
-    let own = |window: &support::decode::Window, sample: &support::decode::Sample| window.processes[sample.process as usize].executable.contains("/variant");
+    let own = |window: &support::decode::Window, sample: &support::decode::Sample| {
+        window.processes[sample.process as usize].executable.contains("/variant")
+    };
     let (_, of_variants) = count(&output, own);
     let (_, complete) = count(&output, |window, sample| own(window, sample) && entries.is_complete(window, sample));
     assert!(of_variants > 500);

@@ -99,7 +99,8 @@ impl Window {
         assert_eq!(strings[0], "");
         let string = |row: u32| strings[row as usize].to_owned();
         let (path, build_id, htl_hash) = (r.u32s(binaries), r.u32s(binaries), r.u32s(binaries));
-        let binaries = (0..binaries).map(|i| Binary { path: string(path[i]), build_id: string(build_id[i]), htl_hash: string(htl_hash[i]) }).collect();
+        let binaries =
+            (0..binaries).map(|i| Binary { path: string(path[i]), build_id: string(build_id[i]), htl_hash: string(htl_hash[i]) }).collect();
         let kind = r.u32s(frames).into_iter().map(string).collect();
         let (binary, address) = (r.u32s(frames), r.u64s(frames));
         let function = r.u32s(frames).into_iter().map(string).collect();
@@ -120,7 +121,17 @@ impl Window {
         r.pad();
         assert_eq!(r.at, bytes.len());
         let lost = lost.into_iter().map(|(reason, count)| (string(reason), count)).collect();
-        Window { last, period, taken, lost, frames: Frames { binaries, kind, binary, address, function, file }, stacks, stack_flags: flags, processes, samples }
+        Window {
+            last,
+            period,
+            taken,
+            lost,
+            frames: Frames { binaries, kind, binary, address, function, file },
+            stacks,
+            stack_flags: flags,
+            processes,
+            samples,
+        }
     }
 
     pub fn total(&self) -> u64 {
