@@ -153,7 +153,7 @@ impl Unwinder {
             }
             Event::Comm { pid, exec: true, .. } => {
                 self.tables.remove(*pid);
-                self.by_pid.insert(*pid, Process::default());
+                self.by_pid.insert(*pid, Process { changed: true, ..Process::default() });
             }
             Event::Fork { pid, parent, .. } if pid != parent => {
                 let space = match self.by_pid.get(parent) {
@@ -162,12 +162,12 @@ impl Unwinder {
                     None => {
                         let space = AddressSpace::of_process(*parent);
                         let copy = space.copy();
-                        self.by_pid.insert(*parent, Process { space, ..Process::default() });
+                        self.by_pid.insert(*parent, Process { space, changed: true, ..Process::default() });
                         copy
                     }
                 };
                 self.tables.remove(*pid);
-                self.by_pid.insert(*pid, Process { space, ..Process::default() });
+                self.by_pid.insert(*pid, Process { space, changed: true, ..Process::default() });
             }
             Event::Exit { pid, tid } if pid == tid => {
                 self.tables.remove(*pid);
@@ -191,9 +191,11 @@ impl Unwinder {
     fn install(&mut self, pid: u32, mm: Option<u64>, binaries: &mut Binaries) -> io::Result<()> {
         let process = self.by_pid.entry(pid).or_insert_with(|| Process { space: AddressSpace::of_process(pid), changed: true, ..Process::default() });
         process.recheck_ns = (process.recheck_ns * 2).clamp(FIRST_RECHECK_NS, LAST_RECHECK_NS);
+        if process.changed {
+            process.recheck_ns = 0;
+        }
         if process.mappings.is_empty() || process.changed {
             process.changed = false;
-            process.recheck_ns = 0;
             let mut wanted = Vec::new();
             process.mappings = mapped(pid, &mut process.space, binaries, &mut self.tables, self.vdso.as_ref(), &mut wanted);
             for (slot, path) in wanted {

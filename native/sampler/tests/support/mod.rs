@@ -86,6 +86,23 @@ pub fn run_until(samples: u64, args: &[&str]) -> Output {
     output
 }
 
+/// From the moment on at which the sampler has begun until `busy` returns.
+pub fn sample_while(args: &[&str], busy: impl FnOnce()) -> Output {
+    let mut child = sampler(args);
+    let mut out = child.stdout.take().unwrap();
+    let stdin = child.stdin.take();
+    let mut output = Output::new();
+    assert!(output.read(&mut out));
+    let reader = std::thread::spawn(move || {
+        while output.read(&mut out) {}
+        output
+    });
+    busy();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    reader.join().unwrap()
+}
+
 /// taken − taken of the window before = samples + losses, exactly, in every window.
 pub fn assert_books(output: &Output) {
     let (mut taken, mut lost) = (0, 0);
@@ -97,5 +114,5 @@ pub fn assert_books(output: &Output) {
     assert!(output.windows.last().unwrap().last);
     assert!(taken > 0);
     assert_eq!(output.stats.last().unwrap()["taken"], taken);
-    assert!(!output.logs.iter().any(|line| line.contains("error")), "{:?}", output.logs);
+    assert!(!output.logs.iter().any(|line| line.contains(r#""level":"error""#)), "{:?}", output.logs);
 }
