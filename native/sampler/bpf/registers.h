@@ -8,6 +8,7 @@ struct registers {
 	__u64 sp;
 	__u64 fp;
 	__u64 lr; /* x30 on arm64, rdi on x86-64: where the return address of vfork is */
+	__u64 bx; /* rbx; 0 on arm64 */
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -22,15 +23,17 @@ struct pt_regs {
 /* Kernels with FRED keep other bits in the upper part of cs. A 32-bit program has another code segment. */
 #define IS_64_BIT(regs) (((regs)->cs & 0xffff) == USER_CS_64)
 #define TAKE_REGISTERS(to, from) \
-	((to)->ip = (from)->ip, (to)->sp = (from)->sp, (to)->fp = (from)->bp, (to)->lr = (from)->di)
+	((to)->ip = (from)->ip, (to)->sp = (from)->sp, (to)->fp = (from)->bp, (to)->lr = (from)->di, \
+	 (to)->bx = (from)->bx)
 #define THREAD_SIZE (16 << 10)
 #define THREAD_POINTER(task) BPF_CORE_READ(task, thread.fsbase)
 
-/* Offsets of ip, sp, fp, lr from the sp of a signal's trampoline: struct ucontext. */
+/* Offsets of ip, sp, fp, lr, bx from the sp of a signal's trampoline: struct ucontext. */
 #define SIGNAL_IP 168
 #define SIGNAL_SP 160
 #define SIGNAL_FP 120
 #define SIGNAL_LR 104
+#define SIGNAL_BX 128
 
 #elif defined(__TARGET_ARCH_arm64)
 
@@ -42,7 +45,8 @@ struct pt_regs {
 #define IN_USER(from) (((from)->pstate & 0xf) == 0)
 #define IS_64_BIT(from) (((from)->pstate & 0x10) == 0)
 #define TAKE_REGISTERS(to, from) \
-	((to)->ip = (from)->pc, (to)->sp = (from)->sp, (to)->fp = (from)->regs[29], (to)->lr = (from)->regs[30])
+	((to)->ip = (from)->pc, (to)->sp = (from)->sp, (to)->fp = (from)->regs[29], (to)->lr = (from)->regs[30], \
+	 (to)->bx = 0)
 #define THREAD_SIZE (16 << 10)
 #define THREAD_POINTER(task) BPF_CORE_READ(task, thread.uw.tp_value)
 
@@ -50,6 +54,7 @@ struct pt_regs {
 #define SIGNAL_SP 560
 #define SIGNAL_FP 544
 #define SIGNAL_LR 552
+#define SIGNAL_BX 0
 
 #else
 #error "registers.h knows x86-64 and arm64"

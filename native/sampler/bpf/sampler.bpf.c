@@ -249,6 +249,7 @@ static __always_inline struct sample *begin(struct perf_event_context *ctx)
 	walk->exact = 1;
 	walk->fp_lost = 0;
 	walk->guessed = 0;
+	walk->bx_place = BX_IN_REGISTER;
 	walk->epoch = now ? *now : 0;
 	return sample;
 }

@@ -57,15 +57,17 @@ struct rule {
 	__u8 cfa;
 	__u8 fp;
 	__u8 ra;
-	__u8 pad;
+	__u8 bx;
 	__s32 cfa_offset;
 	__s32 fp_offset;
 	__s32 extra;
 };
 
-enum { CFA_NONE, CFA_SP, CFA_FP, CFA_DEREF_SP, CFA_DEREF_FP, CFA_PLT, CFA_END, CFA_SIGNAL, CFA_FRAME_POINTER, CFA_UNKNOWN };
+enum { CFA_NONE, CFA_SP, CFA_FP, CFA_DEREF_SP, CFA_DEREF_FP, CFA_PLT, CFA_END, CFA_SIGNAL, CFA_FRAME_POINTER, CFA_UNKNOWN, CFA_BX };
 enum { FP_SAME, FP_AT_CFA, FP_UNDEFINED, FP_AT_FP, FP_AT_SP };
 enum { RA_AT_CFA, RA_LR };
+/* Of rule.bx; other values: at cfa - 8 * bx. */
+enum { BX_SAME = 0, BX_LOST = 255 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

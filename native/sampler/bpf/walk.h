@@ -21,6 +21,9 @@ enum stop {
 	STOP_ABSENT_TABLE = 18,
 };
 
+/* Where rbx is. Few rules ask for it: it is read then. */
+enum bx_place { BX_IN_REGISTER, BX_IN_MEMORY, BX_NOWHERE };
+
 struct walk {
 	struct registers at;
 	__u64 recheck_ns;
@@ -36,7 +39,10 @@ struct walk {
 	__u32 fp_lost;
 	/* The last step followed a frame pointer without a table that said so. */
 	__u32 guessed;
+	__u32 bx_place;
 	__u32 epoch;
+	__u32 pad;
+	__u64 bx_at;
 	/* Leaf first. */
 	__u64 frames[MAX_USER_FRAMES];
 };
@@ -65,7 +71,8 @@ static __always_inline int follow_frame_pointer(struct walk *walk, __u32 guessed
 	__u64 pair[2];
 	if (!walk->at.fp)
 		return stop(walk, walk->fp_lost ? STOP_LOST_REGISTER : STOP_END);
-	if (walk->at.fp < walk->at.sp)
+	/* Where a table says so the chain may lead to another stack: Go code calls its runtime on one of the system's. */
+	if (guessed && walk->at.fp < walk->at.sp)
 		return stop(walk, STOP_NO_PROGRESS);
 	if (bpf_probe_read_user(pair, sizeof(pair), (const void *)walk->at.fp))
 		return stop(walk, STOP_MEMORY);
@@ -75,6 +82,8 @@ static __always_inline int follow_frame_pointer(struct walk *walk, __u32 guessed
 	walk->at.lr = 0;
 	walk->exact = 0;
 	walk->guessed = guessed;
+	/* Such code need not keep it for its caller. */
+	walk->bx_place = BX_NOWHERE;
 	return walk->at.ip ? 0 : stop(walk, STOP_END);
 }
 
@@ -88,6 +97,8 @@ static __always_inline int leave_signal(struct walk *walk)
 	walk->exact = 1;
 	walk->fp_lost = 0;
 	walk->guessed = 0;
+	walk->bx_place = SIGNAL_BX ? BX_IN_MEMORY : BX_NOWHERE;
+	walk->bx_at = sp + SIGNAL_BX;
 	return 0;
 }
 
@@ -118,6 +129,14 @@ static __always_inline int apply_rule(struct walk *walk, const struct rule *rule
 		break;
 	case CFA_PLT:
 		cfa = walk->at.sp + (__s64)rule->cfa_offset + ((__s32)(pc & 15) >= rule->extra ? 8 : 0);
+		break;
+	case CFA_BX:
+		cfa = walk->at.bx;
+		if (walk->bx_place == BX_NOWHERE)
+			return stop(walk, STOP_LOST_REGISTER);
+		if (walk->bx_place == BX_IN_MEMORY && read_word(walk->bx_at, &cfa))
+			return stop(walk, STOP_MEMORY);
+		cfa += (__s64)rule->cfa_offset;
 		break;
 	case CFA_END:
 		return stop(walk, STOP_END);
@@ -177,6 +196,12 @@ done:
 #endif
 	walk->fp_lost = 0;
 same:
+	if (rule->bx == BX_LOST) {
+		walk->bx_place = BX_NOWHERE;
+	} else if (rule->bx != BX_SAME) {
+		walk->bx_place = BX_IN_MEMORY;
+		walk->bx_at = cfa - 8 * (__u64)rule->bx;
+	}
 	walk->at.sp = cfa;
 	walk->at.fp = new_fp;
 	walk->at.ip = CODE_ADDRESS(ra);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use perfleet_unwind::Arch;
-use perfleet_unwind::stepper::{self, Regs, StackPiece};
+use perfleet_unwind::stepper::{self, Bx, Regs, StackPiece};
 use perfleet_unwind::{Rule, stepper::Stop as StepStop};
 
 use crate::bpf_maps::{DeferredHead, MAX_USER_FRAMES, Stop, from_bytes};
@@ -51,7 +51,7 @@ impl Deferred {
             return Ok(Walked { frames: Vec::new(), stop: Stop::End });
         }
         let memory = StackPiece { start: at.sp, bytes: &self.stack };
-        let mut regs = Regs { ip: at.ip, sp: at.sp, fp: at.fp, lr: at.lr, exact: true };
+        let mut regs = Regs { ip: at.ip, sp: at.sp, fp: at.fp, fp_lost: false, lr: at.lr, bx: Bx::Value(at.bx), exact: true };
         let mut frames: Vec<u64> = Vec::new();
         let mut guessed = false;
         loop {

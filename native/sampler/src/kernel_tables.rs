@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::RawFd;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use perfleet_unwind::Rule;
 
@@ -27,6 +28,8 @@ pub const NO_BINARY: u64 = u32::MAX as u64;
 pub const MAX_MAPPINGS: usize = 4096;
 const MAX_RULES: u32 = 65_536;
 const MAX_BINARIES: usize = 8192;
+/// A table that found no room is tried again after this time: making it costs up to a second.
+const RETRY: Duration = Duration::from_secs(600);
 const WORDS_A_MAPPING: u32 = 4;
 
 /// `struct process`
@@ -145,6 +148,8 @@ pub struct KernelTables {
     epoch: u32,
     evicted: u64,
     no_room: u64,
+    /// Slots whose tables found no room, and when.
+    refused: Vec<(u32, Instant)>,
 }
 
 impl KernelTables {
@@ -166,6 +171,7 @@ impl KernelTables {
             epoch: 0,
             evicted: 0,
             no_room: 0,
+            refused: Vec::new(),
         })
     }
 
@@ -182,6 +188,14 @@ impl KernelTables {
     /// Binaries used from here on count as used in a new window.
     pub fn begin_window(&mut self) -> io::Result<()> {
         self.epoch += 1;
+        while let Some(&(slot, since)) = self.refused.first()
+            && since.elapsed() > RETRY
+        {
+            self.refused.remove(0);
+            if self.state(slot) == State::WithoutTable {
+                self.set_state(slot, State::Absent)?;
+            }
+        }
         maps::set(self.fds.epoch, &0u32, &self.epoch)
     }
 
@@ -235,6 +249,9 @@ impl KernelTables {
         let words = table.words();
         let (Some(numbers), Some(at)) = (self.rules.numbers(&table.rules, self.fds.rules)?, self.make_room(words, grace_period)?) else {
             self.no_room += 1;
+            if words < self.arena.capacity() {
+                self.refused.push((slot, Instant::now()));
+            }
             self.set_state(slot, State::WithoutTable)?;
             return Ok(false);
         };

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::decode::Frames;
-use support::{assert_books, my_turn, parse, run_until, sampler, skipped};
+use support::{assert_books, my_turn, parse, run_until, sample_while, sampler, skipped};
 
 const BURN: &str = r#"
 #include <stdint.h>
@@ -129,18 +129,12 @@ fn names_short_lived_processes(rung: &str) {
         return;
     }
     let _turn = my_turn();
-    let mut child = sampler(&["--rung", rung, "--rate", "999", "--window", "1", "--duration", "4"]);
-    let mut out = child.stdout.take().unwrap();
-    let reader = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        out.read_to_end(&mut bytes).unwrap();
-        bytes
+    let output = sample_while(&["--rung", rung, "--rate", "999", "--window", "1"], || {
+        for _ in 0..30 {
+            let burst = Command::new("sh").args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]).status().unwrap();
+            assert!(burst.success());
+        }
     });
-    while child.try_wait().unwrap().is_none() {
-        let burst = Command::new("sh").args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]).status().unwrap();
-        assert!(burst.success());
-    }
-    let output = parse(&reader.join().unwrap());
     assert_books(&output);
     let (mut named, mut all) = (0, 0);
     for window in &output.windows {

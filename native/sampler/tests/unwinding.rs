@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use support::decode::{Sample, Window};
-use support::programs::{Entries, Program, RUST_RECURSION, Running, user_frames};
+use support::programs::{Entries, GO_RECURSION, Program, RUST_RECURSION, Running, user_frames};
 use support::{Output, assert_books, my_turn, run_until, sample_while, skipped};
 
 /// Samples with a user stack, and those of them that `good` says yes to.
@@ -77,6 +77,29 @@ fn a_rust_program_is_walked_to_its_first_frame() {
     let rustc = ["rustc", "--edition", "2024", "-Copt-level=3", "-Cforce-frame-pointers=no"];
     let Some(program) = Program::compile("rust", RUST_RECURSION, "rs", &rustc) else { return println!("SKIP a_rust_program…: no rustc") };
     has_the_right_chain(&program, "38", &[]);
+}
+
+#[test]
+fn go_code_is_walked_to_where_its_goroutine_began() {
+    if skipped("go_code_is_walked_to_where_its_goroutine_began") {
+        return;
+    }
+    let _turn = my_turn();
+    let Some(program) = Program::compile("go", GO_RECURSION, "go", &["go", "build"]) else { return println!("SKIP go_code…: no go") };
+    let running = program.start(&[]);
+    let output = run_until(300, &["--rung", "1", "--rate", "499", "--window", "1", "--duration", "20", "--pid", &running.pid()]);
+    assert_books(&output);
+    let counted = count(&output, |window, sample| {
+        let names: Vec<&str> = user_frames(window, sample).map(|frame| program.name(window, frame)).collect();
+        let recursion = names.iter().filter(|name| **name == "main.rec").count();
+        // The runtime's own threads do a little, too.
+        let own = names.contains(&"main.main");
+        !own || (names.ends_with(&["main.main", "runtime.main", "runtime.goexit.abi0"]) && (names[0] != "main.leaf" || recursion == 38))
+    });
+    assert!(counted.0 >= 300);
+    assert_share(counted, 99.0, &output);
+    let stats = output.stats.last().unwrap();
+    assert!(stats["stacks"]["complete"].as_u64().unwrap() * 100 >= stats["taken"].as_u64().unwrap() * 97, "{stats}");
 }
 
 #[test]

@@ -39,6 +39,15 @@ pub const RUST_RECURSION: &str = r#"
 fn main() { let mut x = 1; loop { x = rec(38, x) & 0xffff; } }
 "#;
 
+pub const GO_RECURSION: &str = r#"
+package main
+//go:noinline
+func leaf(x uint64) uint64 { for i := 0; i < 20000; i++ { x = x*6364136223846793005 + 1 }; return x }
+//go:noinline
+func rec(n int, x uint64) uint64 { var y uint64; if n <= 1 { y = leaf(x) } else { y = rec(n-1, x+1) }; return y*3 + uint64(n) }
+func main() { x := uint64(1); for { x = rec(38, x) } }
+"#;
+
 pub struct Program {
     pub dir: PathBuf,
     pub path: PathBuf,
@@ -47,13 +56,13 @@ pub struct Program {
 }
 
 impl Program {
-    /// None when there is no such compiler. `compile` gets source and output as its last arguments.
+    /// None when there is no such compiler. `compile` gets output and source as its last arguments.
     pub fn compile(name: &str, source: &str, extension: &str, compile: &[&str]) -> Option<Program> {
         let dir = std::env::temp_dir().join(format!("perfleet-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let (file, path) = (dir.join(format!("{name}.{extension}")), dir.join(name));
         std::fs::write(&file, source).unwrap();
-        let status = Command::new(compile[0]).args(&compile[1..]).arg(&file).arg("-o").arg(&path).status().ok()?;
+        let status = Command::new(compile[0]).args(&compile[1..]).arg("-o").arg(&path).arg(&file).status().ok()?;
         assert!(status.success(), "{compile:?}");
         Some(Program { symbols: symbols(&path), dir, path })
     }
