@@ -107,12 +107,14 @@ fn worker(name: &str, nice: i32, results: Sender<Outcome>, signal: OwnedFd) -> s
     Ok(jobs)
 }
 
-/// 72 MB while a table is being made, 12 MB in the kernel. node has 0.4 million, a browser two.
+/// 72 MB while a table is being made, 12 MB in the kernel. node has 0.4 million, LLVM one.
 const MAX_ROWS: usize = 3 << 20;
+/// What has more would have too many rows, too, and is refused before it costs anything.
+const MAX_SECTION_BYTES: u64 = 24 << 20;
 const MAX_TIME: Duration = Duration::from_secs(20);
 
 fn make(source: &(impl Source + ?Sized)) -> Result<PackedTable, String> {
-    let limits = Limits { max_rows: MAX_ROWS, max_time: MAX_TIME, ..Limits::default() };
+    let limits = Limits { max_rows: MAX_ROWS, max_section_bytes: MAX_SECTION_BYTES, max_time: MAX_TIME, ..Limits::default() };
     let table = compile(source, &limits).map_err(|error| error.to_string())?;
     PackedTable::new(&table).map_err(|error| error.to_string())
 }
