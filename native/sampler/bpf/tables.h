@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* Processes, their mappings and the unwind tables of binaries, all filled in by user space (src/kernel_tables.rs mirrors these
+/* Processes, their mappings and the unwind tables of binaries, all filled in by user space (src/table_maps.rs mirrors these
  * structures). Everything of a length that varies lies in one array of words, the arena, so that one bound holds for all of it:
  *
  *   processes[tgid] ── at, count ──▶ arena: mappings of the process, sorted by start

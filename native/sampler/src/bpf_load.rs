@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, anyhow};
 use libbpf_rs::{MapCore, Object, ObjectBuilder, PrintLevel};
 
-use crate::kernel_tables;
+use crate::table_maps;
 
 const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sampler.bpf.o"));
 /// `BPF_FUNC_loop` (Linux 5.17).
@@ -59,9 +59,9 @@ impl Descriptors {
 }
 
 /// The maps that tables are kept in.
-pub fn table_descriptors(object: &Object) -> Result<kernel_tables::Descriptors> {
+pub fn table_descriptors(object: &Object) -> Result<table_maps::Descriptors> {
     let map = |name| map_fd(object, name);
-    Ok(kernel_tables::Descriptors {
+    Ok(table_maps::Descriptors {
         arena: map("arena")?,
         rules: map("rules")?,
         binaries: map("binaries")?,

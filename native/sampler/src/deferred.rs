@@ -7,7 +7,8 @@ use perfleet_unwind::stepper::{self, Bx, Regs, StackPiece};
 use perfleet_unwind::{Rule, stepper::Stop as StepStop};
 
 use crate::bpf_maps::{DeferredHead, MAX_USER_FRAMES, Stop, from_bytes};
-use crate::kernel_tables::{Found, Mapped};
+use crate::kernel_tables::Found;
+use crate::table_maps::Mapped;
 
 /// Of the stack, at most (`STACK_PIECE`).
 const STACK_PIECE: usize = 32 << 10;

@@ -3,89 +3,22 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use perfleet_unwind::Rule;
 
 use crate::arena::Arena;
-use crate::bpf_maps::{self as maps, Plain};
+use crate::bpf_maps as maps;
 use crate::packed_table::{PAGE_SHIFT, PackedTable, RULE_BITS};
+use crate::rules::Rules;
+use crate::table_maps::{Descriptors, KernelBinary, KernelProcess, Mapped, NO_BINARY, State};
 
-/// `struct mapping`; `binary` is `NO_BINARY` or a slot.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Mapped {
-    pub start: u64,
-    pub end: u64,
-    /// Address in memory - bias = ELF virtual address.
-    pub bias: u64,
-    pub binary: u64,
-}
-
-pub const NO_BINARY: u64 = u32::MAX as u64;
 pub const MAX_MAPPINGS: usize = 4096;
-const MAX_RULES: u32 = 65_536;
 const MAX_BINARIES: usize = 8192;
 /// A table that found no room is tried again after this time: making it costs up to a second.
 const RETRY: Duration = Duration::from_secs(600);
 const WORDS_A_MAPPING: u32 = 4;
-
-/// `struct process`
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct KernelProcess {
-    mm: u64,
-    at: u32,
-    count: u32,
-    recheck_ns: u64,
-}
-
-/// `struct binary`
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-struct KernelBinary {
-    state: u32,
-    used: u32,
-    index_at: u32,
-    rows_at: u32,
-    first_page: u32,
-    pages: u32,
-}
-
-/// `struct rule`
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct KernelRule(Rule);
-
-// SAFETY: integers without padding.
-unsafe impl Plain for KernelProcess {}
-// SAFETY: as above.
-unsafe impl Plain for KernelBinary {}
-// SAFETY: as above.
-unsafe impl Plain for KernelRule {}
-// SAFETY: as above.
-unsafe impl Plain for u32 {}
-
-/// `enum binary_state`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum State {
-    /// Not in the kernel: whoever meets it asks user space.
-    Absent = 0,
-    Loaded = 1,
-    /// Walked by frame pointers.
-    WithoutTable = 2,
-}
-
-pub struct Descriptors {
-    pub arena: RawFd,
-    pub rules: RawFd,
-    pub binaries: RawFd,
-    pub processes: RawFd,
-    pub epoch: RawFd,
-}
 
 /// What a walk finds at an address.
 pub enum Found {
@@ -111,13 +44,6 @@ struct Slot {
 struct List {
     at: u32,
     processes: u32,
-}
-
-struct Rules {
-    rows: Vec<(Rule, u32)>,
-    index: HashMap<Rule, u32>,
-    free: Vec<u32>,
-    limbo: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Default, Debug)]
@@ -156,11 +82,10 @@ impl KernelTables {
     /// `words` and `max_processes` are the sizes of the maps.
     pub fn new(fds: Descriptors, words: u32, max_processes: usize) -> io::Result<KernelTables> {
         let arena = Arena::map(fds.arena, words)?;
-        let rules = Rules { rows: Vec::new(), index: HashMap::new(), free: Vec::new(), limbo: Vec::new() };
         Ok(KernelTables {
             fds,
             arena,
-            rules,
+            rules: Rules::default(),
             slots: Vec::new(),
             by_key: HashMap::new(),
             lists: HashMap::new(),
@@ -329,7 +254,7 @@ impl KernelTables {
         }
         let Some(row) = low.checked_sub(1) else { return Found::FramePointer };
         let number = self.arena.read_half(kernel.rows_at + row) & ((1 << RULE_BITS) - 1);
-        self.rules.rows.get(number as usize).map_or(Found::FramePointer, |row| Found::Rule(row.0))
+        self.rules.get(number).map_or(Found::FramePointer, Found::Rule)
     }
 
     /// To be called after a grace period: what was given back before it can be used again.
@@ -341,7 +266,7 @@ impl KernelTables {
             self.arena.give_back(at, list.len() as u32 * WORDS_A_MAPPING);
         }
         self.arena.settle();
-        self.rules.free.append(&mut self.rules.limbo);
+        self.rules.settle();
     }
 
     fn add_list(&mut self, mappings: &Rc<[Mapped]>) -> Option<u32> {
@@ -428,58 +353,5 @@ impl KernelTables {
                 return Ok(None);
             }
         }
-    }
-}
-
-impl Rules {
-    /// The kernel's numbers of these rules, each counted as named once more; None when there are too many.
-    fn numbers(&mut self, rules: &[Rule], fd: RawFd) -> io::Result<Option<Vec<u32>>> {
-        let mut numbers = Vec::with_capacity(rules.len());
-        for rule in rules {
-            let number = match self.index.get(rule) {
-                Some(&number) => number,
-                None => {
-                    let number = match self.free.pop() {
-                        Some(number) => number,
-                        None if self.rows.len() < MAX_RULES as usize => {
-                            self.rows.push((*rule, 0));
-                            self.rows.len() as u32 - 1
-                        }
-                        None => {
-                            self.release(&numbers);
-                            return Ok(None);
-                        }
-                    };
-                    self.rows[number as usize] = (*rule, 0);
-                    self.index.insert(*rule, number);
-                    maps::set(fd, &number, &KernelRule(*rule))?;
-                    number
-                }
-            };
-            self.rows[number as usize].1 += 1;
-            numbers.push(number);
-        }
-        Ok(Some(numbers))
-    }
-
-    fn release(&mut self, numbers: &[u32]) {
-        for &number in numbers {
-            let (rule, references) = &mut self.rows[number as usize];
-            *references -= 1;
-            if *references == 0 {
-                self.index.remove(rule);
-                self.limbo.push(number);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn structures_are_as_large_as_the_programs() {
-        assert_eq!((size_of::<Mapped>(), size_of::<KernelProcess>(), size_of::<KernelBinary>(), size_of::<KernelRule>()), (32, 24, 24, 16));
     }
 }

@@ -11,9 +11,10 @@ use crate::binaries::Binaries;
 use crate::bpf_maps::Key;
 use crate::compiler::{Compiler, Input, Outcome};
 use crate::deferred::{Deferred, Walked};
-use crate::kernel_tables::{KernelTables, MAX_MAPPINGS, Mapped, NO_BINARY, State};
+use crate::kernel_tables::{Found, KernelTables, MAX_MAPPINGS};
 use crate::protocol;
 use crate::records::{Event, Record};
+use crate::table_maps::{Mapped, NO_BINARY, State};
 use crate::vdso::Vdso;
 
 /// An address outside all mappings is worth a look at once after mappings have changed: a process maps its libraries one after
@@ -267,7 +268,7 @@ impl Unwinder {
     /// Walks with the tables that there are.
     fn give_up(&mut self, sample: Deferred) {
         let walked = sample.walk(|mapping, pc| match self.tables.find(mapping, pc) {
-            crate::kernel_tables::Found::Absent(_) => crate::kernel_tables::Found::FramePointer,
+            Found::Absent(_) => Found::FramePointer,
             found => found,
         });
         if let Ok(walked) = walked {
