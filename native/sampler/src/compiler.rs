@@ -36,10 +36,10 @@ pub struct Compiler {
     tickets: u64,
 }
 
-/// Threads, the largest files that they take (milliseconds, about a second, many seconds each) and their priority. As long as a
-/// table is missing every sample that needs it is copied and walked here, which costs more than the table: on a busy machine the
-/// first two go before others.
-const WORKERS: [(&str, u64, i32); 3] = [("tables", 8 << 20, -10), ("large tables", 192 << 20, -10), ("huge tables", u64::MAX, 0)];
+/// Threads, the largest files that they take (milliseconds, about a second, many seconds each) and their nice value. As long as a
+/// table is missing every sample that needs it is copied and walked here, which costs more than the table; but what takes long
+/// must not hold up the node's own work.
+const WORKERS: [(&str, u64, i32); 3] = [("tables", 8 << 20, 0), ("large tables", 192 << 20, 5), ("huge tables", u64::MAX, 10)];
 
 impl Compiler {
     pub fn start() -> std::io::Result<Compiler> {
@@ -83,7 +83,8 @@ impl Compiler {
 fn worker(name: &str, nice: i32, results: Sender<Outcome>, signal: OwnedFd) -> std::io::Result<Sender<Job>> {
     let (jobs, queue) = channel::<Job>();
     std::thread::Builder::new().name(name.into()).spawn(move || {
-        // SAFETY: takes no pointers; 0 is this thread. Without the privilege it stays as it is.
+        // The thread that starts this one may be above the others.
+        // SAFETY: takes no pointers; 0 is this thread.
         unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
         for Job { ticket, input } in queue {
             let table = match &input {

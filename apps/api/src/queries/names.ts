@@ -111,8 +111,9 @@ export function baseName(path: string): string {
 
 /** The best that can be said of a frame without symbols. */
 function rawFrame(about: { kind: string; module: string }, address: bigint): Frame {
-  const { module } = about;
-  const name = address === 0n ? `[${module || 'unknown'}]` : `${module || '[unknown]'}+0x${address.toString(16)}`;
+  const module = about.module || '[unknown]';
+  // Mappings without a file bring their brackets: `[anon]`, `[vdso]`.
+  const name = address !== 0n ? `${module}+0x${address.toString(16)}` : module.startsWith('[') ? module : `[${module}]`;
   return { ...about, name, file: '', line: 0, inlined: false };
 }
 
