@@ -3,3 +3,4 @@
 const addon = require('./perfleet-symbols.node');
 exports.SymbolTable = addon.SymbolTable;
 exports.identify = addon.identify;
+exports.demangleNames = addon.demangleNames;

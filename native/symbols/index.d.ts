@@ -14,21 +14,46 @@ export interface Resolved {
 }
 
 export interface BinaryIdentity {
-  /** NT_GNU_BUILD_ID in hex, "" if there is none. */
+  /** NT_GNU_BUILD_ID in hex, "" if there is none. A claim: anybody can write one. */
   readonly gnuBuildId: string;
+  /** `process.executable.build_id.htlhash` in hex: SHA-256 over the ends and the length of the file. */
+  readonly htlHash: string;
+  /** SHA-256 over the executable code, cut to 16 bytes, in hex: the same for a stripped file. "" in a separate debug file. */
+  readonly content: string;
   readonly hasDebugInfo: boolean;
   readonly hasSymtab: boolean;
+  /** User that owns the file. */
+  readonly uid: number;
 }
 
-/** Reads identity without converting. Rejects with a message that names the path and the cause. */
+/** Where the names of a table come from. */
+export type SymbolTableSource =
+  | 'none'
+  | 'dynamic'
+  | 'symtab'
+  | 'mini-debug-info'
+  | 'go-table'
+  | 'separate-debug-info'
+  | 'debug-info';
+
+/**
+ * Reads identity without converting. Rejects with a message that names the path and the cause. A path `/proc/PID/root/…` is
+ * resolved as that process would: its links end below its root, and the file must be root's or the process's user's.
+ */
 export function identify(path: string): Promise<BinaryIdentity>;
 
 /** A binary's lookup table, converted once. All work is off the event loop. */
 export class SymbolTable {
-  /** @param debugPaths separate debug files to try first (build-id and .gnu_debuglink paths). */
+  /** @param debugPaths separate debug files to try before those that `.gnu_debuglink` names; only one of the same build id counts. */
   static open(path: string, debugPaths?: readonly string[]): Promise<SymbolTable>;
   readonly gnuBuildId: string;
+  readonly htlHash: string;
+  readonly content: string;
+  readonly source: SymbolTableSource;
   /** @param addresses ELF virtual addresses. */
   resolve(addresses: BigUint64Array): Promise<Resolved>;
   close(): void;
 }
+
+/** Names as a reader knows them (C++, Rust), in order. What is not mangled stays. */
+export function demangleNames(names: readonly string[]): string[];

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
 use crate::elf::ElfInfo;
-use crate::files::{open_in_root, open_regular};
+use perfleet_files::{open_in_root, open_regular};
 
 const MAX_BINARIES: usize = 20_000;
 

@@ -11,7 +11,6 @@ mod compiler;
 mod deferred;
 mod elf;
 mod extents;
-mod files;
 mod host;
 mod kallsyms;
 mod kernel_tables;

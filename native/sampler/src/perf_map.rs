@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-use crate::files::open_in_root;
+use perfleet_files::open_in_root;
 
 const MAX_FILE_BYTES: u64 = 64 << 20;
 const MAX_NAME_BYTES: usize = 1024;

@@ -1,6 +1,18 @@
 //! Symbol lookup for Node (index.d.ts). All work runs on the thread pool; files are parsed in child processes.
 
+mod debug_data;
+mod debug_link;
+mod demangle;
+mod elf_symbols;
+mod go_module;
+mod go_table;
+mod go_values;
+mod identity;
+mod inflate;
 mod isolate;
+mod place;
+mod ranges;
+mod sources;
 mod table;
 
 use std::collections::HashMap;
@@ -12,13 +24,17 @@ use napi::bindgen_prelude::{AsyncTask, BigUint64Array, Uint8Array, Uint32Array};
 use napi::{Env, Error, Result, Task};
 use napi_derive::napi;
 
+use identity::Identity;
 use table::Table;
 
 #[napi(object)]
 pub struct BinaryIdentity {
     pub gnu_build_id: String,
+    pub htl_hash: String,
+    pub content: String,
     pub has_debug_info: bool,
     pub has_symtab: bool,
+    pub uid: u32,
 }
 
 #[napi(object)]
@@ -34,7 +50,8 @@ pub struct Resolved {
 #[napi]
 pub struct SymbolTable {
     table: Option<Arc<Table>>,
-    build_id: String,
+    identity: Identity,
+    source: &'static str,
 }
 
 fn failed(error: anyhow::Error) -> Error {
@@ -44,6 +61,12 @@ fn failed(error: anyhow::Error) -> Error {
 #[napi(ts_return_type = "Promise<BinaryIdentity>")]
 pub fn identify(path: String) -> AsyncTask<Identify> {
     AsyncTask::new(Identify(path.into()))
+}
+
+/// Names as a reader knows them, in order.
+#[napi]
+pub fn demangle_names(names: Vec<String>) -> Vec<String> {
+    names.iter().map(|name| demangle::demangle(name).into_owned()).collect()
 }
 
 #[napi]
@@ -56,7 +79,22 @@ impl SymbolTable {
 
     #[napi(getter)]
     pub fn gnu_build_id(&self) -> String {
-        self.build_id.clone()
+        self.identity.gnu_build_id.clone()
+    }
+
+    #[napi(getter)]
+    pub fn htl_hash(&self) -> String {
+        self.identity.htl_hash.clone()
+    }
+
+    #[napi(getter)]
+    pub fn content(&self) -> String {
+        self.identity.content.clone()
+    }
+
+    #[napi(getter)]
+    pub fn source(&self) -> &'static str {
+        self.source
     }
 
     #[napi(ts_return_type = "Promise<Resolved>")]
@@ -74,15 +112,16 @@ impl SymbolTable {
 pub struct Identify(PathBuf);
 
 impl Task for Identify {
-    type Output = table::Identity;
+    type Output = (Identity, u32);
     type JsValue = BinaryIdentity;
 
     fn compute(&mut self) -> Result<Self::Output> {
         table::identify(&self.0).map_err(failed)
     }
 
-    fn resolve(&mut self, _: Env, found: Self::Output) -> Result<Self::JsValue> {
-        Ok(BinaryIdentity { gnu_build_id: found.gnu_build_id, has_debug_info: found.has_debug_info, has_symtab: found.has_symtab })
+    fn resolve(&mut self, _: Env, (found, uid): Self::Output) -> Result<Self::JsValue> {
+        let Identity { gnu_build_id, htl_hash, content, has_debug_info, has_symtab } = found;
+        Ok(BinaryIdentity { gnu_build_id, htl_hash, content, has_debug_info, has_symtab, uid })
     }
 }
 
@@ -97,7 +136,7 @@ impl Task for Open {
     }
 
     fn resolve(&mut self, _: Env, table: Self::Output) -> Result<Self::JsValue> {
-        Ok(SymbolTable { build_id: table.gnu_build_id.clone(), table: Some(Arc::new(table)) })
+        Ok(SymbolTable { identity: table.identity().clone(), source: table.source().name(), table: Some(Arc::new(table)) })
     }
 }
 

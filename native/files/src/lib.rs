@@ -25,7 +25,8 @@ pub fn open_in_root(pid: u32, path: &str, follow_last: bool) -> io::Result<File>
     // SAFETY: the path ends with a zero and `how` has the size that is stated; both outlive the call.
     let fd = unsafe { libc::syscall(libc::SYS_openat2, root.as_raw_fd(), path.as_ptr(), &raw const how, size_of::<OpenHow>()) };
     if fd < 0 {
-        return Err(io::Error::last_os_error());
+        let error = io::Error::last_os_error();
+        return Err(if error.raw_os_error() == Some(libc::ENOSYS) { io::Error::other("openat2 is missing: it needs Linux 5.6") } else { error });
     }
     // SAFETY: the descriptor was just made and nobody else owns it.
     read_regular(unsafe { File::from_raw_fd(fd as i32) })
@@ -50,27 +51,4 @@ fn read_regular(place: File) -> io::Result<File> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn opens_regular_files_only() {
-        assert!(open_regular("/proc/self/exe").is_ok());
-        assert!(open_regular("/dev/null").is_err());
-        assert!(open_in_root(std::process::id(), "/dev/null", true).is_err());
-        assert!(open_in_root(std::process::id(), "/etc/passwd", true).is_ok());
-    }
-
-    #[test]
-    fn does_not_follow_a_link_at_the_end_unless_told() {
-        let dir = std::env::temp_dir().join(format!("perfleet-files-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let link = dir.join("link");
-        let _ = std::fs::remove_file(&link);
-        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
-        let path = link.to_str().unwrap();
-        assert!(open_in_root(std::process::id(), path, true).is_ok());
-        assert!(open_in_root(std::process::id(), path, false).is_err());
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
-}
+mod tests;

@@ -1,0 +1,186 @@
+//! The names of a binary from the best source that it has: debug information of its own or beside it, the mini debug info, the
+//! Go line table, symbol tables. Only for a child process (`isolate`).
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use object::Object as _;
+use symbolic_debuginfo::elf::ElfObject;
+use symbolic_symcache::SymCacheConverter;
+
+use crate::debug_data::mini_debug_info;
+use crate::debug_link::DebugLink;
+use crate::elf_symbols::add_symbols;
+use crate::go_module::find_module;
+use crate::go_table::GoTable;
+use crate::identity::{Identity, parse_elf};
+use crate::inflate::inflate;
+use crate::place::map;
+use crate::ranges::Ranges;
+
+/// Where the names come from, worst first; `as u8` is the wire form.
+#[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
+#[repr(u8)]
+pub enum Source {
+    None,
+    Dynamic,
+    Symtab,
+    MiniDebugInfo,
+    GoTable,
+    SeparateDebugInfo,
+    DebugInfo,
+}
+
+impl Source {
+    pub const ALL: [Source; 7] = [
+        Source::None,
+        Source::Dynamic,
+        Source::Symtab,
+        Source::MiniDebugInfo,
+        Source::GoTable,
+        Source::SeparateDebugInfo,
+        Source::DebugInfo,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::None => "none",
+            Source::Dynamic => "dynamic",
+            Source::Symtab => "symtab",
+            Source::MiniDebugInfo => "mini-debug-info",
+            Source::GoTable => "go-table",
+            Source::SeparateDebugInfo => "separate-debug-info",
+            Source::DebugInfo => "debug-info",
+        }
+    }
+}
+
+pub struct Converted {
+    /// In symcache format; addresses are relative to `load_address`.
+    pub cache: Vec<u8>,
+    pub load_address: u64,
+    pub source: Source,
+    /// Names without a line are as good as `.symtab`'s: not only what the binary exports.
+    pub has_symtab: bool,
+    pub identity: Identity,
+}
+
+/// Broken units of one file after which the rest is given up.
+const MAX_BROKEN: usize = 1000;
+
+pub fn convert(path: &Path, debug_paths: &[PathBuf]) -> Result<Converted> {
+    let mapped = map(path)?;
+    let plain = inflate(&mapped.bytes)?;
+    let elf = parse_elf(plain.as_deref().unwrap_or(&mapped.bytes))?;
+    // Of the file as it is: unpacked sections would change the hash of its ends.
+    let identity = if plain.is_some() { Identity::of(&parse_elf(&mapped.bytes)?) } else { Identity::of(&elf) };
+    let file = object::File::parse(elf.data())?;
+    let mut names = Names::new(elf.load_address());
+    names.has_symtab = identity.has_symtab;
+    if identity.has_debug_info && names.add_debug_info(&elf).is_ok() {
+        names.source = Source::DebugInfo;
+    } else if let Some(()) = separate(path, debug_paths, &file, &identity, &mut names) {
+        names.source = Source::SeparateDebugInfo;
+    } else {
+        // A broken part costs its names, not those of the others.
+        if let Ok(Some(mini)) = mini_debug_info(&file)
+            && let Ok(inner) = object::File::parse(&mini[..])
+        {
+            names.add_symbols(&inner);
+            names.has_symtab = true;
+            names.source = Source::MiniDebugInfo;
+        }
+        if let Some(table) = find_module(&file).and_then(GoTable::parse) {
+            names.add_go(&table);
+        }
+    }
+    names.add_symbols(&file);
+    names.finish(identity)
+}
+
+/// Adds the first separate debug file that belongs to the binary.
+fn separate(path: &Path, debug_paths: &[PathBuf], file: &object::File<'_>, identity: &Identity, names: &mut Names) -> Option<()> {
+    let link = DebugLink::of(file);
+    let linked = link.iter().flat_map(|link| link.candidates(path).into_iter().map(|path| (path, Some(link.crc))));
+    let candidates = debug_paths.iter().map(|path| (path.clone(), None)).chain(linked);
+    candidates.filter(|(candidate, _)| candidate != path).find_map(|(candidate, crc)| names.add_separate(&candidate, identity, crc).ok())
+}
+
+struct Names {
+    converter: SymCacheConverter<'static>,
+    load_address: u64,
+    taken: Ranges,
+    source: Source,
+    has_symtab: bool,
+}
+
+impl Names {
+    fn new(load_address: u64) -> Names {
+        Names { converter: SymCacheConverter::new(), load_address, taken: Ranges::default(), source: Source::None, has_symtab: false }
+    }
+
+    fn add_debug_info(&mut self, elf: &ElfObject<'_>) -> Result<()> {
+        let session = elf.debug_session().context("its debug information is unusable")?;
+        let mut broken = 0;
+        for function in session.functions() {
+            match function {
+                Ok(function) => {
+                    self.taken.add_later(function.address, function.end_address());
+                    self.converter.process_symbolic_function(&function);
+                }
+                // A broken unit costs its own names only.
+                Err(error) if broken >= MAX_BROKEN => return Err(error).context("its debug information is broken"),
+                Err(_) => broken += 1,
+            }
+        }
+        self.taken.settle();
+        Ok(())
+    }
+
+    /// A debug file is taken when it has the binary's build id, or, where that has none, the checksum that its link states.
+    fn add_separate(&mut self, path: &Path, identity: &Identity, crc: Option<u32>) -> Result<()> {
+        let mapped = map(path)?;
+        let raw = parse_elf(&mapped.bytes)?;
+        let own = Identity::of(&raw);
+        match crc {
+            Some(crc) if identity.gnu_build_id.is_empty() => ensure!(crc32fast::hash(&mapped.bytes) == crc, "its checksum differs"),
+            _ => ensure!(!identity.gnu_build_id.is_empty() && own.gnu_build_id == identity.gnu_build_id, "its build id differs"),
+        }
+        ensure!(own.has_debug_info, "it has no debug information");
+        let plain = inflate(&mapped.bytes)?;
+        let elf = parse_elf(plain.as_deref().unwrap_or(&mapped.bytes))?;
+        self.add_debug_info(&elf)?;
+        self.has_symtab |= own.has_symtab;
+        self.add_symbols(&object::File::parse(elf.data())?);
+        Ok(())
+    }
+
+    fn add_go(&mut self, table: &GoTable<'_>) {
+        let mut functions = 0usize;
+        table.each(self.load_address, |function| {
+            functions += 1;
+            self.taken.add_later(function.address, function.end_address());
+            self.converter.process_symbolic_function(function);
+        });
+        self.taken.settle();
+        if functions > 0 {
+            self.source = Source::GoTable;
+        }
+    }
+
+    fn add_symbols(&mut self, file: &object::File<'_>) {
+        add_symbols(&mut self.converter, file, self.load_address, &mut self.taken);
+        if self.source == Source::None && file.symbol_table().is_some() {
+            self.source = Source::Symtab;
+        } else if self.source == Source::None && file.dynamic_symbols().next().is_some() {
+            self.source = Source::Dynamic;
+        }
+    }
+
+    fn finish(self, identity: Identity) -> Result<Converted> {
+        let mut cache = Vec::new();
+        self.converter.serialize(&mut cache)?;
+        symbolic_symcache::SymCache::parse(&cache).context("its lookup table is unusable")?;
+        Ok(Converted { cache, load_address: self.load_address, source: self.source, has_symtab: self.has_symtab, identity })
+    }
+}
