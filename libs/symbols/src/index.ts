@@ -1,3 +1,3 @@
-export { htlHash } from './htl-hash.ts';
+export * from './debuginfod.ts';
 export * from './local-binaries.ts';
 export * from './symbolizer.ts';

@@ -4,9 +4,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, w
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { SymbolTable } from '@perfleet/native-symbols';
+import { identify, SymbolTable } from '@perfleet/native-symbols';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { htlHash } from './htl-hash.ts';
 import { LocalBinaries } from './local-binaries.ts';
 import { createSymbolizer } from './symbolizer.ts';
 
@@ -69,7 +68,7 @@ describe('binaries of this machine', () => {
     length.writeBigUInt64BE(BigInt(statSync(program).size));
     const parts = Buffer.concat([bytes.subarray(0, 4096), bytes.subarray(-4096), length]);
     const expected = createHash('sha256').update(parts).digest('hex').slice(0, 32);
-    expect(await htlHash(program)).toBe(expected);
+    expect((await identify(program)).htlHash).toBe(expected);
     const source = new LocalBinaries();
     expect(await source.locate({ binaryId: `htl:${expected}`, path: program, pids: [] })).toMatchObject({
       path: program,

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { identify, type BinaryIdentity } from '@perfleet/native-symbols';
-import { htlHash } from './htl-hash.ts';
 
 export interface BinaryQuery {
   /** As `libs/ids` makes it: `gnu:…`, `htl:…` or `path:…`. */
@@ -14,10 +13,12 @@ export interface BinaryQuery {
 
 export interface BinaryLocation {
   readonly path: string;
-  /** NT_GNU_BUILD_ID that the file must have, "" when its id is another. */
-  readonly gnuBuildId: string;
+  /** What the file must still be when it is read: build id, hash and code. */
+  readonly identity: Pick<BinaryIdentity, 'gnuBuildId' | 'htlHash' | 'content'>;
   /** Separate debug files to try first; they need not exist. */
   readonly debugPaths: readonly string[];
+  /** Contents of other files that claim the same id; none of them is used. */
+  readonly conflicts: readonly string[];
 }
 
 /** Where symbols come from: this machine's files, or another store of binaries. */
@@ -29,55 +30,82 @@ export interface SymbolSource {
 export const NO_FILE = 'no file';
 export const ID_DIFFERS = 'build id differs';
 
+/** Files of one id that are compared: each is hashed. */
+const MAX_LOOKED_AT = 4;
+
+interface Found {
+  readonly path: string;
+  readonly identity: BinaryIdentity;
+}
+
 /**
- * Binaries of this machine: through the root of a process that maps them (a container's file is the container's), by path, or
- * in `binariesDir` under their id (`gnu-<hex>`). A file whose build id differs is never taken.
+ * Binaries of this machine: in `binariesDir` under their id (`gnu-<hex>`), by path, and through the root of a process that maps
+ * them (a container's file is the container's). A file whose build id differs is never taken. Where files of one build id hold
+ * different code, the store's and the machine's own come before a container's, and the others are told of.
  */
 export class LocalBinaries implements SymbolSource {
   constructor(private readonly binariesDir?: string) {}
 
   async locate(query: BinaryQuery): Promise<BinaryLocation | { readonly reason: string }> {
     let reason = NO_FILE;
+    const found: Found[] = [];
+    const proven = !query.binaryId.startsWith('path:');
     for (const path of this.candidates(query)) {
+      // Without a hash the first is as good as any other.
+      if (found.length >= (proven ? MAX_LOOKED_AT : 1)) break;
       try {
         const identity = await identify(path);
-        if (!(await matches(query.binaryId, identity, path))) reason = ID_DIFFERS;
-        else {
-          const debugPaths = debugPathsOf(identity.gnuBuildId, path);
-          return { path, gnuBuildId: query.binaryId.startsWith('gnu:') ? identity.gnuBuildId : '', debugPaths };
-        }
+        const why = refusal(query.binaryId, identity, path);
+        if (why === '') found.push({ path, identity });
+        else reason = why;
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
         if (!/: (No such file|Not a directory)/.test(message)) reason = message;
       }
     }
-    return { reason };
+    const [first, ...others] = found;
+    if (!first) return { reason };
+    const { gnuBuildId, htlHash, content } = first.identity;
+    const conflicts = new Set(others.map(({ identity }) => identity.content));
+    for (const same of ['', content]) conflicts.delete(same);
+    return {
+      path: first.path,
+      identity: { gnuBuildId, htlHash, content },
+      debugPaths: this.debugPathsOf(gnuBuildId, first.path),
+      conflicts: content === '' ? [] : [...conflicts],
+    };
   }
 
   private candidates({ binaryId, path, pids }: BinaryQuery): string[] {
-    const candidates: string[] = [];
-    // A kernel's path has no `..`; one that has would leave the process's root.
-    if (path.startsWith('/') && !path.split('/').includes('..')) {
-      for (const pid of pids) if (existsSync(`/proc/${pid}`)) candidates.push(`/proc/${pid}/root${path}`);
-      candidates.push(path);
-    }
-    if (this.binariesDir && /^(gnu|htl):[\w.-]+$/.test(binaryId)) {
-      candidates.push(join(this.binariesDir, binaryId.replace(':', '-')));
-    }
-    return candidates;
+    const inStore = this.inStore(binaryId);
+    // A kernel's path has no `..`; one that has is nobody's mapping.
+    if (!path.startsWith('/') || path.split('/').includes('..')) return inStore;
+    const inRoots = pids.filter((pid) => existsSync(`/proc/${pid}`)).map((pid) => `/proc/${pid}/root${path}`);
+    return binaryId.startsWith('path:') ? [...inRoots, path] : [...inStore, path, ...inRoots];
+  }
+
+  private inStore(binaryId: string): string[] {
+    if (!this.binariesDir || !/^(gnu|htl):[\w.-]+$/.test(binaryId)) return [];
+    return [join(this.binariesDir, binaryId.replace(':', '-'))];
+  }
+
+  /** The store's debug file, then the distributions' place for them: on this machine, and in the binary's root. */
+  private debugPathsOf(buildId: string, path: string): string[] {
+    if (!/^[0-9a-f]{6,128}$/.test(buildId)) return [];
+    const place = `/usr/lib/debug/.build-id/${buildId.slice(0, 2)}/${buildId.slice(2)}.debug`;
+    const root = /^\/proc\/\d+\/root/.exec(path)?.[0];
+    const inStore = this.binariesDir ? [join(this.binariesDir, `gnu-${buildId}.debug`)] : [];
+    return root ? [...inStore, place, root + place] : [...inStore, place];
   }
 }
 
-async function matches(binaryId: string, identity: BinaryIdentity, path: string): Promise<boolean> {
-  if (binaryId.startsWith('gnu:')) return identity.gnuBuildId !== '' && identity.gnuBuildId === binaryId.slice(4);
-  if (binaryId.startsWith('htl:')) return (await htlHash(path)) === binaryId.slice(4);
-  return true;
-}
-
-/** The distributions' place for debug files, in the binary's root and on this machine. */
-function debugPathsOf(buildId: string, path: string): string[] {
-  if (!/^[0-9a-f]{6,128}$/.test(buildId)) return [];
-  const place = `/usr/lib/debug/.build-id/${buildId.slice(0, 2)}/${buildId.slice(2)}.debug`;
-  const root = /^\/proc\/\d+\/root/.exec(path)?.[0];
-  return root ? [root + place, place] : [place];
+/** Why a file may not stand for a binary, "" when it may. */
+function refusal(binaryId: string, identity: BinaryIdentity, path: string): string {
+  if (binaryId.startsWith('gnu:')) {
+    return identity.gnuBuildId !== '' && identity.gnuBuildId === binaryId.slice(4) ? '' : ID_DIFFERS;
+  }
+  if (binaryId.startsWith('htl:')) return identity.htlHash === binaryId.slice(4) ? '' : ID_DIFFERS;
+  // Nothing proves that this file was mapped: outside of a process's root only what nobody else can put there counts.
+  const trusted = path.startsWith('/proc/') || identity.uid === 0 || identity.uid === process.geteuid?.();
+  return trusted ? '' : `${path}: it belongs to user ${identity.uid}`;
 }

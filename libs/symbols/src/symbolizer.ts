@@ -1,5 +1,6 @@
 import { SymbolTable } from '@perfleet/native-symbols';
-import { ID_DIFFERS, LocalBinaries, type BinaryQuery, type SymbolSource } from './local-binaries.ts';
+import type { Debuginfod } from './debuginfod.ts';
+import { ID_DIFFERS, LocalBinaries, type BinaryLocation, type BinaryQuery, type SymbolSource } from './local-binaries.ts';
 import { TableCache, type Unusable } from './table-cache.ts';
 
 export interface ResolvedAddress {
@@ -7,7 +8,7 @@ export interface ResolvedAddress {
   readonly quality: number;
   /** Innermost (inlined) first: function, file, line (0 = unknown). */
   readonly chain: ReadonlyArray<readonly [string, string, number]>;
-  /** Why it is unresolved, at most 200 characters. */
+  /** Why it is unresolved, or what is wrong with its binary although it has a name; at most 200 characters. */
   readonly reason?: string;
 }
 
@@ -18,23 +19,33 @@ export interface Symbolizer {
 }
 
 export interface SymbolizerOptions {
-  /** Directory of binaries by id, `gnu-<hex>`. */
+  /** Directory of binaries by id, `gnu-<hex>`, and of their debug files, `gnu-<hex>.debug`. */
   readonly binariesDir?: string;
   /** Where binaries are found; this machine's files by default. */
   readonly source?: SymbolSource;
+  /** Asked for binaries without debug information; none by default. */
+  readonly debuginfod?: Debuginfod;
   /** Open lookup tables that are kept (64). */
   readonly cacheEntries?: number;
   readonly onWarning?: (message: string) => void;
 }
 
 export const NO_SYMBOL = 'no symbol';
+/** Begins the reason of names whose build id other code claims too. */
+export const CONFLICT = 'other code claims this build id';
 const MAX_WARNINGS = 1000;
 const MAX_REASON = 200;
+const MAX_KNOWN_CONTENTS = 100_000;
 
 /** Lookup tables by binary, least recently used dropped first; one warning for each file that cannot be read. */
 export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
+  const { debuginfod } = options;
   const source = options.source ?? new LocalBinaries(options.binariesDir);
   const warned = new Set<string>();
+  /** The code that each binary id stood for first. No other code is taken for it: a build id can be copied. */
+  const contents = new Map<string, string>();
+  /** What is wrong with binaries that have names. */
+  const remarks = new Map<string, string>();
 
   const warn = (key: string, message: string) => {
     if (warned.has(key) || warned.size >= MAX_WARNINGS) return;
@@ -42,21 +53,70 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
     options.onWarning?.(message);
   };
 
+  /** @returns false when the id stands for other code already */
+  const pin = (binaryId: string, content: string): boolean => {
+    const known = contents.get(binaryId);
+    if (known !== undefined) return content === '' || known === content;
+    if (content !== '') contents.set(binaryId, content);
+    for (const oldest of contents.keys()) {
+      if (contents.size <= MAX_KNOWN_CONTENTS) break;
+      contents.delete(oldest);
+      remarks.delete(oldest);
+    }
+    return true;
+  };
+
   const open = async (binary: BinaryQuery): Promise<SymbolTable | Unusable> => {
+    const { binaryId } = binary;
     const fail = (reason: string): Unusable => {
-      if (reason.includes(': ')) warn(binary.binaryId, `${binary.path}: ${reason}; its frames stay module+0xaddr`);
+      if (reason.includes(': ')) warn(binaryId, `${binary.path}: ${reason}; its frames stay module+0xaddr`);
       return { reason };
     };
     try {
       const location = await source.locate(binary);
-      if ('reason' in location) return fail(location.reason);
-      const table = await SymbolTable.open(location.path, [...location.debugPaths]);
-      if (location.gnuBuildId === '' || table.gnuBuildId === location.gnuBuildId) return table;
-      table.close();
-      return { reason: ID_DIFFERS };
+      if ('reason' in location) return (await fetched(binaryId)) ?? fail(location.reason);
+      if (!pin(binaryId, location.identity.content)) return fail(`${CONFLICT}: ${location.identity.content} is not used`);
+      if (location.conflicts.length > 0) {
+        const remark = `${CONFLICT}: ${location.conflicts.join(', ')}`;
+        remarks.set(binaryId, remark);
+        warn(`${binaryId} conflict`, `${binary.path}: ${binaryId}: ${remark}; its names are those of ${location.path}`);
+      }
+      return await openAt(location);
     } catch (error) {
       return fail(error instanceof Error ? error.message : String(error));
     }
+  };
+
+  const openAt = async (location: BinaryLocation): Promise<SymbolTable | Unusable> => {
+    const { identity, path, debugPaths } = location;
+    const table = await SymbolTable.open(path, [...debugPaths]);
+    // The file may have changed since it was looked at.
+    const same = table.gnuBuildId === identity.gnuBuildId && table.content === identity.content;
+    if (!same || table.htlHash !== identity.htlHash) {
+      table.close();
+      return { reason: ID_DIFFERS };
+    }
+    if (table.source === 'debug-info' || table.source === 'separate-debug-info') return table;
+    const file = await debuginfod?.debugFile(identity.gnuBuildId);
+    if (!file) return table;
+    const better = await SymbolTable.open(path, [file, ...debugPaths]);
+    if (better.content === identity.content && better.gnuBuildId === identity.gnuBuildId) {
+      table.close();
+      return better;
+    }
+    better.close();
+    return table;
+  };
+
+  /** A binary that no machine here has, from its debug file alone. */
+  const fetched = async (binaryId: string): Promise<SymbolTable | null> => {
+    if (!binaryId.startsWith('gnu:')) return null;
+    const file = await debuginfod?.debugFile(binaryId.slice(4));
+    if (!file) return null;
+    const table = await SymbolTable.open(file);
+    if (table.gnuBuildId === binaryId.slice(4)) return table;
+    table.close();
+    return null;
   };
 
   const tables = new TableCache<BinaryQuery>(options.cacheEntries ?? 64, open);
@@ -69,22 +129,30 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
         return await tables.use(binary.binaryId, binary, async (table) =>
           'reason' in table
             ? failed(table.reason)
-            : rows(await table.resolve(BigUint64Array.from(addresses)), addresses),
+            : rows(await table.resolve(BigUint64Array.from(addresses)), addresses, remarks.get(binary.binaryId)),
         );
       } catch (error) {
         return failed(error instanceof Error ? error.message : String(error));
       }
     },
-    close: () => tables.clear(),
+    close: () => {
+      debuginfod?.close();
+      tables.clear();
+    },
   };
 }
 
-function rows(found: Awaited<ReturnType<SymbolTable['resolve']>>, addresses: readonly bigint[]): ResolvedAddress[] {
+function rows(
+  found: Awaited<ReturnType<SymbolTable['resolve']>>,
+  addresses: readonly bigint[],
+  remark: string | undefined,
+): ResolvedAddress[] {
   return addresses.map((_, i) => {
     const chain: Array<readonly [string, string, number]> = [];
     for (let at = found.offsets[i]!; at < found.offsets[i + 1]!; at++) {
       chain.push([found.strings[found.functions[at]!]!, found.strings[found.files[at]!]!, found.lines[at]!]);
     }
-    return chain.length > 0 ? { quality: found.quality[i]!, chain } : { quality: 0, chain, reason: NO_SYMBOL };
+    if (chain.length === 0) return { quality: 0, chain, reason: NO_SYMBOL };
+    return { quality: found.quality[i]!, chain, ...(remark ? { reason: remark.slice(0, MAX_REASON) } : {}) };
   });
 }
