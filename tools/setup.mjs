@@ -22,6 +22,7 @@ const DEBIAN_TEST = [
   'prometheus',
   'musl-tools',
   'libstdc++6-arm64-cross',
+  'llvm-14',
 ];
 
 export async function setup({ tests = false } = {}) {

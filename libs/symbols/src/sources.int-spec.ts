@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -68,7 +77,14 @@ describe('sources of symbols', () => {
 
   it('.gnu_debugdata: names of what is not exported', async () => {
     const [binary, mini] = [file('mini'), file('mini.debug')];
-    run('objcopy', ['-S', '--remove-section=.gnu_debuglink', '--keep-symbol=hidden', '--keep-symbol=main', program, mini]);
+    run('objcopy', [
+      '-S',
+      '--remove-section=.gnu_debuglink',
+      '--keep-symbol=hidden',
+      '--keep-symbol=main',
+      program,
+      mini,
+    ]);
     run('xz', ['--keep', '--force', mini]);
     run('strip', ['-o', binary, program]);
     run('objcopy', [`--add-section=.gnu_debugdata=${mini}.xz`, binary]);
@@ -140,7 +156,12 @@ describe('sources of symbols', () => {
     const resolve = async (path: string, cacheDir: string, maxBytes?: number) => {
       const warnings: string[] = [];
       const onWarning = (message: string) => warnings.push(message);
-      const debuginfod = createDebuginfod({ urls: [url], cacheDir: file(cacheDir), onWarning, ...(maxBytes ? { maxBytes } : {}) });
+      const debuginfod = createDebuginfod({
+        urls: [url],
+        cacheDir: file(cacheDir),
+        onWarning,
+        ...(maxBytes ? { maxBytes } : {}),
+      });
       const symbolizer = createSymbolizer({ debuginfod });
       const query = { binaryId: `gnu:${buildId}`, path, pids: [] };
       const [found] = await symbolizer.resolve(query, [hidden]);

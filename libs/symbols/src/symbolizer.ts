@@ -1,6 +1,12 @@
 import { SymbolTable } from '@perfleet/native-symbols';
 import type { Debuginfod } from './debuginfod.ts';
-import { ID_DIFFERS, LocalBinaries, type BinaryLocation, type BinaryQuery, type SymbolSource } from './local-binaries.ts';
+import {
+  ID_DIFFERS,
+  LocalBinaries,
+  type BinaryLocation,
+  type BinaryQuery,
+  type SymbolSource,
+} from './local-binaries.ts';
 import { TableCache, type Unusable } from './table-cache.ts';
 
 export interface ResolvedAddress {
@@ -75,7 +81,8 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
     try {
       const location = await source.locate(binary);
       if ('reason' in location) return (await fetched(binaryId)) ?? fail(location.reason);
-      if (!pin(binaryId, location.identity.content)) return fail(`${CONFLICT}: ${location.identity.content} is not used`);
+      if (!pin(binaryId, location.identity.content))
+        return fail(`${CONFLICT}: ${location.identity.content} is not used`);
       if (location.conflicts.length > 0) {
         const remark = `${CONFLICT}: ${location.conflicts.join(', ')}`;
         remarks.set(binaryId, remark);

@@ -15,6 +15,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   promtool: 'prometheus',
   perf: 'linux-perf',
   objdump: 'binutils',
+  'llvm-symbolizer-14': 'llvm-14',
 };
 
 /**

@@ -1,44 +1,64 @@
 //! Names from symbol tables, for code that no debug information names.
 
+use std::collections::HashMap;
+
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionIndex, SymbolKind};
 use symbolic_debuginfo::Symbol;
 use symbolic_symcache::SymCacheConverter;
 
 use crate::ranges::Ranges;
 
-/// Adds the function symbols of a file that lie in none of `taken`, those of `.symtab` before those of `.dynsym`.
-pub fn add_symbols(converter: &mut SymCacheConverter<'_>, file: &object::File<'_>, load_address: u64, taken: &mut Ranges) {
+/// A function symbol; its address is relative to the load address.
+pub struct FunctionSymbol<'data> {
+    pub name: &'data str,
+    pub address: u64,
+    /// 0 = it goes on to the next symbol.
+    pub size: u64,
+    dynamic: bool,
+    global: bool,
+}
+
+/// Function symbols of `.symtab` and `.dynsym` in code, the best name of an address first.
+pub fn function_symbols<'data>(file: &object::File<'data>, load_address: u64) -> Vec<FunctionSymbol<'data>> {
     let code: Vec<SectionIndex> = file.sections().filter(|section| is_code(section)).map(|section| section.index()).collect();
-    let mut rows = Vec::new();
-    for (rank, symbol) in file.symbols().map(|symbol| (0, symbol)).chain(file.dynamic_symbols().map(|symbol| (1, symbol))) {
-        let sized = symbol.kind() == SymbolKind::Text;
+    let mut symbols = Vec::new();
+    for (dynamic, symbol) in file.symbols().map(|symbol| (false, symbol)).chain(file.dynamic_symbols().map(|symbol| (true, symbol))) {
         // Hand-written assembly leaves labels without a type.
         let label = symbol.kind() == SymbolKind::Unknown && symbol.is_global();
         let in_code = symbol.section_index().is_some_and(|index| code.contains(&index));
-        if !in_code || !(sized || label) {
+        if !in_code || !(symbol.kind() == SymbolKind::Text || label) {
             continue;
         }
         let (Ok(name), Some(address)) = (symbol.name(), symbol.address().checked_sub(load_address)) else { continue };
         if !name.is_empty() && address < u64::from(u32::MAX) {
             let size = symbol.size().min(u64::from(u32::MAX) - address);
-            rows.push((size == 0, rank, address, size, name));
+            symbols.push(FunctionSymbol { name, address, size, dynamic, global: symbol.is_global() && !symbol.is_weak() });
         }
     }
+    // Of `abort` and `__GI_abort` the reader knows the exported one; a symbol that says where it ends is no mere label.
+    let underscores = |name: &str| name.bytes().take_while(|byte| *byte == b'_').count();
+    symbols.sort_by_key(|s| (s.address, s.size == 0, !s.dynamic, !s.global, underscores(s.name), s.name.len(), s.name));
+    symbols
+}
+
+/// Adds the symbols that lie in none of `taken`.
+pub fn add_symbols(converter: &mut SymCacheConverter<'_>, symbols: &[FunctionSymbol<'_>], taken: &mut Ranges) {
     // Symbols that say where they end come first: a label inside one of them is a part of it.
-    rows.sort_by_key(|row| (row.0, row.1, row.2));
-    let mut labels = false;
-    for (without_size, _, address, size, name) in rows {
-        if without_size && !labels {
-            labels = true;
-            taken.settle();
+    for sized in [true, false] {
+        for &FunctionSymbol { name, address, size, .. } in symbols.iter().filter(|symbol| (symbol.size > 0) == sized) {
+            if !taken.contains(address) {
+                converter.process_symbolic_symbol(&Symbol { name: Some(name.into()), address, size });
+                taken.add_later(address, address + size);
+            }
         }
-        if taken.contains(address) {
-            continue;
-        }
-        converter.process_symbolic_symbol(&Symbol { name: Some(name.into()), address, size });
-        taken.add_later(address, address + size);
+        taken.settle();
     }
-    taken.settle();
+}
+
+/// The best name of each address, of symbols in the order of `function_symbols`.
+pub fn best_names(mut symbols: Vec<FunctionSymbol<'_>>) -> HashMap<u64, String> {
+    symbols.dedup_by_key(|symbol| symbol.address);
+    symbols.into_iter().filter(|symbol| symbol.size > 0).map(|symbol| (symbol.address, symbol.name.to_owned())).collect()
 }
 
 fn is_code(section: &object::Section<'_, '_>) -> bool {

@@ -1,16 +1,19 @@
 //! The names of a binary from the best source that it has: debug information of its own or beside it, the mini debug info, the
 //! Go line table, symbol tables. Only for a child process (`isolate`).
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use object::Object as _;
+use symbolic_common::Name;
+use symbolic_debuginfo::Function;
 use symbolic_debuginfo::elf::ElfObject;
 use symbolic_symcache::SymCacheConverter;
 
 use crate::debug_data::mini_debug_info;
 use crate::debug_link::DebugLink;
-use crate::elf_symbols::add_symbols;
+use crate::elf_symbols::{add_symbols, best_names, function_symbols};
 use crate::go_module::find_module;
 use crate::go_table::GoTable;
 use crate::identity::{Identity, parse_elf};
@@ -77,6 +80,7 @@ pub fn convert(path: &Path, debug_paths: &[PathBuf]) -> Result<Converted> {
     let file = object::File::parse(elf.data())?;
     let mut names = Names::new(elf.load_address());
     names.has_symtab = identity.has_symtab;
+    names.best = best_names(function_symbols(&file, names.load_address));
     if identity.has_debug_info && names.add_debug_info(&elf).is_ok() {
         names.source = Source::DebugInfo;
     } else if let Some(()) = separate(path, debug_paths, &file, &identity, &mut names) {
@@ -106,17 +110,33 @@ fn separate(path: &Path, debug_paths: &[PathBuf], file: &object::File<'_>, ident
     candidates.filter(|(candidate, _)| candidate != path).find_map(|(candidate, crc)| names.add_separate(&candidate, identity, crc).ok())
 }
 
+/// The binary's own symbol where there is one. The part of a function that a compiler moved away (`main.cold`) is the function:
+/// its debug information says so, only the symbol at its address has a name of its own.
+fn rename(function: &mut Function<'_>, best: &HashMap<u64, String>) {
+    if let Some(name) = best.get(&function.address) {
+        function.name = Name::new(name.clone(), function.name.mangling(), function.name.language());
+    }
+    let name = function.name.as_str();
+    let numberless = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let base = name.strip_suffix(".cold").or_else(|| numberless.strip_suffix(".cold."));
+    if let Some(base) = base.filter(|base| !base.is_empty()) {
+        function.name = Name::new(base.to_owned(), function.name.mangling(), function.name.language());
+    }
+}
+
 struct Names {
     converter: SymCacheConverter<'static>,
     load_address: u64,
     taken: Ranges,
+    /// Names of addresses in the binary's own symbol tables.
+    best: HashMap<u64, String>,
     source: Source,
     has_symtab: bool,
 }
 
 impl Names {
     fn new(load_address: u64) -> Names {
-        Names { converter: SymCacheConverter::new(), load_address, taken: Ranges::default(), source: Source::None, has_symtab: false }
+        Names { converter: SymCacheConverter::new(), load_address, taken: Ranges::default(), best: HashMap::new(), source: Source::None, has_symtab: false }
     }
 
     fn add_debug_info(&mut self, elf: &ElfObject<'_>) -> Result<()> {
@@ -124,7 +144,8 @@ impl Names {
         let mut broken = 0;
         for function in session.functions() {
             match function {
-                Ok(function) => {
+                Ok(mut function) => {
+                    rename(&mut function, &self.best);
                     self.taken.add_later(function.address, function.end_address());
                     self.converter.process_symbolic_function(&function);
                 }
@@ -169,7 +190,7 @@ impl Names {
     }
 
     fn add_symbols(&mut self, file: &object::File<'_>) {
-        add_symbols(&mut self.converter, file, self.load_address, &mut self.taken);
+        add_symbols(&mut self.converter, &function_symbols(file, self.load_address), &mut self.taken);
         if self.source == Source::None && file.symbol_table().is_some() {
             self.source = Source::Symtab;
         } else if self.source == Source::None && file.dynamic_symbols().next().is_some() {
