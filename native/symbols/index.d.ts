@@ -50,6 +50,8 @@ export class SymbolTable {
   readonly htlHash: string;
   readonly content: string;
   readonly source: SymbolTableSource;
+  /** What of the file could not be used, "" when all could. */
+  readonly problem: string;
   /** @param addresses ELF virtual addresses. */
   resolve(addresses: BigUint64Array): Promise<Resolved>;
   close(): void;

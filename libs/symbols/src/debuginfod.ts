@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { BoundedMap } from './bounded-map.ts';
 
 export interface DebuginfodOptions {
   /** Base addresses, asked in order. */
@@ -33,8 +34,8 @@ const GIB = 2 ** 30;
 
 export function createDebuginfod(options: DebuginfodOptions): Debuginfod {
   const { urls, cacheDir, maxBytes = GIB, quotaBytes = 8 * GIB, timeoutMs = 120_000, forgetMs = 3_600_000 } = options;
-  /** Build ids that no server has, with the time of the answer. */
-  const unknown = new Map<string, number>();
+  /** Build ids that no server has. */
+  const unknown = new BoundedMap<true>(MAX_UNKNOWN, forgetMs);
   const stopping = new AbortController();
   /** One after another: a deployment of new images must not open a hundred downloads. */
   let queue: Promise<unknown> = Promise.resolve();
@@ -76,11 +77,7 @@ export function createDebuginfod(options: DebuginfodOptions): Debuginfod {
       }
     }
     // A server that is away may know it later; it is asked again with the binary's next look.
-    if (answered) unknown.set(buildId, Date.now());
-    for (const oldest of unknown.keys()) {
-      if (unknown.size <= MAX_UNKNOWN) break;
-      unknown.delete(oldest);
-    }
+    if (answered) unknown.set(buildId, true);
     return null;
   };
 
@@ -90,8 +87,7 @@ export function createDebuginfod(options: DebuginfodOptions): Debuginfod {
       const target = join(cacheDir, `${buildId}.debug`);
       const attempt = queue.then(async () => {
         if (used(target)) return target;
-        const since = unknown.get(buildId);
-        if (since !== undefined && Date.now() - since < forgetMs) return null;
+        if (unknown.get(buildId)) return null;
         return ask(buildId, target).catch((error: unknown) => {
           options.onWarning?.(`debuginfod: ${causeOf(error)}`);
           return null;

@@ -1,4 +1,5 @@
 import { SymbolTable } from '@perfleet/native-symbols';
+import { BoundedMap } from './bounded-map.ts';
 import type { Debuginfod } from './debuginfod.ts';
 import {
   ID_DIFFERS,
@@ -41,7 +42,10 @@ export const NO_SYMBOL = 'no symbol';
 export const CONFLICT = 'other code claims this build id';
 const MAX_WARNINGS = 1000;
 const MAX_REASON = 200;
-const MAX_KNOWN_CONTENTS = 100_000;
+/** Binaries of which something is remembered. */
+const MAX_KNOWN = 100_000;
+/** After this a file that could not be converted is tried again: the machine may have been short of memory or time. */
+const BROKEN_MS = 3_600_000;
 
 /** Lookup tables by binary, least recently used dropped first; one warning for each file that cannot be read. */
 export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
@@ -49,9 +53,11 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
   const source = options.source ?? new LocalBinaries(options.binariesDir);
   const warned = new Set<string>();
   /** The code that each binary id stood for first. No other code is taken for it: a build id can be copied. */
-  const contents = new Map<string, string>();
+  const contents = new BoundedMap<string>(MAX_KNOWN);
   /** What is wrong with binaries that have names. */
-  const remarks = new Map<string, string>();
+  const remarks = new BoundedMap<string>(MAX_KNOWN);
+  /** Files that could not be converted, by id and hash: a hostile file must not cost a conversion at every retry. */
+  const broken = new BoundedMap<string>(MAX_KNOWN, BROKEN_MS);
 
   const warn = (key: string, message: string) => {
     if (warned.has(key) || warned.size >= MAX_WARNINGS) return;
@@ -64,11 +70,6 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
     const known = contents.get(binaryId);
     if (known !== undefined) return content === '' || known === content;
     if (content !== '') contents.set(binaryId, content);
-    for (const oldest of contents.keys()) {
-      if (contents.size <= MAX_KNOWN_CONTENTS) break;
-      contents.delete(oldest);
-      remarks.delete(oldest);
-    }
     return true;
   };
 
@@ -88,9 +89,17 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
         remarks.set(binaryId, remark);
         warn(`${binaryId} conflict`, `${binary.path}: ${binaryId}: ${remark}; its names are those of ${location.path}`);
       }
-      return await openAt(location);
+      const file = `${binaryId} ${location.identity.htlHash} ${location.path}`;
+      const before = broken.get(file);
+      if (before !== undefined) return { reason: before };
+      try {
+        return await openAt(location);
+      } catch (error) {
+        broken.set(file, messageOf(error));
+        throw error;
+      }
     } catch (error) {
-      return fail(error instanceof Error ? error.message : String(error));
+      return fail(messageOf(error));
     }
   };
 
@@ -136,10 +145,13 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
         return await tables.use(binary.binaryId, binary, async (table) =>
           'reason' in table
             ? failed(table.reason)
-            : rows(await table.resolve(BigUint64Array.from(addresses)), addresses, remarks.get(binary.binaryId)),
+            : rows(await table.resolve(BigUint64Array.from(addresses)), addresses, {
+                named: remarks.get(binary.binaryId),
+                unnamed: table.problem || NO_SYMBOL,
+              }),
         );
       } catch (error) {
-        return failed(error instanceof Error ? error.message : String(error));
+        return failed(messageOf(error));
       }
     },
     close: () => {
@@ -149,17 +161,22 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
   };
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 function rows(
   found: Awaited<ReturnType<SymbolTable['resolve']>>,
   addresses: readonly bigint[],
-  remark: string | undefined,
+  reasons: { readonly named: string | undefined; readonly unnamed: string },
 ): ResolvedAddress[] {
+  const { named, unnamed } = reasons;
   return addresses.map((_, i) => {
     const chain: Array<readonly [string, string, number]> = [];
     for (let at = found.offsets[i]!; at < found.offsets[i + 1]!; at++) {
       chain.push([found.strings[found.functions[at]!]!, found.strings[found.files[at]!]!, found.lines[at]!]);
     }
-    if (chain.length === 0) return { quality: 0, chain, reason: NO_SYMBOL };
-    return { quality: found.quality[i]!, chain, ...(remark ? { reason: remark.slice(0, MAX_REASON) } : {}) };
+    if (chain.length === 0) return { quality: 0, chain, reason: unnamed.slice(0, MAX_REASON) };
+    return { quality: found.quality[i]!, chain, ...(named ? { reason: named.slice(0, MAX_REASON) } : {}) };
   });
 }

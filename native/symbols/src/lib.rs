@@ -52,6 +52,7 @@ pub struct SymbolTable {
     table: Option<Arc<Table>>,
     identity: Identity,
     source: &'static str,
+    problem: String,
 }
 
 fn failed(error: anyhow::Error) -> Error {
@@ -90,6 +91,11 @@ impl SymbolTable {
     #[napi(getter)]
     pub fn content(&self) -> String {
         self.identity.content.clone()
+    }
+
+    #[napi(getter)]
+    pub fn problem(&self) -> String {
+        self.problem.clone()
     }
 
     #[napi(getter)]
@@ -136,7 +142,7 @@ impl Task for Open {
     }
 
     fn resolve(&mut self, _: Env, table: Self::Output) -> Result<Self::JsValue> {
-        Ok(SymbolTable { identity: table.identity().clone(), source: table.source().name(), table: Some(Arc::new(table)) })
+        Ok(SymbolTable { identity: table.identity().clone(), source: table.source().name(), problem: table.problem().to_owned(), table: Some(Arc::new(table)) })
     }
 }
 

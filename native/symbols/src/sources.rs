@@ -66,6 +66,8 @@ pub struct Converted {
     /// Names without a line are as good as `.symtab`'s: not only what the binary exports.
     pub has_symtab: bool,
     pub identity: Identity,
+    /// What of the file could not be used, "" when all could.
+    pub problem: String,
 }
 
 /// Broken units of one file after which the rest is given up.
@@ -73,26 +75,29 @@ const MAX_BROKEN: usize = 1000;
 
 pub fn convert(path: &Path, debug_paths: &[PathBuf]) -> Result<Converted> {
     let mapped = map(path)?;
-    let plain = inflate(&mapped.bytes)?;
+    let raw = parse_elf(&mapped.bytes)?;
+    let identity = Identity::of(&raw);
+    // A broken part costs its own names, not those of the others.
+    let (plain, problem) = match inflate(&mapped.bytes) {
+        Ok(plain) => (plain, None),
+        Err(error) => (None, Some(error)),
+    };
     let elf = parse_elf(plain.as_deref().unwrap_or(&mapped.bytes))?;
-    // Of the file as it is: unpacked sections would change the hash of its ends.
-    let identity = if plain.is_some() { Identity::of(&parse_elf(&mapped.bytes)?) } else { Identity::of(&elf) };
     let file = object::File::parse(elf.data())?;
     let mut names = Names::new(elf.load_address());
     names.has_symtab = identity.has_symtab;
     names.best = best_names(function_symbols(&file, names.load_address));
-    if identity.has_debug_info && names.add_debug_info(&elf).is_ok() {
+    let own = identity.has_debug_info && problem.is_none() && names.try_debug_info(&elf);
+    names.problems.extend(problem);
+    if own {
         names.source = Source::DebugInfo;
     } else if let Some(()) = separate(path, debug_paths, &file, &identity, &mut names) {
         names.source = Source::SeparateDebugInfo;
     } else {
-        // A broken part costs its names, not those of the others.
-        if let Ok(Some(mini)) = mini_debug_info(&file)
-            && let Ok(inner) = object::File::parse(&mini[..])
-        {
-            names.add_symbols(&inner);
-            names.has_symtab = true;
-            names.source = Source::MiniDebugInfo;
+        match mini_debug_info(&file) {
+            Ok(Some(mini)) => names.add_mini(&mini),
+            Ok(None) => {}
+            Err(error) => names.problems.push(error),
         }
         if let Some(table) = find_module(&file).and_then(GoTable::parse) {
             names.add_go(&table);
@@ -132,11 +137,12 @@ struct Names {
     best: HashMap<u64, String>,
     source: Source,
     has_symtab: bool,
+    problems: Vec<anyhow::Error>,
 }
 
 impl Names {
     fn new(load_address: u64) -> Names {
-        Names { converter: SymCacheConverter::new(), load_address, taken: Ranges::default(), best: HashMap::new(), source: Source::None, has_symtab: false }
+        Names { converter: SymCacheConverter::new(), load_address, taken: Ranges::default(), best: HashMap::new(), source: Source::None, has_symtab: false, problems: Vec::new() }
     }
 
     fn add_debug_info(&mut self, elf: &ElfObject<'_>) -> Result<()> {
@@ -156,6 +162,21 @@ impl Names {
         }
         self.taken.settle();
         Ok(())
+    }
+
+    fn try_debug_info(&mut self, elf: &ElfObject<'_>) -> bool {
+        self.add_debug_info(elf).map_err(|error| self.problems.push(error)).is_ok()
+    }
+
+    fn add_mini(&mut self, mini: &[u8]) {
+        match object::File::parse(mini) {
+            Ok(inner) => {
+                self.add_symbols(&inner);
+                self.has_symtab = true;
+                self.source = Source::MiniDebugInfo;
+            }
+            Err(error) => self.problems.push(anyhow::Error::new(error).context(".gnu_debugdata")),
+        }
     }
 
     /// A debug file is taken when it has the binary's build id, or, where that has none, the checksum that its link states.
@@ -202,6 +223,7 @@ impl Names {
         let mut cache = Vec::new();
         self.converter.serialize(&mut cache)?;
         symbolic_symcache::SymCache::parse(&cache).context("its lookup table is unusable")?;
-        Ok(Converted { cache, load_address: self.load_address, source: self.source, has_symtab: self.has_symtab, identity })
+        let problem = self.problems.first().map(|error| format!("{error:#}").replace('\n', " ")).unwrap_or_default();
+        Ok(Converted { cache, load_address: self.load_address, source: self.source, has_symtab: self.has_symtab, identity, problem })
     }
 }

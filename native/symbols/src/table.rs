@@ -74,6 +74,10 @@ impl Table {
         self.converted.source
     }
 
+    pub fn problem(&self) -> &str {
+        &self.converted.problem
+    }
+
     /// Calls `each` with the quality and the inline chain of every address, in order.
     pub fn resolve(&self, addresses: &[u64], mut each: impl FnMut(u8, &[Line])) -> Result<()> {
         let cache = SymCache::parse(&self.converted.cache)?;
@@ -99,9 +103,9 @@ impl Table {
     }
 }
 
-/// cache | identity | u32 length of the identity | u64 load address | u8 source | u8 has a symbol table
+/// cache | identity and problem | u32 length of both | u64 load address | u8 source | u8 has a symbol table
 fn to_bytes(converted: Converted) -> Vec<u8> {
-    let identity = converted.identity.to_text();
+    let identity = format!("{}\n{}", converted.identity.to_text(), converted.problem);
     let mut bytes = converted.cache;
     bytes.extend_from_slice(identity.as_bytes());
     bytes.extend_from_slice(&(identity.len() as u32).to_le_bytes());
@@ -118,9 +122,11 @@ fn from_bytes(mut bytes: Vec<u8>) -> Result<Converted> {
     let kind = take(2)?;
     let load_address = u64::from_le_bytes(take(8)?[..].try_into()?);
     let length = u32::from_le_bytes(take(4)?[..].try_into()?);
-    let identity = Identity::from_text(&String::from_utf8(take(length as usize)?)?)?;
+    let text = String::from_utf8(take(length as usize)?)?;
+    let (identity, problem) = text.rsplit_once('\n').context("its lookup table is cut short")?;
+    let (identity, problem) = (Identity::from_text(identity)?, problem.to_owned());
     let source = *Source::ALL.get(usize::from(kind[0])).context("its lookup table is of an unknown source")?;
-    Ok(Converted { cache: bytes, load_address, source, has_symtab: kind[1] != 0, identity })
+    Ok(Converted { cache: bytes, load_address, source, has_symtab: kind[1] != 0, identity, problem })
 }
 
 #[cfg(test)]
