@@ -73,11 +73,11 @@ beforeAll(async () => {
   store = await openStore({ kind: 'embedded', path: join(dir, 'clickhouse') });
   for (const s of [checkout, search]) {
     const service = s.service.replaceAll("'", "''");
-    const row = `(${s.id}, '${service}', '${s.node}', '${s.process}', 'cpu', 'nanoseconds', map('team', 'a'), ${T0})`;
+    const row = `(${s.id}, '${service}', '${s.node}', '${s.process}', 'cpu', 'nanoseconds', ${MS}, map('team', 'a'), ${T0})`;
     // Twice: a series is written again whenever it is seen, and counts once.
     for (let i = 0; i < 2; i++)
       await store.command(
-        `INSERT INTO series (series, service, node, process, type, unit, labels, seen) VALUES ${row}`,
+        `INSERT INTO series (series, service, node, process, type, unit, period, labels, seen) VALUES ${row}`,
       );
   }
   await store.command(
@@ -605,5 +605,38 @@ describe('without its stores', () => {
     } finally {
       await other.stop();
     }
+  });
+});
+
+describe('unresolved binaries', () => {
+  const lost = { binary: '/opt/x/liblost.so', binaryId: 'gnu:bb', reason: 'no file', nodes: 1 };
+
+  it('are listed with the reason, since when, and what they carry of the selection', async () => {
+    const at = (T0 + 70) * 1000;
+    expect(await get('unresolved-binaries')).toEqual({
+      binaries: [{ ...lost, since: at, until: at, samples: 7, share: 7 / 68 }],
+    });
+    expect(await get('unresolved-binaries', { query: 'cpu{node="n2"}' })).toEqual({ binaries: [] });
+  });
+
+  it('stand in a view for SQL', async () => {
+    const { body } = await sql(
+      `SELECT binary, reason, service, toUnixTimestamp(min(time)), sum(samples) FROM unresolved_binaries
+       WHERE time >= toDateTime(${T0}) AND time < toDateTime(${T0 + 120}) GROUP BY binary, reason, service`,
+    );
+    expect(body.rows).toEqual([['/opt/x/liblost.so', 'no file', 'checkout', T0 + 70, '7']]);
+  });
+
+  it('count a sample once however many frames lack a name, and what nobody looked at', async () => {
+    const others = [1n, 2n].map((address) => nativeFrameId('native', 'gnu:cc', address));
+    const stack = stackId(others);
+    const values = others.map((frame, i) => `(${frame}, 'native', 'gnu:cc', ${i + 1}, '', '', 0, '/opt/new')`);
+    await store.command(`INSERT INTO frames VALUES ${values.join(', ')}`);
+    await store.command(`INSERT INTO stacks VALUES (${stack}, [${others.join(', ')}])`);
+    await store.command(`INSERT INTO samples VALUES (${T0 + 4000}, ${search.id}, ${stack}, ${5 * MS})`);
+    const range = { from: String(T0 + 3999), until: String(T0 + 4001) };
+    expect(await get('unresolved-binaries', range)).toMatchObject({
+      binaries: [{ binary: '/opt/new', reason: 'not looked at yet', samples: 5, share: 1 }],
+    });
   });
 });

@@ -42,6 +42,24 @@ export interface TopResponse {
   }>;
 }
 
+/** GET unresolved-binaries?query&from&until&limit : binaries with frames that have no name, most samples first. */
+export interface UnresolvedBinariesResponse {
+  readonly binaries: ReadonlyArray<{
+    /** Path of the mapping as the process saw it. */
+    readonly binary: string;
+    readonly binaryId: string;
+    readonly reason: string;
+    /** Unix milliseconds of the first and the last such sample in the range. */
+    readonly since: number;
+    readonly until: number;
+    /** Samples with at least one such frame. */
+    readonly samples: number;
+    /** The same as a part of all samples of the selection, 0 to 1. */
+    readonly share: number;
+    readonly nodes: number;
+  }>;
+}
+
 /** GET series?query&from&until&step(seconds)&by=label : sum of the value per step. */
 export interface SeriesResponse {
   readonly unit: string;

@@ -37,12 +37,13 @@ const BIG = 0xfedc_ba98_7654_3210n;
 
 describe('embedded store', () => {
   it('applies every migration once', async () => {
-    expect(MIGRATIONS.map((m) => m.version)).toEqual([1, 2]);
+    const versions = MIGRATIONS.map((m) => m.version);
+    expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
+    expect(versions.slice(0, 2)).toEqual([1, 2]);
     expect(await migrate(store)).toEqual([]);
-    expect(await store.query('SELECT version FROM schema_migrations ORDER BY version')).toEqual([
-      { version: 1 },
-      { version: 2 },
-    ]);
+    expect(await store.query('SELECT version FROM schema_migrations ORDER BY version')).toEqual(
+      versions.map((version) => ({ version })),
+    );
   });
 
   it('inserts a block byte for byte, once per token', async () => {

@@ -7,6 +7,7 @@ import { parseRange } from '../http/time.ts';
 import { queryLabels, queryLabelValues, queryProfileTypes } from '../queries/labels.ts';
 import { DEFAULT_NODES, MAX_NODES, type ProfileQueries } from '../queries/profile-queries.ts';
 import { defaultStep } from '../queries/series.ts';
+import { queryUnresolvedBinaries } from '../queries/unresolved.ts';
 import { EXPORT_FORMATS, type ExportFormat } from '../queries/views.ts';
 import { PROFILES } from '../tokens.ts';
 
@@ -41,6 +42,12 @@ export class ProfilesController {
   top(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     const limit = integer(raw, 'limit', 100, 1, 10_000);
     return this.profiles.top(selection(raw), limit, { signal: clientSignal(reply) });
+  }
+
+  @Get('unresolved-binaries')
+  unresolvedBinaries(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
+    const limit = integer(raw, 'limit', 100, 1, 10_000);
+    return queryUnresolvedBinaries(this.profiles.db, selection(raw), limit, { signal: clientSignal(reply) });
   }
 
   @Get('series')

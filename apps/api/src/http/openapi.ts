@@ -57,6 +57,7 @@ export const openApiDocument = {
       }),
     ]),
     '/api/v1/top': get('Functions by self value', [...RANGE, LIMIT]),
+    '/api/v1/unresolved-binaries': get('Binaries whose frames lack names, most samples first', [...RANGE, LIMIT]),
     '/api/v1/series': get('Value per step', [
       ...RANGE,
       query('step', 'Seconds per point', { type: 'integer', minimum: 1 }),
@@ -77,7 +78,9 @@ export const openApiDocument = {
     ),
     '/api/v1/sql': {
       post: {
-        ...operation('One read-only SELECT over the public views profiles, functions, nodes, node_events, deliveries'),
+        ...operation(
+          'One read-only SELECT over the public views profiles, functions, nodes, node_events, deliveries, unresolved_binaries',
+        ),
         requestBody: {
           required: true,
           content: { 'application/json': { schema: { $ref: '#/components/schemas/SqlRequest' } } },

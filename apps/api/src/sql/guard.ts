@@ -2,7 +2,14 @@ import { ALLOWED_FUNCTIONS } from './allowed-functions.ts';
 import type { AstNode } from './ast.ts';
 
 /** The stable views of the SQL interface; everything else in the store is internal. */
-export const PUBLIC_VIEWS = ['profiles', 'functions', 'nodes', 'node_events', 'deliveries'] as const;
+export const PUBLIC_VIEWS = [
+  'profiles',
+  'functions',
+  'nodes',
+  'node_events',
+  'deliveries',
+  'unresolved_binaries',
+] as const;
 
 const TABLE_FUNCTIONS = new Set(['numbers', 'zeros', 'generate_series', 'generateSeries', 'values']);
 
