@@ -6,7 +6,7 @@ import type { NodeStateStore } from '@perfleet/node-state';
 import { createLogger, type Logger } from '@perfleet/observability';
 import type { Stream } from '@perfleet/stream';
 import { createSymbolizerService } from '@perfleet/symbolizer';
-import { createSymbolizer } from '@perfleet/symbols';
+import { createDebuginfod, createSymbolizer } from '@perfleet/symbols';
 import { join } from 'node:path';
 import { samplerBinaryPath } from '@perfleet/sampler';
 import { doctorServices } from './doctor-services.ts';
@@ -36,9 +36,12 @@ export function makeAggregator({ settings, stream }: Ports, store: Store) {
 
 export function makeSymbolizer({ settings, stream }: Ports) {
   const logger = serviceLogger(settings, 'symbolizer');
+  const onWarning = (message: string) => logger.warn(message);
+  const cacheDir = join(settings.dataDir, 'debuginfod');
   const symbols = createSymbolizer({
     binariesDir: settings.binariesDir || undefined,
-    onWarning: (message: string) => logger.warn(message),
+    debuginfod: createDebuginfod({ urls: settings.debuginfodUrls, cacheDir, onWarning }),
+    onWarning,
   });
   return createSymbolizerService({
     stream,

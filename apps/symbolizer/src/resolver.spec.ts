@@ -2,7 +2,7 @@ import { parseJson, symbolsSchema, type SymbolsMessage } from '@perfleet/message
 import type { OutgoingMessage, StreamMessage } from '@perfleet/stream';
 import type { Symbolizer } from '@perfleet/symbols';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { mergeByBinary, Resolver, type Wanted } from './resolver.ts';
+import { mergeByBinary, Resolver, type ResolverStats, type Wanted } from './resolver.ts';
 
 const wanted = (over: Partial<Wanted> = {}): Wanted => ({
   binaryId: 'gnu:aa',
@@ -20,7 +20,7 @@ describe('resolver', () => {
   let present: boolean;
   let broker: 'up' | 'down';
   let resolver: Resolver;
-  const stats = { resolved: 0, unresolved: 0, skippedMessages: 0 };
+  let stats: ResolverStats;
   /** Knows every address of a binary that is there. */
   const symbols: Symbolizer = {
     async resolve({ path, pids }, addresses) {
@@ -43,6 +43,7 @@ describe('resolver', () => {
 
   beforeEach(() => {
     [asked, published, present, broker] = [[], [], true, 'up'];
+    stats = { resolved: 0, unresolved: 0, skippedMessages: 0, reasons: {} };
     resolver = new Resolver({ symbols, node: 'here', publish, stats });
   });
 
@@ -59,6 +60,7 @@ describe('resolver', () => {
     await resolver.resolve(wanted());
     await resolver.retry();
     expect(published.map((m) => m.frames[0])).toEqual([{ address: '10', quality: 0, chain: [], reason: 'no file' }]);
+    expect(stats).toMatchObject({ unresolved: 1, reasons: { 'no-file': 1 } });
     present = true;
     await resolver.retry();
     expect(published.at(-1)!.frames[0]).toMatchObject({ quality: 3, chain: [['f16', 'a.c', 1]] });

@@ -1,15 +1,23 @@
 import { addressesSchema, parseJson, type AddressesMessage } from '@perfleet/messages';
 import type { OutgoingMessage, StreamMessage } from '@perfleet/stream';
-import { NO_SYMBOL, type Symbolizer } from '@perfleet/symbols';
+import { NO_SYMBOL, reasonClass, type ReasonClass, type Symbolizer } from '@perfleet/symbols';
 import { boundedChain } from './bounded-chain.ts';
 import { Pages } from './pages.ts';
+
+export interface ResolverStats {
+  resolved: number;
+  unresolved: number;
+  skippedMessages: number;
+  /** Unresolved addresses by class; one whose reason changes counts again. */
+  readonly reasons: Partial<Record<ReasonClass, number>>;
+}
 
 export interface ResolverParts {
   readonly symbols: Symbolizer;
   /** This machine's node name: files of this machine stand for binaries of this node only, unless a hash proves them. */
   readonly node: string;
   readonly publish: (messages: readonly OutgoingMessage[]) => Promise<void>;
-  readonly stats: { resolved: number; unresolved: number; skippedMessages: number };
+  readonly stats: ResolverStats;
 }
 
 const MAX_WAITING_BINARIES = 10_000;
@@ -60,6 +68,7 @@ export class Resolver {
       if (known && known.quality >= quality && known.reason === reason) return;
       if (quality > 0) stats.resolved++;
       else if (!known) stats.unresolved++;
+      if (reason) stats.reasons[reasonClass(reason)] = (stats.reasons[reasonClass(reason)] ?? 0) + 1;
       const frame = { address, quality, chain: boundedChain(chain), ...(reason ? { reason } : {}) };
       this.unsent.add(this.pages.put(binaryId, kind, frame));
     });

@@ -5,7 +5,7 @@ import { TOPICS, TOPIC_SPECS } from '@perfleet/messages';
 import type { Logger } from '@perfleet/observability';
 import type { Stream, StreamProducer } from '@perfleet/stream';
 import { StreamServer } from '@perfleet/stream/nest';
-import type { Symbolizer } from '@perfleet/symbols';
+import type { ReasonClass, Symbolizer } from '@perfleet/symbols';
 import { Resolvers } from './resolvers.ts';
 import { Scanner } from './scanner.ts';
 import { SymbolizerModule } from './symbolizer.module.ts';
@@ -26,6 +26,8 @@ export interface SymbolizerStats {
   readonly forwarded: number;
   readonly resolved: number;
   readonly unresolved: number;
+  /** Reasons that were published, by class. */
+  readonly reasons: Partial<Record<ReasonClass, number>>;
   /** Messages that could not be decoded. */
   readonly skippedMessages: number;
   /** Offsets that retention removed before they were read. */
@@ -48,7 +50,15 @@ export interface SymbolizerService {
 export function createSymbolizerService(options: SymbolizerServiceOptions): SymbolizerService {
   const { stream, symbols, logger, instance, topicPrefix } = options;
   const topic = (name: keyof typeof TOPICS) => topicPrefix + TOPICS[name];
-  const stats = { forwarded: 0, resolved: 0, unresolved: 0, skippedMessages: 0, skippedOffsets: 0, errors: 0 };
+  const stats = {
+    forwarded: 0,
+    resolved: 0,
+    unresolved: 0,
+    reasons: {} as SymbolizerStats['reasons'],
+    skippedMessages: 0,
+    skippedOffsets: 0,
+    errors: 0,
+  };
   let producer: StreamProducer | null = null;
   let app: INestMicroservice | null = null;
   let resolvers: Resolvers | null = null;
@@ -92,6 +102,6 @@ export function createSymbolizerService(options: SymbolizerServiceOptions): Symb
       app = null;
       producer = null;
     },
-    stats: () => ({ ...stats }),
+    stats: () => ({ ...stats, reasons: { ...stats.reasons } }),
   };
 }

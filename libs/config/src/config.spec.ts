@@ -18,6 +18,15 @@ describe('loadConfig', () => {
     expect(loadConfig(schema, { PERFLEET_KAFKA_BROKERS: 'a:1, b:2,' }).kafkaBrokers).toEqual(['a:1', 'b:2']);
   });
 
+  it('takes addresses of debuginfod servers as other tools write them, and only addresses', () => {
+    const urls = (value: string) =>
+      loadConfig(z.object({ debuginfodUrls: fields.debuginfodUrls }), { PERFLEET_DEBUGINFOD_URLS: value })
+        .debuginfodUrls;
+    expect(urls('')).toEqual([]);
+    expect(urls('https://a.example/ http://b.example:8002')).toEqual(['https://a.example/', 'http://b.example:8002']);
+    expect(() => urls('https://a.example file:///etc')).toThrow(/PERFLEET_DEBUGINFOD_URLS=.*http/);
+  });
+
   it('lists every error at once with its variable', () => {
     const bad = () => loadConfig(schema, { PERFLEET_HTTP_PORT: '99999', PERFLEET_REDIS_URL: 'localhost' });
     expect(bad).toThrow(ConfigError);

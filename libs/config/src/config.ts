@@ -99,6 +99,12 @@ export const fields = {
   rung: z.enum(['auto', '1', '2', '3']).default('auto'),
   samplerBinary: z.string().default(''),
   binariesDir: z.string().default(''),
+  /** Base addresses of debuginfod servers, separated by spaces or commas, asked in order; empty = none is asked. */
+  debuginfodUrls: z
+    .string()
+    .default('')
+    .transform((s) => s.split(/[\s,]+/).filter(Boolean))
+    .pipe(z.array(z.url({ protocol: /^https?$/, error: 'must be http:// or https:// addresses' }))),
   httpHost: z.string().default('127.0.0.1'),
   httpPort: integer(0, 65535).default(4700),
   kubernetes: z.enum(['auto', 'yes', 'no']).default('auto'),

@@ -1,3 +1,4 @@
 export * from './debuginfod.ts';
 export * from './local-binaries.ts';
+export * from './reason-class.ts';
 export * from './symbolizer.ts';
