@@ -151,6 +151,8 @@ pub struct Resolve(Arc<Table>, Vec<u64>);
 #[derive(Default)]
 pub struct Columns {
     index: HashMap<String, u32>,
+    /// Rows of demangled names by mangled ones: demangling costs more than the look-up of an address.
+    demangled: HashMap<String, u32>,
     strings: Vec<String>,
     offsets: Vec<u32>,
     functions: Vec<u32>,
@@ -160,6 +162,15 @@ pub struct Columns {
 }
 
 impl Columns {
+    fn function(&mut self, mangled: &str) -> u32 {
+        if let Some(&row) = self.demangled.get(mangled) {
+            return row;
+        }
+        let row = self.string(&demangle::demangle(mangled));
+        self.demangled.insert(mangled.to_owned(), row);
+        row
+    }
+
     fn string(&mut self, text: &str) -> u32 {
         if let Some(&row) = self.index.get(text) {
             return row;
@@ -197,7 +208,7 @@ impl Resolve {
         let mut columns = Columns { offsets: vec![0], ..Columns::default() };
         let done = self.0.resolve(&self.1, |quality, chain| {
             for line in chain {
-                let (function, file) = (columns.string(&line.function), columns.string(&line.file));
+                let (function, file) = (columns.function(line.mangled), columns.string(&line.file));
                 columns.functions.push(function);
                 columns.files.push(file);
                 columns.lines.push(line.line);

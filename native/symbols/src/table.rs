@@ -1,6 +1,5 @@
 //! A binary's lookup table: converted once in a child process, then asked by address.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use symbolic_symcache::SymCache;
 
-use crate::demangle::demangle;
 use crate::identity::{Identity, parse_elf};
 use crate::isolate::{Limits, isolated};
 use crate::place::map;
@@ -35,7 +33,8 @@ pub struct Table {
 
 /// One name of an address, innermost first.
 pub struct Line<'a> {
-    pub function: Cow<'a, str>,
+    /// As the symbol table or the debug information has it.
+    pub mangled: &'a str,
     pub file: String,
     pub line: u32,
 }
@@ -94,7 +93,7 @@ impl Table {
                         continue;
                     }
                     quality = quality.max(if location.line() > 0 { DEBUG } else { plain });
-                    chain.push(Line { function: demangle(function.name()), file, line: location.line() });
+                    chain.push(Line { mangled: function.name(), file, line: location.line() });
                 }
             }
             each(quality, &chain);
