@@ -1,11 +1,13 @@
 //! Names from symbol tables, for code that no debug information names.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionIndex, SymbolKind};
 use symbolic_debuginfo::Symbol;
 use symbolic_symcache::SymCacheConverter;
 
+use crate::demangle::swift;
 use crate::ranges::Ranges;
 
 /// A function symbol; its address is relative to the load address.
@@ -47,7 +49,8 @@ pub fn add_symbols(converter: &mut SymCacheConverter<'_>, symbols: &[FunctionSym
     for sized in [true, false] {
         for &FunctionSymbol { name, address, size, .. } in symbols.iter().filter(|symbol| (symbol.size > 0) == sized) {
             if !taken.contains(address) {
-                converter.process_symbolic_symbol(&Symbol { name: Some(name.into()), address, size });
+                let name = swift(name).map_or(name.into(), Cow::Owned);
+                converter.process_symbolic_symbol(&Symbol { name: Some(name), address, size });
                 taken.add_later(address, address + size);
             }
         }

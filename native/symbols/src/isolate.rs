@@ -162,7 +162,7 @@ fn end_child(pid: libc::pid_t, kill: bool) -> libc::c_int {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { wall: Duration::from_secs(5), cpu_seconds: 1, memory: 64 << 20, answer: 1 << 20 };
+    const LIMITS: Limits = Limits { wall: Duration::from_secs(60), cpu_seconds: 1, memory: 64 << 20, answer: 1 << 20 };
 
     fn failure(work: impl FnOnce() -> Result<Vec<u8>>) -> String {
         isolated(LIMITS, work).unwrap_err().to_string()

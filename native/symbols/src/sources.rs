@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use object::Object as _;
-use symbolic_common::Name;
+use symbolic_common::{Language, Name, NameMangling};
 use symbolic_debuginfo::Function;
 use symbolic_debuginfo::elf::ElfObject;
 use symbolic_symcache::SymCacheConverter;
 
 use crate::debug_data::mini_debug_info;
 use crate::debug_link::DebugLink;
+use crate::demangle::swift;
 use crate::elf_symbols::{add_symbols, best_names, function_symbols};
 use crate::go_module::find_module;
 use crate::go_table::GoTable;
@@ -127,6 +128,15 @@ fn rename(function: &mut Function<'_>, best: &HashMap<u64, String>) {
     if let Some(base) = base.filter(|base| !base.is_empty()) {
         function.name = Name::new(base.to_owned(), function.name.mangling(), function.name.language());
     }
+    translate(function);
+}
+
+/// Names of Swift, in all levels of inlining.
+fn translate(function: &mut Function<'_>) {
+    if let Some(name) = swift(function.name.as_str()) {
+        function.name = Name::new(name, NameMangling::Unmangled, Language::Swift);
+    }
+    function.inlinees.iter_mut().for_each(translate);
 }
 
 struct Names {
