@@ -18,29 +18,27 @@ export interface BinaryIdentity {
   readonly gnuBuildId: string;
   /** `process.executable.build_id.htlhash` in hex: SHA-256 over the ends and the length of the file. */
   readonly htlHash: string;
-  /** SHA-256 over the executable code, cut to 16 bytes, in hex: the same for a stripped file. "" in a separate debug file. */
+  /** SHA-256 over the executable code, cut to 16 bytes, in hex: the same for a stripped file. "" in a separate
+   * debug file, and when it was not asked for. */
   readonly content: string;
   readonly hasDebugInfo: boolean;
   readonly hasSymtab: boolean;
   /** User that owns the file. */
   readonly uid: number;
+  /** Device and inode: the same file under another name. */
+  readonly file: string;
 }
 
 /** Where the names of a table come from. */
 export type SymbolTableSource =
-  | 'none'
-  | 'dynamic'
-  | 'symtab'
-  | 'mini-debug-info'
-  | 'go-table'
-  | 'separate-debug-info'
-  | 'debug-info';
+  'none' | 'dynamic' | 'symtab' | 'mini-debug-info' | 'go-table' | 'separate-debug-info' | 'debug-info';
 
 /**
  * Reads identity without converting. Rejects with a message that names the path and the cause. A path `/proc/PID/root/…` is
  * resolved as that process would: its links end below its root, and the file must be root's or the process's user's.
+ * @param withContent hash the code too, which reads all of it
  */
-export function identify(path: string): Promise<BinaryIdentity>;
+export function identify(path: string, withContent?: boolean): Promise<BinaryIdentity>;
 
 /** A binary's lookup table, converted once. All work is off the event loop. */
 export class SymbolTable {

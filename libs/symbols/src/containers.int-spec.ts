@@ -121,7 +121,7 @@ describe.skipIf(!asRoot)('files of containers (needs root for chroot)', () => {
     const main = addressOf(hostProgram, 'main');
     const [answer] = await symbolizer.resolve(query, [main]);
     expect(answer!.chain[0]!.slice(0, 2)).toEqual(['main', `${hostProgram}.c`]);
-    const other = (await identify(copy)).content;
+    const other = (await identify(copy, true)).content;
     expect(answer!.reason).toBe(`${CONFLICT}: ${other}`);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(other);
@@ -140,7 +140,7 @@ describe.skipIf(!asRoot)('files of containers (needs root for chroot)', () => {
     expect(later).toEqual({
       quality: 0,
       chain: [],
-      reason: `${CONFLICT}: ${(await identify(copy)).content} is not used`,
+      reason: `${CONFLICT}: ${(await identify(copy, true)).content} is not used`,
     });
   });
 });

@@ -13,8 +13,8 @@ export interface BinaryQuery {
 
 export interface BinaryLocation {
   readonly path: string;
-  /** What the file must still be when it is read: build id, hash and code. */
-  readonly identity: Pick<BinaryIdentity, 'gnuBuildId' | 'htlHash' | 'content'>;
+  /** What the file must still be when it is read. */
+  readonly identity: Pick<BinaryIdentity, 'gnuBuildId' | 'htlHash'>;
   /** Separate debug files to try first; they need not exist. */
   readonly debugPaths: readonly string[];
   /** Contents of other files that claim the same id; none of them is used. */
@@ -30,7 +30,7 @@ export interface SymbolSource {
 export const NO_FILE = 'no file';
 export const ID_DIFFERS = 'build id differs';
 
-/** Files of one id that are compared: each is hashed. */
+/** Files of one id that are compared. */
 const MAX_LOOKED_AT = 4;
 
 interface Found {
@@ -56,8 +56,8 @@ export class LocalBinaries implements SymbolSource {
       try {
         const identity = await identify(path);
         const why = refusal(query.binaryId, identity, path);
-        if (why === '') found.push({ path, identity });
-        else reason = why;
+        if (why !== '') reason = why;
+        else if (!found.some((other) => other.identity.file === identity.file)) found.push({ path, identity });
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
         if (!/: (No such file|Not a directory)/.test(message)) reason = message;
@@ -65,14 +65,12 @@ export class LocalBinaries implements SymbolSource {
     }
     const [first, ...others] = found;
     if (!first) return { reason };
-    const { gnuBuildId, htlHash, content } = first.identity;
-    const conflicts = new Set(others.map(({ identity }) => identity.content));
-    for (const same of ['', content]) conflicts.delete(same);
+    const { gnuBuildId, htlHash } = first.identity;
     return {
       path: first.path,
-      identity: { gnuBuildId, htlHash, content },
+      identity: { gnuBuildId, htlHash },
       debugPaths: this.debugPathsOf(gnuBuildId, first.path),
-      conflicts: content === '' ? [] : [...conflicts],
+      conflicts: await conflictsOf(first, others),
     };
   }
 
@@ -97,6 +95,21 @@ export class LocalBinaries implements SymbolSource {
     const inStore = this.binariesDir ? [join(this.binariesDir, `gnu-${buildId}.debug`)] : [];
     return root ? [...inStore, place, root + place] : [...inStore, place];
   }
+}
+
+/** Contents of the other files that are not the first one's. Only now is all of the code read. */
+async function conflictsOf(first: Found, others: readonly Found[]): Promise<string[]> {
+  if (others.length === 0) return [];
+  const contents = await Promise.all(
+    [first, ...others].map(({ path }) =>
+      identify(path, true).then(
+        ({ content }) => content,
+        () => '',
+      ),
+    ),
+  );
+  const own = contents[0]!;
+  return [...new Set(contents)].filter((content) => own !== '' && content !== '' && content !== own);
 }
 
 /** Why a file may not stand for a binary, "" when it may. */

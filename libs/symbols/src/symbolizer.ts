@@ -82,8 +82,6 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
     try {
       const location = await source.locate(binary);
       if ('reason' in location) return (await fetched(binaryId)) ?? fail(location.reason);
-      if (!pin(binaryId, location.identity.content))
-        return fail(`${CONFLICT}: ${location.identity.content} is not used`);
       if (location.conflicts.length > 0) {
         const remark = `${CONFLICT}: ${location.conflicts.join(', ')}`;
         remarks.set(binaryId, remark);
@@ -93,7 +91,10 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
       const before = broken.get(file);
       if (before !== undefined) return { reason: before };
       try {
-        return await openAt(location);
+        const table = await openAt(location);
+        if ('reason' in table || pin(binaryId, table.content)) return table;
+        table.close();
+        return fail(`${CONFLICT}: ${table.content} is not used`);
       } catch (error) {
         broken.set(file, messageOf(error));
         throw error;
@@ -107,8 +108,7 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
     const { identity, path, debugPaths } = location;
     const table = await SymbolTable.open(path, [...debugPaths]);
     // The file may have changed since it was looked at.
-    const same = table.gnuBuildId === identity.gnuBuildId && table.content === identity.content;
-    if (!same || table.htlHash !== identity.htlHash) {
+    if (table.gnuBuildId !== identity.gnuBuildId || table.htlHash !== identity.htlHash) {
       table.close();
       return { reason: ID_DIFFERS };
     }
@@ -116,7 +116,7 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
     const file = await debuginfod?.debugFile(identity.gnuBuildId);
     if (!file) return table;
     const better = await SymbolTable.open(path, [file, ...debugPaths]);
-    if (better.content === identity.content && better.gnuBuildId === identity.gnuBuildId) {
+    if (better.content === table.content && better.gnuBuildId === table.gnuBuildId) {
       table.close();
       return better;
     }

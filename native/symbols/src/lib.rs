@@ -35,6 +35,7 @@ pub struct BinaryIdentity {
     pub has_debug_info: bool,
     pub has_symtab: bool,
     pub uid: u32,
+    pub file: String,
 }
 
 #[napi(object)]
@@ -60,8 +61,8 @@ fn failed(error: anyhow::Error) -> Error {
 }
 
 #[napi(ts_return_type = "Promise<BinaryIdentity>")]
-pub fn identify(path: String) -> AsyncTask<Identify> {
-    AsyncTask::new(Identify(path.into()))
+pub fn identify(path: String, with_content: Option<bool>) -> AsyncTask<Identify> {
+    AsyncTask::new(Identify(path.into(), with_content.unwrap_or(false)))
 }
 
 /// Names as a reader knows them, in order.
@@ -115,19 +116,19 @@ impl SymbolTable {
     }
 }
 
-pub struct Identify(PathBuf);
+pub struct Identify(PathBuf, bool);
 
 impl Task for Identify {
-    type Output = (Identity, u32);
+    type Output = table::Looked;
     type JsValue = BinaryIdentity;
 
     fn compute(&mut self) -> Result<Self::Output> {
-        table::identify(&self.0).map_err(failed)
+        table::identify(&self.0, self.1).map_err(failed)
     }
 
-    fn resolve(&mut self, _: Env, (found, uid): Self::Output) -> Result<Self::JsValue> {
-        let Identity { gnu_build_id, htl_hash, content, has_debug_info, has_symtab } = found;
-        Ok(BinaryIdentity { gnu_build_id, htl_hash, content, has_debug_info, has_symtab, uid })
+    fn resolve(&mut self, _: Env, found: Self::Output) -> Result<Self::JsValue> {
+        let Identity { gnu_build_id, htl_hash, content, has_debug_info, has_symtab } = found.identity;
+        Ok(BinaryIdentity { gnu_build_id, htl_hash, content, has_debug_info, has_symtab, uid: found.uid, file: found.file })
     }
 }
 

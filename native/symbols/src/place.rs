@@ -14,6 +14,8 @@ pub struct Mapped {
     pub bytes: Mmap,
     /// Owner of the file.
     pub uid: u32,
+    /// Device and inode: the same file under another name.
+    pub file: (u64, u64),
 }
 
 /// Maps a regular file. `/proc/PID/root/REST` is resolved as that process would: its links end below its root, and the file
@@ -38,7 +40,7 @@ fn map_file(file: &File) -> Result<Mapped> {
     ensure!(meta.len() > 0, "the file is empty");
     ensure!(meta.len() <= MAX_FILE_BYTES, "{} bytes are more than the {MAX_FILE_BYTES} that are read", meta.len());
     // SAFETY: the mapping is private and read-only. A file that is cut short meanwhile raises SIGBUS, in the child only.
-    Ok(Mapped { bytes: unsafe { Mmap::map(file)? }, uid: meta.uid() })
+    Ok(Mapped { bytes: unsafe { Mmap::map(file)? }, uid: meta.uid(), file: (meta.dev(), meta.ino()) })
 }
 
 /// `/proc/PID/root/REST` as (PID, `/REST`).

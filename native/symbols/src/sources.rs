@@ -77,7 +77,7 @@ const MAX_BROKEN: usize = 1000;
 pub fn convert(path: &Path, debug_paths: &[PathBuf]) -> Result<Converted> {
     let mapped = map(path)?;
     let raw = parse_elf(&mapped.bytes)?;
-    let identity = Identity::of(&raw);
+    let identity = Identity::with_content(&raw);
     // A broken part costs its own names, not those of the others.
     let (plain, problem) = match inflate(&mapped.bytes) {
         Ok(plain) => (plain, None),

@@ -39,16 +39,27 @@ pub struct Line<'a> {
     pub line: u32,
 }
 
-/// @returns the identity and the owner of the file
-pub fn identify(path: &Path) -> Result<(Identity, u32)> {
+/// What a look at a file says.
+pub struct Looked {
+    pub identity: Identity,
+    /// Owner of the file.
+    pub uid: u32,
+    /// `DEVICE:INODE`.
+    pub file: String,
+}
+
+pub fn identify(path: &Path, with_content: bool) -> Result<Looked> {
     let bytes = isolated(IDENTIFY, || {
         let mapped = map(path).with_context(|| path.display().to_string())?;
         let elf = parse_elf(&mapped.bytes).with_context(|| path.display().to_string())?;
-        Ok(format!("{}\n{}", mapped.uid, Identity::of(&elf).to_text()).into_bytes())
+        let identity = if with_content { Identity::with_content(&elf) } else { Identity::of(&elf) };
+        let (device, inode) = mapped.file;
+        Ok(format!("{}\n{device}:{inode}\n{}", mapped.uid, identity.to_text()).into_bytes())
     });
     let text = String::from_utf8(bytes.map_err(|error| named(path, error))?)?;
-    let (uid, identity) = text.split_once('\n').context("no answer")?;
-    Ok((Identity::from_text(identity)?, uid.parse()?))
+    let (uid, rest) = text.split_once('\n').context("no answer")?;
+    let (file, identity) = rest.split_once('\n').context("no answer")?;
+    Ok(Looked { identity: Identity::from_text(identity)?, uid: uid.parse()?, file: file.to_owned() })
 }
 
 /// Errors of a child that ended early do not name the path yet.
@@ -144,7 +155,7 @@ mod tests {
         assert_eq!(table.source(), Source::DebugInfo);
         assert_eq!(quality_of(&table, 1), UNRESOLVED);
         assert_eq!(quality_of(&table, u64::MAX), UNRESOLVED);
-        assert_eq!(table.identity(), &identify(Path::new("/proc/self/exe")).unwrap().0);
+        assert_eq!(table.identity(), &identify(Path::new("/proc/self/exe"), true).unwrap().identity);
     }
 
     #[test]
