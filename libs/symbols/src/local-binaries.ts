@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { identify, type BinaryIdentity } from '@perfleet/native-symbols';
 
@@ -50,17 +50,20 @@ export class LocalBinaries implements SymbolSource {
     let reason = NO_FILE;
     const found: Found[] = [];
     const proven = !query.binaryId.startsWith('path:');
-    for (const path of this.candidates(query)) {
-      // Without a hash the first is as good as any other.
-      if (found.length >= (proven ? MAX_LOOKED_AT : 1)) break;
-      try {
-        const identity = await identify(path);
-        const why = refusal(query.binaryId, identity, path);
-        if (why !== '') reason = why;
-        else if (!found.some((other) => other.identity.file === identity.file)) found.push({ path, identity });
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        if (!/: (No such file|Not a directory)/.test(message)) reason = message;
+    for (const group of this.candidates(query)) {
+      if (found.length > 0) break;
+      for (const path of group) {
+        // Without a hash the first is as good as any other.
+        if (found.length >= (proven ? MAX_LOOKED_AT : 1)) break;
+        try {
+          const identity = await identify(path);
+          const why = refusal(query.binaryId, identity, path);
+          if (why !== '') reason = why;
+          else if (!found.some((other) => other.identity.file === identity.file)) found.push({ path, identity });
+        } catch (error) {
+          const message = error instanceof Error ? error.message : String(error);
+          if (!/: (No such file|Not a directory)/.test(message)) reason = message;
+        }
       }
     }
     const [first, ...others] = found;
@@ -74,12 +77,16 @@ export class LocalBinaries implements SymbolSource {
     };
   }
 
-  private candidates({ binaryId, path, pids }: BinaryQuery): string[] {
+  /** A group is looked at when no file of those before it will do; the files of one group are compared. */
+  private candidates({ binaryId, path, pids }: BinaryQuery): string[][] {
     const inStore = this.inStore(binaryId);
     // A kernel's path has no `..`; one that has is nobody's mapping.
-    if (!path.startsWith('/') || path.split('/').includes('..')) return inStore;
-    const inRoots = pids.filter((pid) => existsSync(`/proc/${pid}`)).map((pid) => `/proc/${pid}/root${path}`);
-    return binaryId.startsWith('path:') ? [...inRoots, path] : [...inStore, path, ...inRoots];
+    if (!path.startsWith('/') || path.split('/').includes('..')) return [inStore];
+    const roots = rootsOf(pids);
+    const [own, others] = [roots.own, roots.others].map((of) => of.map((pid) => `/proc/${pid}/root${path}`));
+    if (binaryId.startsWith('path:')) return [[...own!, ...others!, path]];
+    // A process of this machine's own root sees the same files, but for private mounts.
+    return [[...inStore, path, ...others!], own!];
   }
 
   private inStore(binaryId: string): string[] {
@@ -95,6 +102,27 @@ export class LocalBinaries implements SymbolSource {
     const inStore = this.binariesDir ? [join(this.binariesDir, `gnu-${buildId}.debug`)] : [];
     return root ? [...inStore, place, root + place] : [...inStore, place];
   }
+}
+
+/** Processes that live: those in this machine's own root, and one for each other root. */
+function rootsOf(pids: readonly number[]): { readonly own: number[]; readonly others: number[] } {
+  const identity = (path: string) => {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return stat && `${stat.dev}:${stat.ino}`;
+  };
+  const own: number[] = [];
+  const others = new Map<string, number>();
+  const ownRoot = identity('/');
+  for (const pid of pids) {
+    try {
+      const root = identity(`/proc/${pid}/root/`);
+      if (root === ownRoot) own.push(pid);
+      else if (root !== undefined && !others.has(root)) others.set(root, pid);
+    } catch {
+      // It may not be looked into, or ended meanwhile.
+    }
+  }
+  return { own, others: [...others.values()] };
 }
 
 /** Contents of the other files that are not the first one's. Only now is all of the code read. */
