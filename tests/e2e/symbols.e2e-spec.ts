@@ -71,7 +71,7 @@ describe('names of stripped programs', () => {
         const top = (await (await fetch(`${server}/api/v1/top?${query}`)).json()) as TopResponse;
         return top.functions[0]?.function === 'burn_here' && top.functions[0].file.endsWith('burn-served.c');
       },
-      { timeoutMs: 60_000, what: 'the name of the hot function' },
+      { timeoutMs: 120_000, intervalMs: 1000, what: 'the name of the hot function' },
     );
   });
 
@@ -86,7 +86,7 @@ describe('names of stripped programs', () => {
         const binaries = await ask();
         return binaries[0]?.reason === 'no symbol' && binaries;
       },
-      { timeoutMs: 60_000, what: 'the nameless binary' },
+      { timeoutMs: 120_000, intervalMs: 1000, what: 'the nameless binary' },
     );
     expect(first).toMatchObject({ binary: join(dir, 'burn-nameless'), nodes: 1 });
     expect(first!.samples).toBeGreaterThan(10);
