@@ -8,6 +8,7 @@ import { registerQuery } from './commands/query.ts';
 import { registerRecord } from './commands/record.ts';
 import { registerServices } from './commands/services.ts';
 import { registerSimulate } from './commands/simulate.ts';
+import { registerUnresolved } from './commands/unresolved.ts';
 import { registerUp } from './commands/up.ts';
 import { describeError } from './errors.ts';
 
@@ -22,7 +23,8 @@ const program = new Command('perfleet')
   .exitOverride();
 
 const commands = [registerUp, registerServices, registerRecord, registerDiscover, registerDoctor, registerQuery];
-for (const register of [...commands, registerNodes, registerBench, registerSimulate]) register(program);
+for (const register of [...commands, registerNodes, registerBench, registerSimulate, registerUnresolved])
+  register(program);
 program.commands.forEach((command) => command.exitOverride());
 
 try {
