@@ -20,7 +20,7 @@ const boundaries = [
 ];
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '**/target/**', '**/node_modules/**', '.cache/**', '.nx/**'] },
+  { ignores: ['**/dist/**', '**/gen/**', '**/target/**', '**/node_modules/**', '.cache/**', '.nx/**'] },
   ...tseslint.configs.recommended,
   {
     files: ['**/*.ts', '**/*.tsx'],
@@ -43,7 +43,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['libs/{ids,otlp,pprof,profile,cgroup,selector,messages,api-contract,simulate}/src/**/*.ts'],
+    files: ['libs/{ids,otlp,pprof,profile,cgroup,selector,messages,api-contract,simulate,pyroscope}/src/**/*.ts'],
     ignores: ['**/*.spec.ts', '**/*.int-spec.ts'],
     rules: {
       'no-restricted-imports': [
