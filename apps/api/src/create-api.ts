@@ -5,7 +5,10 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { Store } from '@perfleet/clickhouse';
 import type { NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
+import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
+import { QuerierService } from '@perfleet/pyroscope';
+import { serveConnect } from './connect/serve-connect.ts';
 import { HealthController } from './controllers/health.controller.ts';
 import { NodesController } from './controllers/nodes.controller.ts';
 import { ProfilesController } from './controllers/profiles.controller.ts';
@@ -14,10 +17,13 @@ import { ErrorFilter } from './http/error-filter.ts';
 import { hasWebFiles, SECURITY_HEADERS, serveWebFiles } from './http/web-files.ts';
 import { ApiMetrics } from './metrics.ts';
 import { NodeQueries } from './nodes/node-queries.ts';
+import { profileSource } from './pyroscope/profile-source.ts';
+import { querier } from './pyroscope/querier.ts';
+import { RenderController } from './pyroscope/render.controller.ts';
 import { ProfileQueries } from './queries/profile-queries.ts';
 import { StoreDb } from './queries/store-db.ts';
 import { SqlService } from './sql/sql-service.ts';
-import { DB, METRICS, NODES, PROFILES, SQL } from './tokens.ts';
+import { DB, METRICS, NODES, PROFILE_SOURCE, PROFILES, SQL } from './tokens.ts';
 
 export interface ApiOptions {
   readonly store: Store;
@@ -76,15 +82,18 @@ async function build(options: ApiOptions): Promise<NestFastifyApplication> {
   const { store, nodeState, logger, webRoot } = options;
   const db = new StoreDb(store);
   const nodes = new NodeQueries(nodeState, db);
+  const profiles = new ProfileQueries(db);
+  const source = profileSource(profiles);
   const metrics = new ApiMetrics(nodes, options.metrics);
   const module = {
     module: ApiModule,
-    controllers: [ProfilesController, SqlController, NodesController, HealthController],
+    controllers: [ProfilesController, SqlController, NodesController, HealthController, RenderController],
     providers: [
       { provide: DB, useValue: db },
       { provide: NODES, useValue: nodes },
       { provide: METRICS, useValue: metrics },
-      { provide: PROFILES, useValue: new ProfileQueries(db) },
+      { provide: PROFILES, useValue: profiles },
+      { provide: PROFILE_SOURCE, useValue: source },
       { provide: SQL, useValue: new SqlService(store) },
     ],
   };
@@ -105,6 +114,12 @@ async function build(options: ApiOptions): Promise<NestFastifyApplication> {
   });
   fastify.addHook('onResponse', async (request, reply) => {
     metrics.observe(request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000);
+  });
+  await serveConnect(fastify as unknown as FastifyInstance, {
+    services: [QuerierService.typeName],
+    routes: (router) => void router.service(QuerierService, querier(source)),
+    maxBytes: BODY_LIMIT,
+    logger,
   });
   if (web) await serveWebFiles(app, webRoot);
   else logger.warn({ webRoot }, 'the web application is not built: only the API is served; run npm run build');

@@ -4,3 +4,4 @@ export const PROFILES = Symbol('ProfileQueries');
 export const SQL = Symbol('SqlService');
 export const NODES = Symbol('NodeQueries');
 export const METRICS = Symbol('Metrics');
+export const PROFILE_SOURCE = Symbol('ProfileSource');

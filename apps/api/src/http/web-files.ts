@@ -28,7 +28,7 @@ export function hasWebFiles(webRoot: string | undefined): webRoot is string {
 /** A browser's navigation, as opposed to a call of the API or a missing file. */
 export function wantsPage(request: Pick<FastifyRequest, 'method' | 'url' | 'headers'>): boolean {
   const path = request.url.split('?')[0] ?? '';
-  if (request.method !== 'GET' || /^\/(api|metrics|livez|readyz|assets)(\/|$)/.test(path)) return false;
+  if (request.method !== 'GET' || /^\/(api|pyroscope|metrics|livez|readyz|assets)(\/|$)/.test(path)) return false;
   return (request.headers.accept ?? '').includes('text/html') || !/\.[a-z0-9]+$/i.test(path);
 }
 
