@@ -9,7 +9,7 @@ export function encodeSeries(rows: Iterable<SeriesRow>, seen: number): RowBinary
     block.str(r.container).str(r.containerId).str(r.service).str(r.process).str(r.type).str(r.unit);
     block
       .u64(BigInt(Math.trunc(r.period)))
-      .map([], () => undefined)
+      .map(r.labels, (w, value) => w.str(value))
       .dateTime(seen)
       .row();
   }

@@ -1,5 +1,13 @@
 import { xxh64 } from '@perfleet/ids';
-import type { AttributeValue, Dictionary, Profile, ProfilesData, Ragged } from '@perfleet/otlp';
+import {
+  eachSampleValue,
+  isCounted,
+  type AttributeValue,
+  type Dictionary,
+  type Profile,
+  type ProfilesData,
+  type Ragged,
+} from '@perfleet/otlp';
 import { LocationFrames, NativeFrames } from './frames.ts';
 import { id64, SampleRows, type FrameRow, type MessageRows, type SeriesRow, type StackRow } from './rows.ts';
 import { seriesOf, seriesType } from './series-labels.ts';
@@ -43,7 +51,7 @@ export function mapProfiles(data: ProfilesData, context: MapContext, memory: Map
       const kindOf = valueTypes(dictionary, profile);
       const bySet = new Map<string, SeriesRow>();
       const table = profile.samples;
-      const counted = (dictionary.strings[profile.sampleType.unit] || 'count') === 'count';
+      const counted = isCounted(dictionary.strings[profile.sampleType.unit] ?? '');
       let row: SeriesRow | undefined;
       for (let i = 0; i < table.length; i++) {
         if (!row || !sameSet(table.attributes, i - 1, i)) {
@@ -57,9 +65,9 @@ export function mapProfiles(data: ProfilesData, context: MapContext, memory: Map
           }
         }
         const stack = stacks.row(table.stack[i] ?? 0);
-        stored += addValues(profile, i, (time, value) => {
+        eachSampleValue(profile, i, (time, value) => {
+          stored += counted ? value : 1;
           samples.push(seconds(time, context), row!, stacks.low(stack), stacks.high(stack), value * kindOf.factor);
-          return counted ? value : 1;
         });
       }
     }
@@ -82,30 +90,6 @@ function valueTypes(dictionary: Dictionary, profile: Profile) {
     unit: dictionary.strings[type.unit] ?? '',
   });
   return seriesType(text(profile.sampleType), text(profile.periodType), profile.period);
-}
-
-/**
- * Without values each timestamp counts one; with as many of each they pair up; else the sum stands at the first time.
- * @returns the sum of what `emit` returned
- */
-function addValues(profile: Profile, sample: number, emit: (nanoseconds: bigint, value: number) => number): number {
-  const { values, timestamps } = profile.samples;
-  const [v, vEnd] = [values.offsets[sample]!, values.offsets[sample + 1]!];
-  const [t, tEnd] = [timestamps.offsets[sample]!, timestamps.offsets[sample + 1]!];
-  if (vEnd === v) {
-    if (tEnd === t) return emit(profile.timeUnixNano, 1);
-    let sum = 0;
-    for (let i = t; i < tEnd; i++) sum += emit(timestamps.values[i]!, 1);
-    return sum;
-  }
-  let sum = 0;
-  if (vEnd - v === tEnd - t) {
-    for (let i = 0; i < vEnd - v; i++)
-      if (values.values[v + i]! > 0) sum += emit(timestamps.values[t + i]!, values.values[v + i]!);
-    return sum;
-  }
-  for (let i = v; i < vEnd; i++) sum += values.values[i]!;
-  return sum > 0 ? emit(tEnd > t ? timestamps.values[t]! : profile.timeUnixNano, sum) : 0;
 }
 
 function seconds(nanoseconds: bigint, context: MapContext): number {

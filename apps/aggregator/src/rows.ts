@@ -11,6 +11,8 @@ export interface SeriesRow extends Id64 {
   readonly type: string;
   readonly unit: string;
   readonly period: number;
+  /** What the sender added, sorted by name. */
+  readonly labels: ReadonlyArray<readonly [name: string, value: string]>;
 }
 
 /** An id beside its halves, which is how the hot paths compare and write it. */

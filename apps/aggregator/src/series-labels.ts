@@ -1,5 +1,5 @@
 import { seriesId } from '@perfleet/ids';
-import type { AttributeValue } from '@perfleet/otlp';
+import { LABEL_PREFIX, type AttributeValue } from '@perfleet/otlp';
 import { id64, type SeriesRow } from './rows.ts';
 
 export interface SeriesType {
@@ -25,6 +25,8 @@ export function seriesType(
 }
 
 const MAX_LABEL = 1024;
+const MAX_LABEL_NAME = 128;
+const MAX_LABELS = 32;
 
 /**
  * Label set of a sample. Attributes of the sample win over those of the resource. A process id and a thread's name never
@@ -57,6 +59,7 @@ export function seriesOf(
     type: type.type,
     unit: type.unit,
     period: type.period,
+    labels: addedLabels(attributes),
   };
   const id = seriesId([
     ['cluster', row.cluster],
@@ -71,8 +74,20 @@ export function seriesOf(
     ['type', row.type],
     ['unit', row.unit],
     ['period', String(row.period)],
+    ...row.labels.map(([name, value]) => [`label.${name}`, value] as const),
   ]);
   return { ...id64(id), ...row };
+}
+
+/** Labels that the sender asked for by name; the first ones by name when there are too many. */
+function addedLabels(attributes: ReadonlyMap<string, AttributeValue>): Array<readonly [string, string]> {
+  const labels: Array<readonly [string, string]> = [];
+  for (const [key, value] of attributes) {
+    if (!key.startsWith(LABEL_PREFIX) || typeof value !== 'string' || value === '') continue;
+    const name = key.slice(LABEL_PREFIX.length);
+    if (name !== '' && name.length <= MAX_LABEL_NAME) labels.push([name, value.slice(0, MAX_LABEL)]);
+  }
+  return labels.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, MAX_LABELS);
 }
 
 export function baseName(path: string): string {

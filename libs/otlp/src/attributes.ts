@@ -9,6 +9,9 @@ export const KEYS = {
   thread: 'thread.name',
 } as const;
 
+/** `perfleet.label.team = a` of a resource or sample is the label `team` of its series. */
+export const LABEL_PREFIX = 'perfleet.label.';
+
 /** The value of `key` among row `row`'s attributes, or undefined. */
 export function attributeOf(
   dictionary: Dictionary,
