@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { createAggregator } from '@perfleet/aggregator';
-import { createApi, type Api, type ApiOptions } from '@perfleet/api';
+import { createApi, type Api, type ApiOptions, type IngestSettings } from '@perfleet/api';
 import { openStore, type Store } from '@perfleet/clickhouse';
 import { openSqliteNodeState } from '@perfleet/node-state';
 import { createLogger } from '@perfleet/observability';
@@ -9,25 +9,46 @@ import { tempDir } from '@perfleet/testing';
 
 export interface Pipeline {
   readonly url: string;
+  readonly otlpGrpcPort: number | null;
+  readonly otlpHttpPort: number | null;
   readonly api: Api;
   readonly store: Store;
   readonly stream: Stream;
   stop(): Promise<void>;
 }
 
+export interface PipelineOptions extends Partial<Omit<ApiOptions, 'ingest'>> {
+  readonly ingest?: Partial<IngestSettings>;
+}
+
 /** Stream, aggregator, store and API in this process: what is published or pushed is stored and answered as in `perfleet up`. */
-export async function startPipeline(options: Partial<ApiOptions> = {}): Promise<Pipeline> {
+export async function startPipeline({ ingest, ...options }: PipelineOptions = {}): Promise<Pipeline> {
   const dir = tempDir('perfleet-pipeline-');
-  const logger = createLogger('pipeline', { level: 'error' });
+  const logger = createLogger('pipeline', { level: 'warn' });
   const store = await openStore({ kind: 'embedded', path: join(dir.path, 'clickhouse') });
   const stream = await openEmbeddedStream({ path: join(dir.path, 'stream.db'), logger });
   const nodeState = await openSqliteNodeState({ path: join(dir.path, 'nodes.db') });
   const aggregator = createAggregator({ stream, store, topicPrefix: '', logger, flushMs: 50 });
   await aggregator.start();
-  const api = createApi({ store, nodeState, port: 0, logger: createLogger('api', { level: 'silent' }), ...options });
-  const { url } = await api.start();
+  const api = createApi({
+    store,
+    nodeState,
+    port: 0,
+    logger: createLogger('api', { level: 'silent' }),
+    ingest: {
+      stream,
+      topicPrefix: '',
+      node: 'api-node',
+      otlpHost: '127.0.0.1',
+      otlpGrpcPort: 0,
+      otlpHttpPort: 0,
+      ...ingest,
+    },
+    ...options,
+  });
+  const started = await api.start();
   return {
-    url,
+    ...started,
     api,
     store,
     stream,

@@ -6,18 +6,24 @@ import type { Store } from '@perfleet/clickhouse';
 import type { NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
 import type { FastifyInstance } from 'fastify';
-import type { Registry } from 'prom-client';
-import { QuerierService } from '@perfleet/pyroscope';
+import { Registry } from 'prom-client';
+import { PusherService, QuerierService } from '@perfleet/pyroscope';
 import { serveConnect } from './connect/serve-connect.ts';
 import { HealthController } from './controllers/health.controller.ts';
 import { NodesController } from './controllers/nodes.controller.ts';
 import { ProfilesController } from './controllers/profiles.controller.ts';
 import { SqlController } from './controllers/sql.controller.ts';
+import { hostGuard, type Origins } from './http/host-guard.ts';
+import { startIngest, type Ingest, type IngestSettings } from './ingest/start-ingest.ts';
+import { pusher } from './ingest/pusher.ts';
+import { INGEST_LIMITS } from './ingest/limits.ts';
+import { serveOtlpHttp } from './ingest/otlp-http.ts';
+import { servePyroscopeIngest } from './ingest/pyroscope-ingest.ts';
 import { ErrorFilter } from './http/error-filter.ts';
 import { hasWebFiles, SECURITY_HEADERS, serveWebFiles } from './http/web-files.ts';
 import { ApiMetrics } from './metrics.ts';
 import { NodeQueries } from './nodes/node-queries.ts';
-import { profileSource } from './pyroscope/profile-source.ts';
+import { profileSource, type ProfileSource } from './pyroscope/profile-source.ts';
 import { querier } from './pyroscope/querier.ts';
 import { RenderController } from './pyroscope/render.controller.ts';
 import { ProfileQueries } from './queries/profile-queries.ts';
@@ -38,11 +44,15 @@ export interface ApiOptions {
   /** Where to register metrics; a registry of its own when absent. */
   readonly metrics?: Registry;
   readonly cluster?: string;
+  /** Host names besides addresses and localhost by which a browser may call, e.g. of an ingress. */
+  readonly allowedHosts?: readonly string[];
+  /** How other agents' profiles are received; without it they are not. */
+  readonly ingest?: IngestSettings;
 }
 
 export interface Api {
   /** Resolves when requests are answered. @throws Error that names the address when it cannot be had */
-  start(): Promise<{ url: string }>;
+  start(): Promise<{ url: string; otlpGrpcPort: number | null; otlpHttpPort: number | null }>;
   /** Ends open connections; the stores stay open, they belong to the caller. */
   stop(): Promise<void>;
 }
@@ -55,36 +65,48 @@ class ApiModule {}
 
 export function createApi(options: ApiOptions): Api {
   let app: NestFastifyApplication | null = null;
+  let ingest: Ingest | null = null;
+  const stop = async () => {
+    await app?.close();
+    await ingest?.close();
+    app = null;
+    ingest = null;
+  };
   return {
     async start() {
-      app = await build(options);
       const host = options.host ?? '127.0.0.1';
+      const origins: Origins = { host, allowedHosts: options.allowedHosts ?? [] };
+      const metrics = options.metrics ?? new Registry();
+      if (options.ingest) ingest = await startIngest(options.ingest, origins, options.logger, metrics);
+      app = await build(options, origins, metrics, ingest);
       try {
         await app.listen(options.port, host);
       } catch (cause) {
-        await app.close();
-        app = null;
+        await stop();
         const why = cause instanceof Error ? cause.message : String(cause);
         throw new Error(`cannot listen on ${host}:${options.port} (${why}); choose another port with --http-port`, {
           cause,
         });
       }
-      return { url: urlOf(app, host) };
+      const { grpcPort = null, httpPort = null } = ingest ?? {};
+      return { url: urlOf(app, host), otlpGrpcPort: grpcPort, otlpHttpPort: httpPort };
     },
-    async stop() {
-      await app?.close();
-      app = null;
-    },
+    stop,
   };
 }
 
-async function build(options: ApiOptions): Promise<NestFastifyApplication> {
+async function build(
+  options: ApiOptions,
+  origins: Origins,
+  registry: Registry,
+  ingest: Ingest | null,
+): Promise<NestFastifyApplication> {
   const { store, nodeState, logger, webRoot } = options;
   const db = new StoreDb(store);
   const nodes = new NodeQueries(nodeState, db);
   const profiles = new ProfileQueries(db);
   const source = profileSource(profiles);
-  const metrics = new ApiMetrics(nodes, options.metrics);
+  const metrics = new ApiMetrics(nodes, registry);
   const module = {
     module: ApiModule,
     controllers: [ProfilesController, SqlController, NodesController, HealthController, RenderController],
@@ -112,19 +134,36 @@ async function build(options: ApiOptions): Promise<NestFastifyApplication> {
     reply.headers(SECURITY_HEADERS);
     if (request.url.startsWith('/api/')) reply.header('cache-control', 'no-store');
   });
+  fastify.addHook('onRequest', hostGuard(origins));
   fastify.addHook('onResponse', async (request, reply) => {
     metrics.observe(request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000);
   });
-  await serveConnect(fastify as unknown as FastifyInstance, {
+  // The adapter's own instance type has Nest's extensions, which a plugin does not need.
+  await serveProtocols(fastify as unknown as FastifyInstance, source, ingest, logger);
+  if (web) await serveWebFiles(app, webRoot);
+  else logger.warn({ webRoot }, 'the web application is not built: only the API is served; run npm run build');
+  await app.init();
+  return app;
+}
+
+/** The protocols of other tools, beside the REST API on the same port. */
+async function serveProtocols(fastify: FastifyInstance, source: ProfileSource, ingest: Ingest | null, logger: Logger) {
+  await serveConnect(fastify, {
     services: [QuerierService.typeName],
     routes: (router) => void router.service(QuerierService, querier(source)),
     maxBytes: BODY_LIMIT,
     logger,
   });
-  if (web) await serveWebFiles(app, webRoot);
-  else logger.warn({ webRoot }, 'the web application is not built: only the API is served; run npm run build');
-  await app.init();
-  return app;
+  if (!ingest) return;
+  const { service } = ingest;
+  await serveConnect(fastify, {
+    services: [PusherService.typeName],
+    routes: (router) => void router.service(PusherService, pusher(service)),
+    maxBytes: INGEST_LIMITS.expandedBytes,
+    logger,
+  });
+  await servePyroscopeIngest(fastify, service, logger);
+  await serveOtlpHttp(fastify, service, logger);
 }
 
 function urlOf(app: NestFastifyApplication, host: string): string {

@@ -1,1 +1,2 @@
 export { createApi, type Api, type ApiOptions } from './create-api.ts';
+export type { IngestSettings } from './ingest/start-ingest.ts';

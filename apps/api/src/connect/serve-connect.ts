@@ -3,6 +3,7 @@ import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Logger } from '@perfleet/observability';
 import type { FastifyInstance } from 'fastify';
 import { connectErrors } from './connect-error.ts';
+import { withRemoteAddress } from './remote-address.ts';
 import { COMPRESSIONS } from './zstd.ts';
 
 export interface ConnectOptions {
@@ -23,6 +24,7 @@ export async function serveConnect(fastify: FastifyInstance, options: ConnectOpt
     routes: options.routes,
     acceptCompression: COMPRESSIONS,
     readMaxBytes: options.maxBytes,
+    contextValues: withRemoteAddress,
     interceptors: [connectErrors(options.logger)],
     grpc: false,
     grpcWeb: false,
