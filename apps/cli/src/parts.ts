@@ -75,7 +75,11 @@ export function makeCollector(
   });
 }
 
-export function makeApi({ settings }: Pick<Ports, 'settings'>, store: Store, nodeState: NodeStateStore) {
+export function makeApi(
+  { settings, stream }: { settings: Settings; stream: Pick<Stream, 'producer'> },
+  store: Store,
+  nodeState: NodeStateStore,
+) {
   return createApi({
     store,
     nodeState,
@@ -83,6 +87,16 @@ export function makeApi({ settings }: Pick<Ports, 'settings'>, store: Store, nod
     host: settings.httpHost,
     port: settings.httpPort,
     cluster: settings.cluster,
+    allowedHosts: settings.allowedHosts,
+    ingest: {
+      stream,
+      topicPrefix: settings.topicPrefix,
+      node: settings.node,
+      otlpHost: settings.otlpHost,
+      otlpGrpcPort: settings.otlpGrpcPort,
+      otlpHttpPort: settings.otlpHttpPort,
+      rates: { requestsPerSecond: settings.ingestRequestsPerSecond, mibPerSecond: settings.ingestMibPerSecond },
+    },
     logger: serviceLogger(settings, 'api'),
   });
 }

@@ -33,6 +33,27 @@ export async function openPublishingStream(
   return { producer: async () => (await open()).producer() };
 }
 
+/**
+ * The stream for who writes to it now and then and has other work: opened by the first `producer`, which rejects while no broker
+ * answers.
+ */
+export function lazyPublishingStream(settings: Settings, logger: Logger, shutdown: Shutdown): Pick<Stream, 'producer'> {
+  let opened: Promise<Stream> | null = null;
+  shutdown.add('stream', async () => (await opened?.catch(() => null))?.close());
+  return {
+    async producer() {
+      opened ??= openStream(settings, logger);
+      try {
+        return await (await opened).producer();
+      } catch (error) {
+        // A stream that opened stays: only what failed to open is tried again.
+        await opened.catch(() => (opened = null));
+        throw error;
+      }
+    },
+  };
+}
+
 function isRemembered(path: string, brokers: string): boolean {
   try {
     return readFileSync(path, 'utf8') === brokers;

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
+import { refusedRequest, type Origins } from '@perfleet/http-guard';
 import { ClickHouseError, toClickHouseError, type RawRequest, type Store } from './store.ts';
 
 const compress = promisify(gzip);
@@ -15,6 +16,8 @@ export interface ClickhouseHttpOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly maxBodyBytes?: number;
+  /** Host names besides addresses and localhost by which clients may call. */
+  readonly allowedHosts?: readonly string[];
 }
 
 export interface ClickhouseHttp {
@@ -64,9 +67,11 @@ const CONTENT_TYPES: Record<string, string> = {
  * `@clickhouse/client`, curl and Grafana use the embedded engine as they would a server.
  */
 export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<ClickhouseHttp> {
-  const { store, host = '127.0.0.1', port, maxBodyBytes = 256 << 20 } = options;
+  const { store, host = '127.0.0.1', port, maxBodyBytes = 256 << 20, allowedHosts = [] } = options;
   const server = createServer((request, response) => {
-    answer(store, request, response, maxBodyBytes).catch((cause) => fail(response, toClickHouseError(cause)));
+    answer(store, request, response, maxBodyBytes, { host, allowedHosts }).catch((cause) =>
+      fail(response, toClickHouseError(cause)),
+    );
   });
   server.keepAliveTimeout = 10_000;
   await new Promise<void>((resolve, reject) => {
@@ -91,15 +96,20 @@ export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<C
   };
 }
 
-async function answer(store: Store, request: IncomingMessage, response: ServerResponse, maxBodyBytes: number) {
+async function answer(
+  store: Store,
+  request: IncomingMessage,
+  response: ServerResponse,
+  maxBodyBytes: number,
+  origins: Origins,
+) {
   const url = new URL(request.url ?? '/', 'http://localhost');
   if (url.pathname === '/ping' || url.pathname === '/replicas_status') return void response.end('Ok.\n');
   if (url.pathname !== '/') throw new ClickHouseError(`Code: 279. There is no handle ${url.pathname}.`, 279);
   if (!['GET', 'HEAD', 'POST'].includes(request.method ?? ''))
     throw new ClickHouseError('Code: 501. Use GET or POST.', 501);
-  if (header(request, 'sec-fetch-site') === 'cross-site') {
-    throw new ClickHouseError("Code: 497. Requests from other sites' pages are refused.", 497);
-  }
+  const why = refusedRequest(request.headers, origins);
+  if (why !== null) throw new ClickHouseError(`Code: 497. ${why}.`, 497);
   const body = await readBody(request, maxBodyBytes);
   const search = url.searchParams;
   const inUrl = search.get('query');

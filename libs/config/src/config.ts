@@ -54,6 +54,18 @@ const flag = z
   .union([z.boolean(), z.enum(['true', 'false', '1', '0', 'yes', 'no'])], 'must be true or false')
   .transform((value) => value === true || ['true', '1', 'yes'].includes(String(value)));
 
+/** A port, or `off` (null). */
+const optionalPort = z.union(
+  [z.literal('off').transform(() => null), integer(0, 65535)],
+  'a port from 0 to 65535, or off',
+);
+
+const list = (text: string) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean);
+
 /** Fields that several apps share; each app picks what it needs. */
 export const fields = {
   dataDir: z.string().min(1),
@@ -66,12 +78,7 @@ export const fields = {
   kafkaBrokers: z
     .string()
     .default('')
-    .transform((s) =>
-      s
-        .split(',')
-        .map((b) => b.trim())
-        .filter(Boolean),
-    )
+    .transform(list)
     .refine(
       (brokers) => brokers.every((broker) => BROKER.test(broker)),
       'must be host:port, several with commas between',
@@ -107,6 +114,18 @@ export const fields = {
     .pipe(z.array(z.url({ protocol: /^https?$/, error: 'must be http:// or https:// addresses' }))),
   httpHost: z.string().default('127.0.0.1'),
   httpPort: integer(0, 65535).default(4700),
+  /** Comma-separated host names, besides addresses and localhost, by which a browser may call the page and the API. */
+  allowedHosts: z
+    .string()
+    .default('')
+    .transform((text) => list(text.toLowerCase())),
+  /** Where OpenTelemetry's agents send profiles; a port that is taken already is said in the log and ends nothing. */
+  otlpHost: z.string().default('127.0.0.1'),
+  otlpGrpcPort: optionalPort.default(4317),
+  otlpHttpPort: optionalPort.default(4318),
+  /** What one sender (remote address) of profiles may hand over. */
+  ingestRequestsPerSecond: integer(1, 1_000_000).default(100),
+  ingestMibPerSecond: integer(1, 10_000).default(32),
   kubernetes: z.enum(['auto', 'yes', 'no']).default('auto'),
   /** Names of pods come from the API server, the kubelet and the links of container logs; `none` turns one off. */
   apiServerUrl: sourceUrl.default('auto'),

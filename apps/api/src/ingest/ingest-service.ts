@@ -13,7 +13,7 @@ import { RateLimiter } from './rate-limiter.ts';
 import { otlpParts } from './split-otlp.ts';
 
 export interface IngestOptions {
-  readonly stream: Stream;
+  readonly stream: Pick<Stream, 'producer'>;
   readonly topicPrefix: string;
   /** Stands for the senders that do not say where they run. */
   readonly node: string;

@@ -28,7 +28,7 @@ export class ProfilePublisher {
   private readonly last = new Map<string, Promise<void>>();
 
   constructor(
-    private readonly stream: Stream,
+    private readonly stream: Pick<Stream, 'producer'>,
     private readonly topic: string,
   ) {}
 

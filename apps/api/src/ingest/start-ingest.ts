@@ -1,6 +1,6 @@
 import type { Logger } from '@perfleet/observability';
 import { Counter, type Registry } from 'prom-client';
-import type { Origins } from '../http/host-guard.ts';
+import type { Origins } from '@perfleet/http-guard';
 import { IngestService, type IngestOptions } from './ingest-service.ts';
 import { openOtlpGrpc, openOtlpHttp, type OtlpServer } from './otlp-servers.ts';
 
@@ -38,7 +38,9 @@ export async function startIngest(
   ) => {
     if (port === null) return null;
     try {
-      return await start(port);
+      const server = await start(port);
+      logger.info({ host: settings.otlpHost, port: server.port }, `receiving ${name}`);
+      return server;
     } catch (cause) {
       const error = cause instanceof Error ? cause.message : String(cause);
       logger.warn({ host: settings.otlpHost, port, error }, `${name} is off: choose another port with ${flag}, or off`);

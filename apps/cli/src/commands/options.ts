@@ -5,6 +5,10 @@ const OPTIONS = {
   data: [['--data <dir>', 'where data lives on this machine']],
   httpPort: [['--http-port <port>', 'port to listen on (4700; clickhouse: 8123)']],
   httpHost: [['--http-host <address>', 'address to listen on (127.0.0.1)']],
+  allowedHosts: [['--allowed-hosts <names>', 'host names by which browsers may call, besides addresses and localhost']],
+  otlpHost: [['--otlp-host <address>', 'address to receive OTLP profiles on (127.0.0.1)']],
+  otlpGrpcPort: [['--otlp-grpc-port <port>', 'port for OTLP over gRPC, or off (4317)']],
+  otlpHttpPort: [['--otlp-http-port <port>', 'port for OTLP over HTTP, or off (4318)']],
   rate: [['--rate <hz>', 'samples a second and CPU (19)']],
   rung: [['--rung <n>', 'sampler: auto, 1 (eBPF), 2 (perf, whole system), 3 (perf, own processes)']],
   node: [['--node <name>', "this node's name (host name)"]],
@@ -24,6 +28,16 @@ const OPTIONS = {
   binaries: [['--binaries-dir <dir>', 'binaries of other machines by id, gnu-<hex>']],
   logLevel: [['--log-level <level>', 'debug, info, warn or error (info)']],
 } as const;
+
+/** Of the commands that serve the page and the API. */
+export const API_OPTIONS = [
+  'httpPort',
+  'httpHost',
+  'allowedHosts',
+  'otlpHost',
+  'otlpGrpcPort',
+  'otlpHttpPort',
+] as const satisfies ReadonlyArray<keyof typeof OPTIONS>;
 
 export type OptionName = keyof typeof OPTIONS;
 

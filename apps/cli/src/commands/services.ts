@@ -4,10 +4,10 @@ import type { Shutdown } from '@perfleet/observability';
 import type { Command } from 'commander';
 import { ensureDataDir, openNodeState, openProfileStore, openReachableNodeState, openStream } from '../adapters.ts';
 import { makeAggregator, makeApi, makeCollector, makeSymbolizer, serviceLogger } from '../parts.ts';
-import { openPublishingStream } from '../publishing-stream.ts';
+import { lazyPublishingStream, openPublishingStream } from '../publishing-stream.ts';
 import { runUntilSignal } from '../run-until-signal.ts';
 import { loadSettings, type Settings } from '../settings.ts';
-import { asSettings, withOptions } from './options.ts';
+import { API_OPTIONS, asSettings, withOptions } from './options.ts';
 
 type Run = (settings: Settings, shutdown: Shutdown) => Promise<string>;
 
@@ -70,15 +70,16 @@ export function registerServices(program: Command): void {
 
   service(
     'api',
-    'serve the page, queries, SQL and alerts',
-    ['httpPort', 'httpHost', 'clickhouse', 'redis', 'cluster'],
+    'serve the page, queries, SQL and alerts; receive profiles of other agents',
+    [...API_OPTIONS, 'kafka', 'clickhouse', 'redis', 'cluster', 'node'],
     async (settings, shutdown) => {
       requireServer(settings);
       const store = await openProfileStore(settings);
       shutdown.add('store', () => store.close());
       const nodeState = await openReachableNodeState(settings);
       shutdown.add('node state', async () => nodeState.close());
-      const api = makeApi({ settings }, store, nodeState);
+      const stream = lazyPublishingStream(settings, serviceLogger(settings, 'stream'), shutdown);
+      const api = makeApi({ settings, stream }, store, nodeState);
       shutdown.add('api', () => api.stop());
       const { url } = await api.start();
       return `api is running: ${url}`;
@@ -88,11 +89,16 @@ export function registerServices(program: Command): void {
   service(
     'clickhouse',
     `serve the embedded engine over ClickHouse's HTTP protocol on loopback, port ${CLICKHOUSE_PORT}`,
-    ['httpPort', 'httpHost'],
+    ['httpPort', 'httpHost', 'allowedHosts'],
     async (settings, shutdown) => {
       const store = await openProfileStore({ ...settings, clickhouseUrl: '' });
       shutdown.add('store', () => store.close());
-      const server = await serveClickhouse({ store, host: settings.httpHost, port: settings.httpPort });
+      const server = await serveClickhouse({
+        store,
+        host: settings.httpHost,
+        port: settings.httpPort,
+        allowedHosts: settings.allowedHosts,
+      });
       shutdown.add('http', () => server.close());
       return `clickhouse is running: ${server.url}`;
     },

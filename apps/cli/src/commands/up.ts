@@ -4,12 +4,12 @@ import { openNodeState, openProfileStore, openStream } from '../adapters.ts';
 import { makeAggregator, makeApi, makeCollector, makeSymbolizer, serviceLogger } from '../parts.ts';
 import { runUntilSignal } from '../run-until-signal.ts';
 import { loadSettings, type Settings } from '../settings.ts';
-import { asSettings, withOptions } from './options.ts';
+import { API_OPTIONS, asSettings, withOptions } from './options.ts';
 
 export function registerUp(program: Command): void {
   withOptions(
     program.command('up').description('profile this machine and serve the page: every service in one process'),
-    ['httpPort', 'httpHost', 'data', 'rate', 'rung', 'node', 'logLevel'],
+    [...API_OPTIONS, 'data', 'rate', 'rung', 'node', 'logLevel'],
   ).action(async (flags) => {
     const settings = loadSettings(asSettings(flags));
     await runUntilSignal(serviceLogger(settings, 'perfleet'), (shutdown) => up(settings, shutdown));
