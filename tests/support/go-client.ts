@@ -3,15 +3,16 @@ import { promisify } from 'node:util';
 import { join } from 'node:path';
 import { requireTool, tempDir, type ToolCheck } from '@perfleet/testing';
 
-export interface GoClient extends ToolCheck {
+/** A program that speaks a protocol with somebody else's library. */
+export interface Client extends ToolCheck {
   /** Standard output. Rejects when the program fails, with what it wrote to standard error */
   run(...args: string[]): Promise<string>;
 }
 
 /** A program of `tests/clients`, compiled; its modules come through Go's proxy the first time. */
-export function goClient(name: string): GoClient {
+export function goClient(name: string): Client {
   const go = ['go', '/usr/local/go/bin/go'].find((path) => spawnSync(path, ['version']).status === 0);
-  const unavailable = (reason: string): GoClient => ({
+  const unavailable = (reason: string): Client => ({
     available: false,
     reason,
     run: () => Promise.reject(new Error(reason)),

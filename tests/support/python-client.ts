@@ -1,0 +1,39 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { requireTool } from '@perfleet/testing';
+import type { Client } from './go-client.ts';
+import { repository } from './workloads.ts';
+
+/** A script of `tests/clients/python` with its packages, which pip installs the first time into `.cache`. */
+export function pythonClient(script: string): Client {
+  const folder = join(import.meta.dirname, '..', 'clients', 'python');
+  const environment = join(repository, '.cache', 'python-clients');
+  const python = join(environment, 'bin', 'python3');
+  const unavailable = (reason: string): Client => {
+    rmSync(environment, { recursive: true, force: true });
+    return { available: false, reason, run: () => Promise.reject(new Error(reason)) };
+  };
+  const tool = requireTool('python3');
+  if (!tool.available) return unavailable(tool.reason);
+  const step = (command: string, args: string[]) => spawnSync(command, args, { encoding: 'utf8', timeout: 120_000 });
+  if (!existsSync(python)) {
+    const made = step('python3', ['-m', 'venv', environment]);
+    if (made.status !== 0) return unavailable('python3 -m venv fails; sudo apt-get install python3-venv');
+    const installed = step(python, [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--only-binary',
+      ':all:',
+      '-r',
+      join(folder, 'requirements.txt'),
+    ]);
+    if (installed.status !== 0) return unavailable(`pip: ${installed.stderr.trim().split('\n').at(-1)}`);
+  }
+  const run = async (...args: string[]) =>
+    (await promisify(execFile)(python, [join(folder, script), ...args], { timeout: 60_000 })).stdout;
+  return { available: true, reason: '', run };
+}
