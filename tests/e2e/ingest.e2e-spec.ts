@@ -68,7 +68,7 @@ async function pyroscopeTotal(profileTypeID: string, labelSelector: string): Pro
 }
 
 /** Three samples, 30 ms of CPU, of a service; `big` makes the names of every stack long. */
-function otlp(service: string, host = 'sender-1', big = 0): Uint8Array {
+function otlp(service: string, host = 'sender-1', big = 0, time = NOW): Uint8Array {
   const e = new ProfilesEncoder();
   const frame = (name: string) => e.location({ kind: 'cpython', lines: [[e.func(name, 'app.py'), 3]] });
   const profile = e
@@ -81,7 +81,7 @@ function otlp(service: string, host = 'sender-1', big = 0): Uint8Array {
       sampleType: { type: 'samples', unit: 'count' },
       periodType: { type: 'cpu', unit: 'nanoseconds' },
       period: 10 * MS,
-      timeUnixNano: BigInt(NOW) * 1_000_000_000n,
+      timeUnixNano: BigInt(time) * 1_000_000_000n,
       durationNano: 0n,
     });
   profile.sample(e.stack([frame('work'), frame('main')]), [], 2);
@@ -145,6 +145,13 @@ describe('OTLP over HTTP', () => {
   it.each<[string, BodyInit, Record<string, string>, number, RegExp]>([
     ['no OTLP', 'hello', protobuf, 400, /not OTLP Profiles/],
     ['counts that would spoil those of others', fixture('agent.binpb'), protobuf, 400, /count more than/],
+    [
+      'times that the store does not keep',
+      bytes(otlp('old', 'h', 0, NOW - 15 * 86_400)),
+      protobuf,
+      400,
+      /last 14 days/,
+    ],
     ['no gzip', 'hello', { ...protobuf, 'content-encoding': 'gzip' }, 400, /not gzip/],
     ['an unknown encoding', 'hello', { ...protobuf, 'content-encoding': 'br' }, 415, /br is not supported/],
     ['a bomb', gzipSync(Buffer.alloc(64 << 20)), { ...protobuf, 'content-encoding': 'gzip' }, 413, /when decompressed/],
@@ -245,8 +252,10 @@ describe('Pyroscope’s /ingest', () => {
     });
   });
 
-  it('pprof as the body', async () => {
-    expect((await post({ name: 'raw', format: 'pprof' }, bytes(encodePprof(pprof)))).status).toBe(200);
+  it('pprof as the body, whatever the sender calls itself', async () => {
+    expect(
+      (await post({ name: 'raw', format: 'pprof', spyName: 'constructor' }, bytes(encodePprof(pprof)))).status,
+    ).toBe(200);
     await stored('cpu{service="raw"}', PPROF_STACKS);
   });
 
@@ -292,6 +301,13 @@ describe('Pyroscope’s /ingest', () => {
 
   it.each<[string, Record<string, string>, () => BodyInit, number, RegExp]>([
     ['no name', {}, () => 'a 1', 400, /name is missing/],
+    [
+      'times that the store does not keep',
+      { name: 'x', from: String(NOW - 15 * 86_400) },
+      () => 'a 1',
+      400,
+      /last 14 days/,
+    ],
     ['a bad line', { name: 'x' }, () => 'a 1\nb', 400, /line 2/],
     ['JFR', { name: 'x', format: 'jfr' }, () => 'FLR', 415, /format jfr is not supported/],
     ['no pprof', { name: 'x', format: 'pprof' }, () => 'hello', 400, /not a pprof profile/],

@@ -1,3 +1,5 @@
+import { badRequest } from '../http/api-error.ts';
+
 /** Bounds of what a sender may hand over in one request; one over a bound is refused with an error that names it. */
 export const INGEST_LIMITS = {
   /** Bytes of a body as it comes, compressed or not. */
@@ -22,6 +24,18 @@ export const INGEST_LIMITS = {
   /** Bytes of requests that are being worked on at once. */
   pendingBytes: 128 << 20,
 } as const;
+
+const DAY_NANOS = 86_400_000_000_000n;
+/** The store keeps samples this long and has a part for each day: older ones would go at once, and a part for each. */
+const PAST_DAYS = 14n;
+
+/** @param unixNano 0 = none given. @throws ApiError 400 when the store would not keep samples of that time */
+export function checkTime(unixNano: bigint): void {
+  if (unixNano === 0n) return;
+  const now = BigInt(Date.now()) * 1_000_000n;
+  if (unixNano >= now - PAST_DAYS * DAY_NANOS && unixNano <= now + DAY_NANOS) return;
+  throw badRequest(`samples at Unix nanosecond ${unixNano}: neither of the last ${PAST_DAYS} days nor of the next`);
+}
 
 export interface IngestRates {
   /** Of one sender (remote address). */

@@ -43,7 +43,7 @@ export async function openOtlpGrpc(
         },
       }),
   });
-  const server = createServer({ settings: { maxConcurrentStreams: 100 } }, handler);
+  const server = createServer({ settings: { maxConcurrentStreams: 16 } }, handler);
   const sessions = new Set<ServerHttp2Session>();
   server.on('session', (session) => {
     sessions.add(session);

@@ -8,7 +8,7 @@ import {
 import type { PprofFrame, PprofProfile } from '@perfleet/pprof';
 import { storedType } from '@perfleet/pyroscope';
 import { badRequest } from '../http/api-error.ts';
-import { INGEST_LIMITS } from './limits.ts';
+import { checkTime, INGEST_LIMITS } from './limits.ts';
 import { MessageParts, type MessagePart } from './message-parts.ts';
 
 export type Labels = ReadonlyArray<readonly [name: string, value: string]>;
@@ -84,9 +84,10 @@ export function checkLabels(labels: Labels): void {
  */
 export function pushedParts({ profile, name, labels, spy, fallbackNanos }: PushedProfile): MessagePart[] {
   checkLabels(labels);
-  const kind = KINDS[spy] ?? 'native';
+  const kind = Object.hasOwn(KINDS, spy) ? KINDS[spy]! : 'native';
   const resource = resourceOf(labels);
   const time = profile.timeNanos > YEAR_2000 ? profile.timeNanos : fallbackNanos;
+  checkTime(time);
   const labelSets = new Set<string>();
   const parts = new MessageParts((encoder) => new Tables(encoder, kind, resource));
   profile.sampleTypes.forEach(({ type: sampleType, unit }, index) => {

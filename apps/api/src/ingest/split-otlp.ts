@@ -12,7 +12,7 @@ import {
   type ResourceEncoder,
 } from '@perfleet/otlp';
 import { badRequest } from '../http/api-error.ts';
-import { INGEST_LIMITS } from './limits.ts';
+import { checkTime, INGEST_LIMITS } from './limits.ts';
 import { MessageParts, type MessagePart } from './message-parts.ts';
 
 /** A message up to this size is passed on as it came. */
@@ -28,19 +28,23 @@ export const OTLP_LIMITS = { ...INGEST_LIMITS, messageBytes: INGEST_LIMITS.expan
 export function otlpParts(body: Uint8Array): { data: ProfilesData; parts: MessagePart[] } {
   const data = decodeProfiles(body, OTLP_LIMITS);
   const samples = countSamples(data);
-  checkTotals(data, samples);
+  checkSamples(data, samples);
   if (samples === 0) return { data, parts: [] };
   if (body.length <= MAX_MESSAGE_BYTES) return { data, parts: [{ body, samples }] };
   return { data, parts: splitProfiles(data) };
 }
 
-/** Counted samples with a period are stored as count x period. @throws ApiError 400 */
-function checkTotals({ resources }: ProfilesData, samples: number): void {
+/** Counted samples with a period are stored as count x period; times must be such as the store keeps. @throws ApiError 400 */
+function checkSamples({ resources }: ProfilesData, samples: number): void {
   if (!(samples <= INGEST_LIMITS.count)) throw badRequest(`the samples count more than ${INGEST_LIMITS.count}`);
   for (const { profiles } of resources) {
     for (const profile of profiles) {
       let sum = 0;
-      for (let i = 0; i < profile.samples.length; i++) eachSampleValue(profile, i, (_, value) => (sum += value));
+      for (let i = 0; i < profile.samples.length; i++)
+        eachSampleValue(profile, i, (time, value) => {
+          checkTime(time);
+          sum += value;
+        });
       if (!(sum * Math.max(1, profile.period) <= INGEST_LIMITS.value))
         throw badRequest(`the values of a profile, times its period, add up to more than ${INGEST_LIMITS.value}`);
     }

@@ -69,4 +69,4 @@ function body(levels: FlameLevels, format: 'single' | 'double', unit: string, ty
 const UNITS: Readonly<Record<string, string>> = { nanoseconds: 'samples', count: 'objects', bytes: 'bytes' };
 
 /** Times are samples at a rate of a thousand million a second, as Pyroscope states them. */
-const unitOf = (unit: string) => UNITS[unit] ?? unit;
+const unitOf = (unit: string) => (Object.hasOwn(UNITS, unit) ? UNITS[unit] : unit);
