@@ -19,10 +19,16 @@ export interface Pipeline {
 
 export interface PipelineOptions extends Partial<Omit<ApiOptions, 'ingest'>> {
   readonly ingest?: Partial<IngestSettings>;
+  /** What the API's ingestion gets in place of the stream. */
+  readonly wrapStream?: (stream: Stream) => Stream;
 }
 
 /** Stream, aggregator, store and API in this process: what is published or pushed is stored and answered as in `perfleet up`. */
-export async function startPipeline({ ingest, ...options }: PipelineOptions = {}): Promise<Pipeline> {
+export async function startPipeline({
+  ingest,
+  wrapStream = (stream) => stream,
+  ...options
+}: PipelineOptions = {}): Promise<Pipeline> {
   const dir = tempDir('perfleet-pipeline-');
   const logger = createLogger('pipeline', { level: 'warn' });
   const store = await openStore({ kind: 'embedded', path: join(dir.path, 'clickhouse') });
@@ -36,7 +42,7 @@ export async function startPipeline({ ingest, ...options }: PipelineOptions = {}
     port: 0,
     logger: createLogger('api', { level: 'silent' }),
     ingest: {
-      stream,
+      stream: wrapStream(stream),
       topicPrefix: '',
       node: 'api-node',
       otlpHost: '127.0.0.1',

@@ -1,6 +1,7 @@
 import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { toBinary } from '@bufbuild/protobuf';
+import { Code, ConnectError } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Logger } from '@perfleet/observability';
 import { ProfilesService } from '@perfleet/otlp';
@@ -9,6 +10,7 @@ import { connectErrors } from '../connect/connect-error.ts';
 import { remoteAddress, withRemoteAddress } from '../connect/remote-address.ts';
 import { COMPRESSIONS } from '../connect/zstd.ts';
 import type { Origins } from '@perfleet/http-guard';
+import { ApiError } from '../http/api-error.ts';
 import { hostGuard } from '../http/host-guard.ts';
 import { INGEST_LIMITS } from './limits.ts';
 import type { IngestService } from './ingest-service.ts';
@@ -38,7 +40,8 @@ export async function openOtlpGrpc(
         async export(request, context) {
           // The schema has no fields: what came is kept as unknown ones, byte by byte.
           const body = toBinary(ProfilesService.method.export.input, request);
-          await ingest.otlp({ address: context.values.get(remoteAddress), bytes: body.length }, () => body);
+          const sender = { address: context.values.get(remoteAddress), bytes: body.length };
+          await ingest.otlp(sender, () => body).catch(askAgain);
           return {};
         },
       }),
@@ -60,6 +63,12 @@ export async function openOtlpGrpc(
         for (const session of sessions) session.destroy();
       }),
   };
+}
+
+/** OTLP's senders give up on `RESOURCE_EXHAUSTED`; what passes with time is `UNAVAILABLE`. */
+function askAgain(error: unknown): never {
+  if (error instanceof ApiError && error.status === 429) throw new ConnectError(error.message, Code.Unavailable);
+  throw error;
 }
 
 /** OTLP over HTTP, on a port of its own. */
