@@ -47,14 +47,23 @@ async function functionsOf(
 }
 
 const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
-const arrived = (type: string, selector: string) =>
+/** Everything that was taken from senders is in the store. */
+const settled = () =>
   waitFor(
     async () => {
-      const functions = await functionsOf(type, selector);
-      return functions['total'] ? functions : null;
+      const metrics = await (await fetch(`${pipeline.url}/metrics`)).text();
+      const published = [...metrics.matchAll(/^perfleet_ingest_samples_total\{.*\} (\S+)$/gm)].map((m) => Number(m[1]));
+      const [row] = await pipeline.store.query<{ stored: string }>('SELECT sum(stored) AS stored FROM deliveries');
+      return published.reduce((sum, n) => sum + n, 0) === Number(row!.stored);
     },
-    { timeoutMs: 20_000, what: `${type}${selector}` },
+    { timeoutMs: 20_000, what: 'what was taken in the store' },
   );
+
+async function arrived(type: string, selector: string) {
+  await settled();
+  return functionsOf(type, selector);
+}
+
 const EXPECTED = {
   total: { total: 30 * MS, self: 0 },
   main: { total: 30 * MS, self: 10 * MS },
