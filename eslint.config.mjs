@@ -43,7 +43,9 @@ export default tseslint.config(
     },
   },
   {
-    files: ['libs/{ids,otlp,pprof,profile,cgroup,selector,messages,api-contract,simulate,pyroscope,http-guard}/src/**/*.ts'],
+    files: [
+      'libs/{ids,otlp,pprof,profile,cgroup,selector,messages,api-contract,simulate,pyroscope,http-guard}/src/**/*.ts',
+    ],
     ignores: ['**/*.spec.ts', '**/*.int-spec.ts'],
     rules: {
       'no-restricted-imports': [

@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { FlameGraphColumns } from '@perfleet/api-contract';
 import type { AskOptions, Db } from '../queries/db.ts';
-import type { ProfileQueries, Selection } from '../queries/profile-queries.ts';
+import { MAX_NODES, type ProfileQueries, type Selection } from '../queries/profile-queries.ts';
 
 /** What Pyroscope's protocol needs of the profiles: narrow, so that how they are computed can change. */
 export interface ProfileSource {
@@ -18,7 +18,7 @@ const decompress = promisify(gunzip);
 export function profileSource(queries: ProfileQueries): ProfileSource {
   return {
     db: queries.db,
-    flameGraph: (of, options) => queries.flameGraph(of, options),
+    flameGraph: (of, options) => queries.flameGraph(of, MAX_NODES, options),
     async pprof(of, options) {
       const { body } = await queries.export(of, 'pprof', options);
       return decompress(body);
