@@ -38,7 +38,7 @@ describe('a start that cannot succeed says why in one line, with the fix, and fa
     const { code, out, err } = await runPerfleet(args, env);
     expect(code, `${args.join(' ')}: ${out}${err}`).toBe(1);
     expect(out).toBe('');
-    expect(err).toMatch(/^perfleet: /);
+    expect(err).toMatch(/^perfleet: /m);
     expect(err, 'no stack trace').not.toMatch(/^\s+at /m);
     return err;
   };
@@ -125,7 +125,9 @@ describe('a machine that runs a program whose file is corrupt', () => {
 
   beforeAll(async () => {
     const source = join(repository, 'tests/workloads/burn.cpp');
-    execFileSync('g++', ['-O1', '-g', '-fno-omit-frame-pointer', '-o', corrupt, source]);
+    // Its own build id: the program beside it is made of the same source, and equal ids share their names.
+    const flags = ['-O1', '-g', '-fno-omit-frame-pointer', '-Wl,--build-id=uuid'];
+    execFileSync('g++', [...flags, '-o', corrupt, source]);
     // The kernel and the loader go by the program headers alone; where the section headers should be, there is nothing.
     const bytes = readFileSync(corrupt);
     bytes.writeBigUInt64LE(0xffff_ffff_ffff_f000n, 0x28);
