@@ -104,7 +104,7 @@ beforeAll(async () => {
 
   nodeState = await openSqliteNodeState({ path: join(dir, 'nodes.db') });
   await nodeState.put(node('n1'));
-  await nodeState.heartbeat('n1', 600_000);
+  await nodeState.heartbeat('n1', 'e', 600_000);
   await nodeState.put(
     node('n2', { mode: 'whole-system', fallback: true, modeReason: 'no kubepods', rung: 2, rungReason: 'no BTF' }),
   );

@@ -62,7 +62,7 @@ export class NodeReporter {
     try {
       const now = state();
       await store.put(now);
-      await store.heartbeat(now.node, this.everyMs * MISSED);
+      await store.heartbeat(now.node, now.epoch, this.everyMs * MISSED);
       if (this.away) logger.info('the node state store is back');
       this.away = false;
     } catch (error) {

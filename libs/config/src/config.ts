@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { alertFields } from './alert-fields.ts';
 
 /** A setting is wrong: the message lists every error at once, one line each, with the variable's name. */
 export class ConfigError extends Error {
@@ -93,7 +94,15 @@ export const fields = {
   kafkaSaslUser: z.string().default(''),
   kafkaSaslPassword: z.string().default(''),
   redisUrl: z
-    .union([z.literal(''), z.string().regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')])
+    .union([
+      z.literal(''),
+      z
+        .string()
+        .regex(
+          /^rediss?(-sentinel|-cluster)?:\/\//,
+          'must start with redis://, redis-sentinel:// or redis-cluster://, or the same with rediss for TLS',
+        ),
+    ])
     .default(''),
   clickhouseUrl: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]).default(''),
   clickhouseUser: z.string().default('default'),
@@ -135,4 +144,5 @@ export const fields = {
   kubernetesCaFile: z.string().min(1).default('/var/run/secrets/kubernetes.io/serviceaccount/ca.crt'),
   /** Of the kubelet's certificate, which the cluster's CA signs in few clusters; empty = the cluster's CA. */
   kubeletCaFile: z.string().default(''),
+  ...alertFields,
 };

@@ -1,4 +1,6 @@
+export * from './alert-store.ts';
 export * from './errors.ts';
 export * from './redis.ts';
+export { parseRedisUrl, type RedisTarget } from './redis-url.ts';
 export * from './sqlite.ts';
 export * from './store.ts';

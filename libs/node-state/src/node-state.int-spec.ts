@@ -1,11 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeStateSchema, type NodeState } from '@perfleet/messages';
+import { startRedis, type TestRedis } from '@perfleet/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { AlertHistoryEntry, AlertRecord, Silence } from './alert-store.ts';
 import { ConfigConflictError, NodeStateUnavailableError } from './errors.ts';
 import { openRedisNodeState } from './redis.ts';
 import { openSqliteNodeState } from './sqlite.ts';
@@ -13,36 +12,6 @@ import type { NodeStateStore } from './store.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'perfleet-node-state-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
-interface Server {
-  readonly url: string;
-  stop(): Promise<void>;
-}
-
-async function startRedis(port?: number): Promise<Server & { port: number }> {
-  const chosen = port ?? (await freePort());
-  const args = ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  const child: ChildProcess = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  child.stdout!.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  await vi.waitFor(() => expect(output).toMatch(/Ready to accept connections/i), { timeout: 10_000, interval: 20 });
-  const stop = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
-  };
-  return { url: `redis://127.0.0.1:${chosen}`, port: chosen, stop };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address ? address.port : 0;
-}
 
 function state(node: string, more: Partial<NodeState> = {}): NodeState {
   return nodeStateSchema.parse({
@@ -59,7 +28,7 @@ function state(node: string, more: Partial<NodeState> = {}): NodeState {
   });
 }
 
-let redis: Awaited<ReturnType<typeof startRedis>>;
+let redis: TestRedis;
 let files = 0;
 beforeAll(async () => {
   redis = await startRedis();
@@ -90,23 +59,49 @@ describe.each<[string, () => NodeStateStore]>([
   it('turns a node that stops saying so into an entry that is not alive', async () => {
     await store.put(state('a'));
     const before = Date.now();
-    await store.heartbeat('a', 200);
+    await store.heartbeat('a', 'e1', 200);
     const entry = (await store.get('a'))!;
     expect(entry.alive).toBe(true);
     expect(entry.lastSeen).toBeGreaterThanOrEqual(before - 1);
     await vi.waitFor(async () => expect((await store.get('a'))!.alive).toBe(false), { timeout: 5000, interval: 20 });
     expect(await store.list()).toHaveLength(1);
-    await store.heartbeat('a', 60_000);
+    await store.heartbeat('a', 'e1', 60_000);
     expect((await store.list())[0]!.alive).toBe(true);
   });
 
   it('forgets a node that leaves, heartbeat included', async () => {
     await store.put(state('a'));
-    await store.heartbeat('a', 60_000);
+    await store.heartbeat('a', 'e1', 60_000);
     await store.deregister('a');
     expect(await store.list()).toEqual([]);
     await store.put(state('a'));
     expect((await store.get('a'))!.alive).toBe(false);
+  });
+
+  it('tells two collectors that claim to be one node apart', async () => {
+    await store.put(state('a'));
+    await store.put(state('b'));
+    await store.heartbeat('a', 'e1', 60_000);
+    await store.heartbeat('a', 'e2', 60_000);
+    await store.heartbeat('b', 'e3', 60_000);
+    await store.heartbeat('a', 'e0', 1);
+    await vi.waitFor(async () => expect((await store.get('a'))!.liveEpochs).toHaveLength(2), { timeout: 5000 });
+    expect([...(await store.list())[0]!.liveEpochs].sort()).toEqual(['e1', 'e2']);
+    expect((await store.get('b'))!.liveEpochs).toEqual(['e3']);
+  });
+
+  it('is blank until it was restored, and what reported meanwhile knows better', async () => {
+    expect(await store.isBlank()).toBe(true);
+    await store.put(state('a', { rung: 2, updatedAt: 9000 }));
+    await store.restore([
+      { state: state('a'), lastSeen: 1 },
+      { state: state('b'), lastSeen: 77 },
+    ]);
+    expect(await store.isBlank()).toBe(false);
+    expect((await store.list()).map((e) => [e.state.node, e.state.rung, e.lastSeen, e.alive])).toEqual([
+      ['a', 2, 9000, false],
+      ['b', 1, 77, false],
+    ]);
   });
 
   it('versions the configuration, and only one of two writers of a version wins', async () => {
@@ -125,6 +120,73 @@ describe.each<[string, () => NodeStateStore]>([
   it('rejects after it was closed', async () => {
     await store.close();
     await expect(store.list()).rejects.toBeInstanceOf(NodeStateUnavailableError);
+  });
+});
+
+const record = (id: string, more: Partial<AlertRecord> = {}): AlertRecord => ({
+  ...{ id, kind: 'fallback', node: 'a', cluster: '', severity: 'warning', status: 'pending', reason: 'r' },
+  ...{ since: 1, firedAt: 0, resolvedAt: 0, told: {}, ...more },
+});
+const entry = (time: number): AlertHistoryEntry => ({
+  ...{ time, alert: 'x', kind: 'fallback', node: 'a', cluster: '', what: 'firing', detail: '' },
+});
+
+describe.each<[string, () => NodeStateStore]>([
+  ['SQLite', () => openSqliteNodeState({ path: join(dir, `alerts-${files++}.db`) })],
+  ['Redis', () => openRedisNodeState({ url: redis.url, prefix: `alerts-${files++}` })],
+])('alerts in %s', (_, open) => {
+  let store: NodeStateStore;
+  beforeEach(() => {
+    store = open();
+    return () => store.close();
+  });
+
+  it('has one leader, whose writes count only while it leads', async () => {
+    const { alerts } = store;
+    const changes = { put: [record('x')], remove: [], history: [entry(1)] };
+    expect(await alerts.commit('one', changes)).toBe(false);
+    expect(await alerts.lead('one', 60_000)).toBe(true);
+    expect(await alerts.lead('two', 60_000)).toBe(false);
+    expect(await alerts.lead('one', 300)).toBe(true);
+    expect(await alerts.commit('two', changes)).toBe(false);
+    expect(await alerts.commit('one', changes)).toBe(true);
+    await vi.waitFor(async () => expect(await alerts.lead('two', 60_000)).toBe(true), { timeout: 5000, interval: 20 });
+    expect(await alerts.commit('one', { put: [record('x', { status: 'firing' })], remove: [], history: [] })).toBe(
+      false,
+    );
+    expect(await alerts.records()).toEqual([record('x')]);
+    await alerts.resign('one');
+    expect(await alerts.lead('one', 60_000)).toBe(false);
+    await alerts.resign('two');
+    expect(await alerts.lead('one', 60_000)).toBe(true);
+  });
+
+  it('puts, replaces and removes with the acknowledgement, and keeps the history newest first', async () => {
+    const { alerts } = store;
+    await alerts.lead('one', 60_000);
+    await alerts.commit('one', { put: [record('x'), record('y')], remove: [], history: [entry(1), entry(2)] });
+    await alerts.acknowledge({ alert: 'x', occurrence: 1, at: 5, by: 'me', comment: 'c' });
+    await alerts.acknowledge({ alert: 'y', occurrence: 1, at: 5, by: 'me', comment: 'c' });
+    const told = { w: { status: 'firing' as const, at: 3 } };
+    await alerts.commit('one', { put: [record('y', { told, status: 'firing' })], remove: ['x'], history: [entry(3)] });
+    expect(await alerts.records()).toEqual([record('y', { told, status: 'firing' })]);
+    expect((await alerts.acknowledgements()).map((a) => a.alert)).toEqual(['y']);
+    await alerts.unacknowledge('y');
+    expect(await alerts.acknowledgements()).toEqual([]);
+    await alerts.remember(entry(4));
+    expect((await alerts.history(3)).map((e) => e.time)).toEqual([4, 3, 2]);
+  });
+
+  it('forgets silences that have ended', async () => {
+    const silence = (id: string, until: number): Silence => ({
+      ...{ id, kind: '', node: 'a*', cluster: '', createdAt: 1, until, by: '', comment: '' },
+    });
+    const later = Date.now() + 60_000;
+    await store.alerts.putSilence(silence('1', 5));
+    await store.alerts.putSilence(silence('2', later));
+    await store.alerts.putSilence(silence('3', later));
+    await store.alerts.removeSilence('3');
+    expect(await store.alerts.silences()).toEqual([silence('2', later)]);
   });
 });
 
@@ -149,23 +211,6 @@ describe('node state in SQLite', () => {
 });
 
 describe('node state in Redis', () => {
-  it('rejects soon while the server is away, and works again when it is back', async () => {
-    let server = await startRedis();
-    const store = openRedisNodeState({ url: server.url, timeoutMs: 400 });
-    await store.put(state('a'));
-    await server.stop();
-    for (let n = 0; n < 5; n++) {
-      const begin = performance.now();
-      await expect(store.put(state('a'))).rejects.toBeInstanceOf(NodeStateUnavailableError);
-      expect(performance.now() - begin).toBeLessThan(1500);
-    }
-    server = await startRedis(server.port);
-    await vi.waitFor(() => store.put(state('b')), { timeout: 10_000, interval: 50 });
-    expect((await store.list()).map((e) => e.state.node)).toEqual(['b']);
-    await store.close();
-    await server.stop();
-  });
-
   it('leaves entries out that something else wrote', async () => {
     const store = openRedisNodeState({ url: redis.url, prefix: 'hostile' });
     await store.put(state('a'));

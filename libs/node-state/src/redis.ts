@@ -1,11 +1,13 @@
 import type { NodeState } from '@perfleet/messages';
-import { Redis } from 'ioredis';
-import { ConfigConflictError, NodeStateUnavailableError } from './errors.ts';
+import type { AlertStore } from './alert-store.ts';
+import { ConfigConflictError } from './errors.ts';
 import { parseState } from './parse-state.ts';
-import type { ConfigDocument, NodeEntry, NodeStateStore } from './store.ts';
+import { redisAlerts } from './redis-alerts.ts';
+import { RedisClient } from './redis-client.ts';
+import type { ConfigDocument, NodeEntry, NodeStateStore, RestoredNode } from './store.ts';
 
 export interface RedisNodeStateOptions {
-  /** redis:// or rediss://, with user and password where needed. */
+  /** See `parseRedisUrl`: one server, sentinels or a cluster, with or without TLS. */
   readonly url: string;
   readonly prefix?: string;
   /** How long a call may take, the wait for a connection included, milliseconds. */
@@ -13,12 +15,45 @@ export interface RedisNodeStateOptions {
 }
 
 /**
- * Keys: `PREFIX:nodes` (hash: node -> state), `PREFIX:seen` (hash: node -> Unix ms), neither expires;
- * `PREFIX:heartbeat:NODE` (expires); `PREFIX:config` (hash: version, document).
+ * Keys: `PREFIX:nodes` (hash: node -> state), `PREFIX:seen` (hash: node -> Unix ms), `PREFIX:complete` (the registry was
+ * built) never expire; `PREFIX:heartbeats` (sorted set: `EPOCH NODE` -> Unix ms of its end); `PREFIX:config` (hash: version,
+ * document). Times of heartbeats are the server's, so that the clocks of nodes do not matter. Evicting any of them loses
+ * nodes: the server's `maxmemory-policy` must be `noeviction`.
+ * @throws NodeStateUnavailableError when the URL is none
  */
 export function openRedisNodeState(options: RedisNodeStateOptions): NodeStateStore {
-  return new RedisNodeState(options.url, options.prefix ?? 'perfleet', options.timeoutMs ?? 1500);
+  return new RedisNodeState(new RedisClient(options.url, options.prefix ?? 'perfleet', options.timeoutMs ?? 1500));
 }
+
+const NOW = `
+  local time = redis.call('TIME')
+  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)`;
+
+/** KEYS: heartbeats, seen. ARGV: node, epoch, ttl. What ended an hour ago goes. */
+const HEARTBEAT = `${NOW}
+  redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[2] .. ' ' .. ARGV[1])
+  redis.call('HSET', KEYS[2], ARGV[1], now)
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 3600000)
+  return 1`;
+
+/** KEYS: heartbeats. ARGV: node, or "" for all. Members in force. */
+const LIVE = `${NOW}
+  local live = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
+  if ARGV[1] == '' then return live end
+  local mine = {}
+  for _, member in ipairs(live) do
+    if string.sub(member, string.find(member, ' ', 1, true) + 1) == ARGV[1] then mine[#mine + 1] = member end
+  end
+  return mine`;
+
+/** KEYS: nodes, seen, heartbeats. ARGV: node. */
+const DEREGISTER = `
+  redis.call('HDEL', KEYS[1], ARGV[1])
+  redis.call('HDEL', KEYS[2], ARGV[1])
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
+    if string.sub(member, string.find(member, ' ', 1, true) + 1) == ARGV[1] then redis.call('ZREM', KEYS[3], member) end
+  end
+  return 1`;
 
 /** One step, so that two writers of one version cannot both win. Returns the new version, or -(actual + 1). */
 const SET_CONFIG = `
@@ -28,129 +63,107 @@ const SET_CONFIG = `
   return version + 1`;
 
 class RedisNodeState implements NodeStateStore {
-  private readonly redis: Redis;
+  readonly alerts: AlertStore;
+  private readonly nodes: string;
+  private readonly seen: string;
+  private readonly heartbeats: string;
 
-  constructor(
-    url: string,
-    private readonly prefix: string,
-    private readonly timeoutMs: number,
-  ) {
-    this.redis = new Redis(url, {
-      // Nothing waits in the client while the server is away: state is overwritten every few seconds anyway.
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      connectTimeout: timeoutMs,
-      commandTimeout: timeoutMs,
-      retryStrategy: (attempt) => Math.min(2000, 100 * attempt),
-    });
-    this.redis.on('error', () => undefined);
+  constructor(private readonly client: RedisClient) {
+    this.alerts = redisAlerts(client);
+    this.nodes = client.key('nodes');
+    this.seen = client.key('seen');
+    this.heartbeats = client.key('heartbeats');
   }
 
   async put(state: NodeState): Promise<void> {
-    await this.call(async () => {
-      const multi = this.redis.multi().hset(this.key('nodes'), state.node, JSON.stringify(state));
-      await checked(multi.hset(this.key('seen'), state.node, state.updatedAt).exec());
+    await this.client.call(async (redis) => {
+      const multi = redis.multi().hset(this.nodes, state.node, JSON.stringify(state));
+      await this.client.checked(multi.hset(this.seen, state.node, state.updatedAt).exec());
     });
   }
 
-  async heartbeat(node: string, ttlMs: number): Promise<void> {
-    await this.call(async () => {
-      const multi = this.redis.multi().set(this.key('heartbeat', node), '1', 'PX', Math.max(1, Math.round(ttlMs)));
-      await checked(multi.hset(this.key('seen'), node, Date.now()).exec());
-    });
+  async heartbeat(node: string, epoch: string, ttlMs: number): Promise<void> {
+    const ttl = Math.max(1, Math.round(ttlMs));
+    await this.client.call((redis) => redis.eval(HEARTBEAT, 2, this.heartbeats, this.seen, node, epoch, ttl));
   }
 
   async list(): Promise<NodeEntry[]> {
-    return this.call(async () => {
-      const [nodes, seen] = await Promise.all([
-        this.redis.hgetall(this.key('nodes')),
-        this.redis.hgetall(this.key('seen')),
+    return this.client.call(async (redis) => {
+      const [nodes, seen, live] = await Promise.all([
+        redis.hgetall(this.nodes),
+        redis.hgetall(this.seen),
+        redis.eval(LIVE, 1, this.heartbeats, '') as Promise<string[]>,
       ]);
-      const names = Object.keys(nodes).sort();
-      if (names.length === 0) return [];
-      const beats = await this.redis.mget(names.map((node) => this.key('heartbeat', node)));
-      return names
-        .map((node, i) => toEntry(nodes[node]!, seen[node] ?? null, beats[i] ?? null))
+      const epochs = epochsByNode(live);
+      return Object.keys(nodes)
+        .sort()
+        .map((node) => toEntry(nodes[node]!, seen[node] ?? null, epochs.get(node) ?? []))
         .filter((entry) => entry !== null);
     });
   }
 
   async get(node: string): Promise<NodeEntry | null> {
-    return this.call(async () => {
-      const [state, seen, beat] = await Promise.all([
-        this.redis.hget(this.key('nodes'), node),
-        this.redis.hget(this.key('seen'), node),
-        this.redis.get(this.key('heartbeat', node)),
+    return this.client.call(async (redis) => {
+      const [state, seen, live] = await Promise.all([
+        redis.hget(this.nodes, node),
+        redis.hget(this.seen, node),
+        redis.eval(LIVE, 1, this.heartbeats, node) as Promise<string[]>,
       ]);
-      return state === null ? null : toEntry(state, seen, beat);
+      return state === null ? null : toEntry(state, seen, epochsByNode(live).get(node) ?? []);
     });
   }
 
   async deregister(node: string): Promise<void> {
-    await this.call(async () => {
-      const multi = this.redis.multi().hdel(this.key('nodes'), node).hdel(this.key('seen'), node);
-      await checked(multi.del(this.key('heartbeat', node)).exec());
+    const keys = [this.nodes, this.seen, this.heartbeats];
+    await this.client.call((redis) => redis.eval(DEREGISTER, keys.length, ...keys, node));
+  }
+
+  async isBlank(): Promise<boolean> {
+    return this.client.call(async (redis) => (await redis.exists(this.client.key('complete'))) === 0);
+  }
+
+  async restore(nodes: readonly RestoredNode[]): Promise<void> {
+    await this.client.call(async (redis) => {
+      const multi = redis.multi();
+      for (const { state, lastSeen } of nodes) {
+        multi.hsetnx(this.nodes, state.node, JSON.stringify(state)).hsetnx(this.seen, state.node, String(lastSeen));
+      }
+      await this.client.checked(multi.set(this.client.key('complete'), '1').exec());
     });
   }
 
   async getConfig(): Promise<ConfigDocument | null> {
-    const raw = await this.call(() => this.redis.hgetall(this.key('config')));
+    const raw = await this.client.call((redis) => redis.hgetall(this.client.key('config')));
     if (raw['version'] === undefined || raw['document'] === undefined) return null;
     return { version: Number(raw['version']), document: JSON.parse(raw['document']) };
   }
 
   async setConfig(document: unknown, expectedVersion?: number): Promise<number> {
-    const text = JSON.stringify(document);
-    const expected = expectedVersion === undefined ? '' : String(expectedVersion);
-    const version = Number(await this.call(() => this.redis.eval(SET_CONFIG, 1, this.key('config'), expected, text)));
+    const args = [expectedVersion === undefined ? '' : String(expectedVersion), JSON.stringify(document)];
+    const version = Number(
+      await this.client.call((redis) => redis.eval(SET_CONFIG, 1, this.client.key('config'), ...args)),
+    );
     if (version < 0) throw new ConfigConflictError(expectedVersion ?? 0, -version - 1);
     return version;
   }
 
   async close(): Promise<void> {
-    this.redis.disconnect();
-  }
-
-  private key(...parts: string[]): string {
-    return [this.prefix, ...parts].join(':');
-  }
-
-  private async call<T>(run: () => Promise<T>): Promise<T> {
-    try {
-      await this.ready();
-      return await run();
-    } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause);
-      throw new NodeStateUnavailableError(`Redis: ${message}`, { cause });
-    }
-  }
-
-  /** Waits for a connection that is on its way, but not longer than one call may take. */
-  private async ready(): Promise<void> {
-    if (this.redis.status === 'ready') return;
-    if (this.redis.status === 'end') throw new Error('closed');
-    await new Promise<void>((resolve, reject) => {
-      const done = (error?: Error) => {
-        clearTimeout(timer);
-        this.redis.off('ready', onReady).off('error', done).off('end', onEnd);
-        if (error) reject(error);
-        else resolve();
-      };
-      const onReady = () => done();
-      const onEnd = () => done(new Error('closed'));
-      const timer = setTimeout(() => done(new Error(`no connection within ${this.timeoutMs} ms`)), this.timeoutMs);
-      this.redis.on('ready', onReady).on('error', done).on('end', onEnd);
-    });
+    this.client.close();
   }
 }
 
-/** A transaction reports the error of a command beside the other results. */
-async function checked(results: Promise<Array<[error: Error | null, result: unknown]> | null>): Promise<void> {
-  for (const [error] of (await results) ?? []) if (error) throw error;
+/** Members are `EPOCH NODE`. */
+function epochsByNode(members: readonly string[]): Map<string, string[]> {
+  const epochs = new Map<string, string[]>();
+  for (const member of members) {
+    const space = member.indexOf(' ');
+    const node = member.slice(space + 1);
+    epochs.set(node, [...(epochs.get(node) ?? []), member.slice(0, space)]);
+  }
+  return epochs;
 }
 
-function toEntry(text: string, seen: string | null, beat: string | null): NodeEntry | null {
+function toEntry(text: string, seen: string | null, liveEpochs: readonly string[]): NodeEntry | null {
   const state = parseState(text);
-  return state && { state, alive: beat !== null, lastSeen: Number(seen ?? state.updatedAt) };
+  return state && { state, alive: liveEpochs.length > 0, lastSeen: Number(seen ?? state.updatedAt), liveEpochs };
 }

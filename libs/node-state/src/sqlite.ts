@@ -2,27 +2,38 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { NodeState } from '@perfleet/messages';
+import type { AlertStore } from './alert-store.ts';
 import { ConfigConflictError, NodeStateUnavailableError } from './errors.ts';
 import { parseState } from './parse-state.ts';
-import type { ConfigDocument, NodeEntry, NodeStateStore } from './store.ts';
+import { ALERT_SCHEMA, sqliteAlerts } from './sqlite-alerts.ts';
+import type { ConfigDocument, NodeEntry, NodeStateStore, RestoredNode } from './store.ts';
 
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
   PRAGMA busy_timeout = 2000;
-  CREATE TABLE IF NOT EXISTS nodes (
-    node TEXT PRIMARY KEY, state TEXT NOT NULL, seen INTEGER NOT NULL, alive_until INTEGER NOT NULL
+  CREATE TABLE IF NOT EXISTS registry (node TEXT PRIMARY KEY, state TEXT NOT NULL, seen INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS heartbeats (
+    node TEXT NOT NULL, epoch TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (node, epoch)
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS complete (id INTEGER PRIMARY KEY CHECK (id = 1)) STRICT;
   CREATE TABLE IF NOT EXISTS config (
     id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, document TEXT NOT NULL
   ) STRICT;
+  ${ALERT_SCHEMA}
 `;
+
+/** A heartbeat that ended so long ago is forgotten, milliseconds. */
+const FORGET_MS = 3_600_000;
 
 interface Row {
   state: string;
   seen: number;
-  alive_until: number;
+  epochs: string | null;
 }
+
+const SELECT = `SELECT state, seen, (SELECT group_concat(epoch) FROM heartbeats h WHERE h.node = r.node AND h.until > ?) AS epochs
+  FROM registry r`;
 
 /**
  * Node state of one machine, in a file that several local processes may open.
@@ -40,32 +51,57 @@ export function openSqliteNodeState(options: { path: string }): NodeStateStore {
 }
 
 class SqliteNodeState implements NodeStateStore {
-  constructor(private readonly db: DatabaseSync) {}
+  readonly alerts: AlertStore;
+
+  constructor(private readonly db: DatabaseSync) {
+    this.alerts = sqliteAlerts(
+      db,
+      (work) => this.guard(work),
+      (work) => this.atomic(work),
+    );
+  }
 
   async put(state: NodeState): Promise<void> {
-    const sql = `INSERT INTO nodes VALUES (?, ?, ?, 0) ON CONFLICT (node) DO UPDATE SET state = excluded.state, seen = max(seen, excluded.seen)`;
+    const sql = `INSERT INTO registry VALUES (?, ?, ?) ON CONFLICT (node) DO UPDATE SET state = excluded.state, seen = max(seen, excluded.seen)`;
     this.guard(() => this.db.prepare(sql).run(state.node, JSON.stringify(state), state.updatedAt));
   }
 
-  async heartbeat(node: string, ttlMs: number): Promise<void> {
+  async heartbeat(node: string, epoch: string, ttlMs: number): Promise<void> {
     const now = Date.now();
-    const sql = `UPDATE nodes SET seen = ?, alive_until = ? WHERE node = ?`;
-    this.guard(() => this.db.prepare(sql).run(now, now + ttlMs, node));
+    this.atomic(() => {
+      this.db.prepare(`UPDATE registry SET seen = ? WHERE node = ?`).run(now, node);
+      this.db.prepare(`INSERT OR REPLACE INTO heartbeats VALUES (?, ?, ?)`).run(node, epoch, now + Math.round(ttlMs));
+      this.db.prepare(`DELETE FROM heartbeats WHERE until < ?`).run(now - FORGET_MS);
+    });
   }
 
   async list(): Promise<NodeEntry[]> {
-    const rows = this.guard(() => this.db.prepare(`SELECT state, seen, alive_until FROM nodes ORDER BY node`).all());
+    const rows = this.guard(() => this.db.prepare(`${SELECT} ORDER BY node`).all(Date.now()));
     return (rows as unknown as Row[]).map(toEntry).filter((entry) => entry !== null);
   }
 
   async get(node: string): Promise<NodeEntry | null> {
-    const sql = `SELECT state, seen, alive_until FROM nodes WHERE node = ?`;
-    const row = this.guard(() => this.db.prepare(sql).get(node)) as Row | undefined;
+    const row = this.guard(() => this.db.prepare(`${SELECT} WHERE node = ?`).get(Date.now(), node)) as Row | undefined;
     return row ? toEntry(row) : null;
   }
 
   async deregister(node: string): Promise<void> {
-    this.guard(() => this.db.prepare(`DELETE FROM nodes WHERE node = ?`).run(node));
+    this.atomic(() => {
+      this.db.prepare(`DELETE FROM registry WHERE node = ?`).run(node);
+      this.db.prepare(`DELETE FROM heartbeats WHERE node = ?`).run(node);
+    });
+  }
+
+  async isBlank(): Promise<boolean> {
+    return this.guard(() => this.db.prepare(`SELECT id FROM complete`).get()) === undefined;
+  }
+
+  async restore(nodes: readonly RestoredNode[]): Promise<void> {
+    this.atomic(() => {
+      const insert = this.db.prepare(`INSERT OR IGNORE INTO registry VALUES (?, ?, ?)`);
+      for (const { state, lastSeen } of nodes) insert.run(state.node, JSON.stringify(state), lastSeen);
+      this.db.prepare(`INSERT OR IGNORE INTO complete VALUES (1)`).run();
+    });
   }
 
   async getConfig(): Promise<ConfigDocument | null> {
@@ -76,21 +112,14 @@ class SqliteNodeState implements NodeStateStore {
 
   async setConfig(document: unknown, expectedVersion?: number): Promise<number> {
     const text = JSON.stringify(document);
-    return this.guard(() => {
-      this.db.exec('BEGIN IMMEDIATE');
-      try {
-        const row = this.db.prepare(`SELECT version FROM config`).get() as { version: number } | undefined;
-        const version = row?.version ?? 0;
-        if (expectedVersion !== undefined && expectedVersion !== version) {
-          throw new ConfigConflictError(expectedVersion, version);
-        }
-        this.db.prepare(`INSERT OR REPLACE INTO config VALUES (1, ?, ?)`).run(version + 1, text);
-        this.db.exec('COMMIT');
-        return version + 1;
-      } catch (error) {
-        this.db.exec('ROLLBACK');
-        throw error;
+    return this.atomic(() => {
+      const row = this.db.prepare(`SELECT version FROM config`).get() as { version: number } | undefined;
+      const version = row?.version ?? 0;
+      if (expectedVersion !== undefined && expectedVersion !== version) {
+        throw new ConfigConflictError(expectedVersion, version);
       }
+      this.db.prepare(`INSERT OR REPLACE INTO config VALUES (1, ?, ?)`).run(version + 1, text);
+      return version + 1;
     });
   }
 
@@ -98,11 +127,25 @@ class SqliteNodeState implements NodeStateStore {
     if (this.db.isOpen) this.db.close();
   }
 
+  private atomic<T>(work: () => T): T {
+    return this.guard(() => {
+      this.db.exec('BEGIN IMMEDIATE');
+      try {
+        const result = work();
+        this.db.exec('COMMIT');
+        return result;
+      } catch (error) {
+        this.db.exec('ROLLBACK');
+        throw error;
+      }
+    });
+  }
+
   private guard<T>(run: () => T): T {
     try {
       return run();
     } catch (cause) {
-      if (cause instanceof ConfigConflictError) throw cause;
+      if (cause instanceof ConfigConflictError || cause instanceof NodeStateUnavailableError) throw cause;
       throw unavailable('node state file', cause);
     }
   }
@@ -110,7 +153,8 @@ class SqliteNodeState implements NodeStateStore {
 
 function toEntry(row: Row): NodeEntry | null {
   const state = parseState(row.state);
-  return state && { state, alive: row.alive_until > Date.now(), lastSeen: row.seen };
+  const liveEpochs = row.epochs?.split(',') ?? [];
+  return state && { state, alive: liveEpochs.length > 0, lastSeen: row.seen, liveEpochs };
 }
 
 function unavailable(what: string, cause: unknown): NodeStateUnavailableError {

@@ -15,11 +15,23 @@ export interface TestRedis {
   resume(): void;
 }
 
-/** A real redis-server without persistence on loopback; at a stated port to come back where a stopped one was. */
-export async function startRedis(options: { port?: number } = {}): Promise<TestRedis> {
+/**
+ * A real redis-server without persistence on loopback; at a stated port to come back where a stopped one was.
+ * `config` is a file that it reads first (a sentinel must have one).
+ */
+export async function startRedis(
+  options: { port?: number; args?: readonly string[]; config?: string } = {},
+): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'perfleet-redis-'));
   const port = options.port ?? (await freePort());
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
+  const listen = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir];
+  const volatile = options.config === undefined ? ['--save', '', '--appendonly', 'no'] : [];
+  const args = [
+    ...(options.config === undefined ? [] : [options.config]),
+    ...listen,
+    ...volatile,
+    ...(options.args ?? []),
+  ];
   const server = await startServerProcess(dir, 'redis-server', args);
   try {
     await waitFor(() => (server.check(), pong(port)), { timeoutMs: 20_000, what: `a PONG of Redis at port ${port}` });

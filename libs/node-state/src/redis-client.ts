@@ -1,0 +1,100 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { NodeStateUnavailableError } from './errors.ts';
+import { parseRedisUrl, type RedisTarget } from './redis-url.ts';
+
+/** One connection to a Redis, a master behind sentinels, or a cluster; every call ends soon, one way or the other. */
+export class RedisClient {
+  private readonly redis: Redis;
+  /** In a cluster the braces keep all keys on one shard, so that scripts and transactions over several keys work. */
+  private readonly prefix: string;
+
+  /** @throws NodeStateUnavailableError when the URL says nothing that can be reached */
+  constructor(
+    url: string,
+    prefix: string,
+    private readonly timeoutMs: number,
+  ) {
+    const target = parseRedisUrl(url);
+    this.prefix = target.kind === 'cluster' ? `{${prefix}}` : prefix;
+    this.redis = connect(target, timeoutMs);
+    // What an error means is told by the call that it ends.
+    this.redis.on('error', () => undefined);
+  }
+
+  readonly key = (...parts: string[]): string => [this.prefix, ...parts].join(':');
+
+  /** @throws NodeStateUnavailableError */
+  async call<T>(run: (redis: Redis) => Promise<T>): Promise<T> {
+    try {
+      await this.ready();
+      return await run(this.redis);
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new NodeStateUnavailableError(`Redis: ${message}`, { cause });
+    }
+  }
+
+  /** A transaction reports the error of a command beside the other results. */
+  async checked(results: Promise<Array<[error: Error | null, result: unknown]> | null>): Promise<void> {
+    for (const [error] of (await results) ?? []) if (error) throw error;
+  }
+
+  close(): void {
+    this.redis.disconnect();
+  }
+
+  /** Waits for a connection that is on its way, but not longer than one call may take. */
+  private async ready(): Promise<void> {
+    if (this.redis.status === 'ready') return;
+    if (this.redis.status === 'end') throw new Error('closed');
+    await new Promise<void>((resolve, reject) => {
+      const done = (error?: Error) => {
+        clearTimeout(timer);
+        this.redis.off('ready', onReady).off('error', done).off('end', onEnd);
+        if (error) reject(error);
+        else resolve();
+      };
+      const onReady = () => done();
+      const onEnd = () => done(new Error('closed'));
+      const timer = setTimeout(() => done(new Error(`no connection within ${this.timeoutMs} ms`)), this.timeoutMs);
+      this.redis.on('ready', onReady).on('error', done).on('end', onEnd);
+    });
+  }
+}
+
+function connect(target: RedisTarget, timeoutMs: number): Redis {
+  const { kind, addresses, master, username, password, database, tls, sentinelPassword } = target;
+  const retry = (attempt: number) => Math.min(2000, 100 * attempt);
+  const options: RedisOptions = {
+    ...(username !== '' && { username }),
+    ...(password !== '' && { password }),
+    ...(tls && { tls }),
+    // Nothing waits in the client while the server is away: state is overwritten every few seconds anyway.
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: timeoutMs,
+    commandTimeout: timeoutMs,
+    retryStrategy: retry,
+  };
+  if (kind === 'cluster') {
+    return new Cluster([...addresses], {
+      redisOptions: options,
+      enableOfflineQueue: false,
+      clusterRetryStrategy: retry,
+      slotsRefreshTimeout: timeoutMs,
+    }) as unknown as Redis;
+  }
+  if (kind === 'sentinel') {
+    return new Redis({
+      ...options,
+      db: database,
+      sentinels: [...addresses],
+      name: master,
+      sentinelRetryStrategy: retry,
+      ...(sentinelPassword !== '' && { sentinelPassword }),
+      ...(tls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
+    });
+  }
+  return new Redis({ ...options, ...addresses[0], db: database });
+}
