@@ -8,6 +8,7 @@ import { openEmbeddedStream, type Stream } from '@perfleet/stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createAggregator, type Aggregator } from './index.ts';
 import {
+  attributedBody,
   BUILD_ID,
   knownBody,
   KNOWN_COUNT,
@@ -16,6 +17,7 @@ import {
   readAll,
   topics,
   withRefusedCommit,
+  type ResourceAttributes,
 } from './fixtures.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'aggregator-spec-'));
@@ -280,5 +282,57 @@ describe('aggregator', () => {
       ]);
     });
     expect(await readAll(stream, topics(prefix).dead)).toHaveLength(1);
+  });
+
+  it('covers: every sample is a pod’s, a container’s, the host’s, nothing’s or lost, minute by minute', async () => {
+    await running(make(), async () => {
+      const minute = Math.floor(NOW / 60) * 60;
+      const bodies: Array<[ResourceAttributes, number]> = [
+        [
+          [
+            ['k8s.pod.uid', 'u1'],
+            ['container.id', 'c1'],
+          ],
+          5,
+        ],
+        [[['container.id', 'c2']], 4],
+        [[['process.executable.name', 'sshd']], 3],
+        [
+          [
+            ['process.executable.name', 'gone'],
+            ['perfleet.attribution', 'none'],
+          ],
+          2,
+        ],
+        [
+          [
+            ['k8s.pod.uid', 'u1'],
+            ['perfleet.attribution', 'none'],
+          ],
+          1,
+        ],
+      ];
+      const send2 = (seq: number, lost: number, body: Uint8Array) =>
+        send(
+          topics(prefix).profiles,
+          profileMessage({ node: 'cover', seq, taken: 100, lost: { 'map-full': lost } }, body),
+        );
+      await send2(1, 7, attributedBody(minute, bodies.slice(0, 3)));
+      await send2(2, 7, attributedBody(minute, bodies.slice(3)));
+      // A duplicate adds nothing.
+      await send2(2, 7, attributedBody(minute, bodies.slice(3)));
+      await send2(3, 9, attributedBody(minute + 60, bodies.slice(0, 1)));
+      await arrive(4);
+      const sums = await store.query(
+        `SELECT cluster, node, sum(pod) AS pod, sum(container) AS container, sum(host) AS host, sum(nothing) AS nothing,
+           sum(lost) AS lost, sum(taken) AS taken FROM coverage GROUP BY cluster, node HAVING taken != lost`,
+      );
+      const counts = { pod: '11', container: '4', host: '3', nothing: '2' };
+      expect(sums).toMatchObject([{ cluster: 'c', node: 'cover', ...counts }]);
+      const all = await store.query(`SELECT sum(lost) AS lost, sum(taken) AS taken FROM coverage WHERE node = 'cover'`);
+      expect(all).toEqual([{ lost: '9', taken: '29' }]);
+      const pods = `SELECT pod FROM coverage WHERE node = 'cover' AND pod > 0 ORDER BY time`;
+      expect(await store.query(pods)).toEqual([{ pod: '6' }, { pod: '5' }]);
+    });
   });
 });

@@ -41,6 +41,28 @@ export function knownBody(timeSeconds: number): Uint8Array {
   profile.sample(e.stack([anonymous, main]), labels(2), 1, [time + 1_000_000_000n]);
   return e.finish();
 }
+export type ResourceAttributes = ReadonlyArray<readonly [string, string]>;
+
+/** One stack with a count for every set of resource attributes. */
+export function attributedBody(
+  timeSeconds: number,
+  counts: ReadonlyArray<readonly [ResourceAttributes, number]>,
+): Uint8Array {
+  const e = new ProfilesEncoder();
+  const stack = e.stack([e.location({ kind: 'kernel', lines: [[e.func('f', ''), 0]] })]);
+  for (const [attributes, count] of counts) {
+    const profile = e.resource(attributes.map(([key, value]) => [key, value])).profile({
+      sampleType: { type: 'samples', unit: 'count' },
+      periodType: { type: 'cpu', unit: 'nanoseconds' },
+      period: PERIOD,
+      timeUnixNano: BigInt(timeSeconds) * 1_000_000_000n,
+      durationNano: 5_000_000_000n,
+    });
+    profile.sample(stack, [], count);
+  }
+  return e.finish();
+}
+
 /** Samples in `knownBody`. */
 export const KNOWN_COUNT = 6;
 

@@ -1,4 +1,5 @@
 import { seriesId } from '@perfleet/ids';
+import { ATTRIBUTION } from '@perfleet/messages';
 import { LABEL_PREFIX, type AttributeValue } from '@perfleet/otlp';
 import { id64, type SeriesRow } from './rows.ts';
 
@@ -59,7 +60,8 @@ export function seriesOf(
     type: type.type,
     unit: type.unit,
     period: type.period,
-    labels: addedLabels(attributes),
+    // Only a node can tell what it could not tell; where a pod or container is known the claim is void.
+    labels: addedLabels(attributes, text(ATTRIBUTION) === 'none' && text('k8s.pod.uid', 'container.id') === ''),
   };
   const id = seriesId([
     ['cluster', row.cluster],
@@ -79,15 +81,24 @@ export function seriesOf(
   return { ...id64(id), ...row };
 }
 
-/** Labels that the sender asked for by name; the first ones by name when there are too many. */
-function addedLabels(attributes: ReadonlyMap<string, AttributeValue>): Array<readonly [string, string]> {
+/**
+ * Labels that the sender asked for by name; the first ones by name when there are too many. `attribution` is ours: `none` when
+ * the node could not tell whose the samples are.
+ */
+function addedLabels(
+  attributes: ReadonlyMap<string, AttributeValue>,
+  unattributed: boolean,
+): Array<readonly [string, string]> {
   const labels: Array<readonly [string, string]> = [];
   for (const [key, value] of attributes) {
     if (!key.startsWith(LABEL_PREFIX) || typeof value !== 'string' || value === '') continue;
     const name = key.slice(LABEL_PREFIX.length);
-    if (name !== '' && name.length <= MAX_LABEL_NAME) labels.push([name, value.slice(0, MAX_LABEL)]);
+    if (name !== '' && name !== 'attribution' && name.length <= MAX_LABEL_NAME)
+      labels.push([name, value.slice(0, MAX_LABEL)]);
   }
-  return labels.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, MAX_LABELS);
+  const first = labels.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, MAX_LABELS);
+  if (unattributed) first.push(['attribution', 'none']);
+  return first.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 export function baseName(path: string): string {

@@ -291,6 +291,11 @@ export class Collector {
     this.marker.write({ epoch: this.epoch, startedAt: this.startedAt, lastWindowAt, lastWindowTaken });
   }
 
+  private wantedRung(): number {
+    const rung = rungOf(this.deps.rung);
+    return rung === 'auto' ? 1 : rung;
+  }
+
   private source() {
     const { node, cluster, topicPrefix } = this.deps;
     return { node, cluster, topicPrefix, epoch: this.epoch };
@@ -315,6 +320,7 @@ export class Collector {
       ...{
         rung,
         rungReason: rungReason.slice(0, 2000),
+        rungWanted: this.wantedRung(),
         restarts,
         lastExit: lastExit.slice(0, 500),
         rateHz: this.rateHz,

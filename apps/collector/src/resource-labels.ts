@@ -1,3 +1,4 @@
+import { ATTRIBUTION } from '@perfleet/messages';
 import type { PodName } from '@perfleet/pods';
 import type { Window } from '@perfleet/sampler';
 
@@ -16,6 +17,7 @@ export function resourceLabels(
   process: { readonly comm: string; readonly executable: string },
   placement: Placement,
   names: PodName | undefined,
+  attributed = true,
 ): ResourceLabels {
   const name = processName(process.executable, process.comm);
   const labels: Array<readonly [string, string]> = [
@@ -30,8 +32,18 @@ export function resourceLabels(
     ['container.id', placement.containerId ?? ''],
     ['process.executable.name', name],
     ['process.executable.path', process.executable],
+    [ATTRIBUTION, attributed ? '' : 'none'],
   ];
   return labels.filter(([, value]) => value !== '').map(([key, value]) => [key, value.slice(0, 1024)] as const);
+}
+
+/**
+ * Whether it can be told whose a process is. While the node is in fallback a process without a container may be any pod's;
+ * one that ended before its cgroup was read may be too.
+ */
+export function isAttributed(placement: Placement, cgroupFile: string, fallback: boolean): boolean {
+  if (placement.podUid !== null || placement.containerId !== null) return true;
+  return !fallback && cgroupFile !== '';
 }
 
 /**

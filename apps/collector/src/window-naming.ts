@@ -1,7 +1,7 @@
 import type { PodName, PodNames, SourceStatus } from '@perfleet/pods';
 import type { Window } from '@perfleet/sampler';
 import type { NodeDiscovery } from './discovery/node-discovery.ts';
-import { processText, resourceLabels, type Placement, type ResourceLabels } from './resource-labels.ts';
+import { isAttributed, processText, resourceLabels, type Placement, type ResourceLabels } from './resource-labels.ts';
 
 export interface NamedWindow {
   /** Resource attributes of a process, by its index in the window. */
@@ -28,8 +28,13 @@ export class WindowNaming {
     const { placements, unnamed } = await this.discovery.place(window);
     const names = placements.map((placement) => this.podName(placement));
     const missing = [...unnamed, ...this.podsWithoutName(placements, names)];
-    const labelsOf = (index: number) =>
-      resourceLabels(this.node, processText(window, index), placements[index] ?? NOWHERE, names[index]);
+    const { fallback } = this.discovery.state;
+    const labelsOf = (index: number) => {
+      const text = processText(window, index);
+      const placement = placements[index] ?? NOWHERE;
+      const attributed = isAttributed(placement, text.cgroupFile, fallback);
+      return resourceLabels(this.node, text, placement, names[index], attributed);
+    };
     return { labelsOf, wait: this.firstTime(missing) };
   }
 

@@ -19,6 +19,8 @@ export const nodeStateSchema = z.object({
   modeReason: z.string().max(2000),
   rung: z.number().int().min(1).max(4),
   rungReason: z.string().max(2000),
+  /** The best rung that the configuration allows; 1 = whatever the machine can. */
+  rungWanted: z.number().int().min(1).max(4).default(1),
   kernel: z.string().max(200).default(''),
   cgroupVersion: z.enum(['v1', 'v2', 'hybrid', 'none']).default('none'),
   cpus: z.number().int().default(0),

@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** Resource attribute: `none` when the node could not tell to which pod, container or host process a sample belongs. */
+export const ATTRIBUTION = 'perfleet.attribution';
+
 /** Why a sample that was taken is not stored. */
 export const LOSS_REASONS = [
   'throttled',

@@ -8,6 +8,7 @@ export const PUBLIC_VIEWS = [
   'nodes',
   'node_events',
   'deliveries',
+  'coverage',
   'unresolved_binaries',
 ] as const;
 
