@@ -56,6 +56,7 @@ const node = (name: string, change: Partial<NodeState> = {}): NodeState => ({
   modeReason: 'kubepods found',
   rung: 1,
   rungReason: 'eBPF',
+  rungWanted: 1,
   kernel: '6.18',
   cgroupVersion: 'v2',
   cpus: 2,

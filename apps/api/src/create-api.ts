@@ -8,7 +8,12 @@ import type { Logger } from '@perfleet/observability';
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import { PusherService, QuerierService } from '@perfleet/pyroscope';
+import { AlertEngine, type AlertTiming } from './alerts/alert-engine.ts';
+import { AlertService } from './alerts/alert-service.ts';
+import { FactReader } from './alerts/facts.ts';
+import { DEFAULT_ALERT_SETTINGS, type AlertSettings } from './alerts/settings.ts';
 import { serveConnect } from './connect/serve-connect.ts';
+import { AlertsController } from './controllers/alerts.controller.ts';
 import { HealthController } from './controllers/health.controller.ts';
 import { NodesController } from './controllers/nodes.controller.ts';
 import { ProfilesController } from './controllers/profiles.controller.ts';
@@ -30,7 +35,7 @@ import { RenderController } from './pyroscope/render.controller.ts';
 import { ProfileQueries } from './queries/profile-queries.ts';
 import { StoreDb } from './queries/store-db.ts';
 import { SqlService } from './sql/sql-service.ts';
-import { DB, METRICS, NODES, PROFILE_SOURCE, PROFILES, SQL } from './tokens.ts';
+import { ALERTS, DB, METRICS, NODES, PROFILE_SOURCE, PROFILES, SQL } from './tokens.ts';
 
 export interface ApiOptions {
   readonly store: Store;
@@ -49,6 +54,9 @@ export interface ApiOptions {
   readonly allowedHosts?: readonly string[];
   /** How other agents' profiles are received; without it they are not. */
   readonly ingest?: IngestSettings;
+  /** Thresholds and receivers of alerts. */
+  readonly alerts?: AlertSettings;
+  readonly alertTiming?: Partial<AlertTiming>;
 }
 
 export interface Api {
@@ -67,7 +75,13 @@ class ApiModule {}
 export function createApi(options: ApiOptions): Api {
   let app: NestFastifyApplication | null = null;
   let ingest: Ingest | null = null;
+  const db = new StoreDb(options.store);
+  const settings = options.alerts ?? DEFAULT_ALERT_SETTINGS;
+  const facts = new FactReader(options.nodeState, db, settings);
+  const engine = new AlertEngine(options.nodeState, facts, settings, options.logger, options.alertTiming);
+  const parts = { db, facts, engine, alerts: new AlertService(options.nodeState, facts, settings) };
   const stop = async () => {
+    await engine.stop();
     await app?.close();
     await ingest?.close();
     app = null;
@@ -79,7 +93,7 @@ export function createApi(options: ApiOptions): Api {
       const origins: Origins = { host, allowedHosts: options.allowedHosts ?? [] };
       const metrics = options.metrics ?? new Registry();
       if (options.ingest) ingest = await startIngest(options.ingest, origins, options.logger, metrics);
-      app = await build(options, origins, metrics, ingest);
+      app = await build(options, parts, origins, metrics, ingest);
       try {
         await app.listen(options.port, host);
       } catch (cause) {
@@ -89,6 +103,7 @@ export function createApi(options: ApiOptions): Api {
           cause,
         });
       }
+      engine.start();
       const { grpcPort = null, httpPort = null } = ingest ?? {};
       return { url: urlOf(app, host), otlpGrpcPort: grpcPort, otlpHttpPort: httpPort };
     },
@@ -96,24 +111,36 @@ export function createApi(options: ApiOptions): Api {
   };
 }
 
+interface Parts {
+  readonly db: StoreDb;
+  readonly facts: FactReader;
+  readonly engine: AlertEngine;
+  readonly alerts: AlertService;
+}
+
 async function build(
   options: ApiOptions,
+  parts: Parts,
   origins: Origins,
   registry: Registry,
   ingest: Ingest | null,
 ): Promise<NestFastifyApplication> {
   const { store, nodeState, logger, webRoot } = options;
-  const db = new StoreDb(store);
-  const nodes = new NodeQueries(nodeState, db);
+  const { db, facts, engine, alerts } = parts;
+  const nodes = new NodeQueries(nodeState);
   const profiles = new ProfileQueries(db);
   const source = profileSource(profiles);
-  const metrics = new ApiMetrics(nodes, registry);
+  const metrics = new ApiMetrics({ nodes, facts, engine, alerts }, registry);
   const module = {
     module: ApiModule,
-    controllers: [ProfilesController, SqlController, NodesController, HealthController, RenderController],
+    controllers: [
+      ...[ProfilesController, SqlController, NodesController, AlertsController],
+      ...[HealthController, RenderController],
+    ],
     providers: [
       { provide: DB, useValue: db },
       { provide: NODES, useValue: nodes },
+      { provide: ALERTS, useValue: alerts },
       { provide: METRICS, useValue: metrics },
       { provide: PROFILES, useValue: profiles },
       { provide: PROFILE_SOURCE, useValue: source },

@@ -1,42 +1,56 @@
-import { DISCOVERY_MODES } from '@perfleet/messages';
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { AlertEngine } from './alerts/alert-engine.ts';
+import type { AlertService } from './alerts/alert-service.ts';
+import type { FactReader } from './alerts/facts.ts';
 import { ApiError } from './http/api-error.ts';
+import { NodeMetrics } from './nodes/node-metrics.ts';
 import type { NodeQueries } from './nodes/node-queries.ts';
 
-/** What a scrape answers: this process, its requests, and the nodes of the registry at that moment. */
+export interface MetricSources {
+  readonly nodes: NodeQueries;
+  readonly facts: FactReader;
+  readonly alerts: AlertService;
+  readonly engine: AlertEngine;
+}
+
+/** What a scrape answers: this process, its requests, and the nodes and alerts of that moment. */
 export class ApiMetrics {
-  private readonly mode: Gauge;
-  private readonly fallback: Gauge;
-  private readonly rung: Gauge;
-  private readonly alive: Gauge;
+  private readonly nodes: NodeMetrics;
+  private readonly alerts: Gauge;
+  private readonly leader: Gauge;
+  private readonly notifications: Counter;
   private readonly reachable: Gauge;
   private readonly requests: Histogram;
 
   constructor(
-    private readonly nodes: NodeQueries,
+    private readonly sources: MetricSources,
     private readonly registry = new Registry(),
   ) {
     const registers = [registry];
     collectDefaultMetrics({ register: registry });
-    const gauge = (name: string, help: string, labelNames: string[]) =>
-      new Gauge({ name, help, labelNames, registers });
-    this.mode = gauge(
-      'perfleet_node_discovery_mode',
-      '1 for the mode of discovery that the node is in, 0 for the others',
-      ['node', 'mode'],
-    );
-    this.fallback = gauge(
-      'perfleet_node_fallback',
-      '1 when the node cannot see its pods although Kubernetes is evident',
-      ['node'],
-    );
-    this.rung = gauge(
-      'perfleet_node_rung',
-      'Sampler in use: 1 eBPF, 2 perf events of the system, 3 perf events of the user, 4 none',
-      ['node'],
-    );
-    this.alive = gauge('perfleet_node_alive', '1 while the heartbeat of the node is in force', ['node']);
-    this.reachable = gauge('perfleet_api_node_state_up', '1 when the node state store answered this scrape', []);
+    this.nodes = new NodeMetrics(registry);
+    this.alerts = new Gauge({
+      name: 'perfleet_alert',
+      help: '1 for every alert of the api: pending, firing or lately resolved',
+      labelNames: ['kind', 'cluster', 'node', 'severity', 'state', 'acknowledged', 'silenced'],
+      registers,
+    });
+    this.leader = new Gauge({
+      name: 'perfleet_alert_leader',
+      help: '1 on the replica of the api that decides what fires and delivers',
+      registers,
+    });
+    this.notifications = new Counter({
+      name: 'perfleet_alert_notifications_total',
+      help: 'Alerts that a receiver accepted, and attempts that failed',
+      labelNames: ['receiver', 'result'],
+      registers,
+    });
+    this.reachable = new Gauge({
+      name: 'perfleet_api_node_state_up',
+      help: '1 when the node state store answered this scrape',
+      registers,
+    });
     this.requests = new Histogram({
       name: 'perfleet_api_request_seconds',
       help: 'Duration of HTTP requests',
@@ -55,27 +69,30 @@ export class ApiMetrics {
   }
 
   async text(): Promise<string> {
-    await this.collectNodes();
+    await this.collect();
     return this.registry.metrics();
   }
 
   /** While the registry is away its series are absent, which Prometheus can tell from a value of 0. */
-  private async collectNodes(): Promise<void> {
-    const gauges = [this.mode, this.fallback, this.rung, this.alive];
-    for (const gauge of gauges) gauge.reset();
-    try {
-      const entries = await this.nodes.entries();
-      for (const { state, alive } of entries) {
-        const { node } = state;
-        for (const mode of DISCOVERY_MODES) this.mode.set({ node, mode }, state.mode === mode ? 1 : 0);
-        this.fallback.set({ node }, state.fallback ? 1 : 0);
-        this.rung.set({ node }, state.rung);
-        this.alive.set({ node }, alive ? 1 : 0);
-      }
-      this.reachable.set(1);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.reachable.set(0);
+  private async collect(): Promise<void> {
+    const { nodes, facts, alerts, engine } = this.sources;
+    const read = await Promise.all([nodes.entries(), facts.recentShares(), alerts.list()]).catch((error: unknown) => {
+      if (error instanceof ApiError) return null;
+      throw error;
+    });
+    // From here on nothing waits: two scrapes at a time cannot mix.
+    this.nodes.set(read?.[0] ?? [], read?.[1] ?? null, Date.now());
+    this.alerts.reset();
+    for (const { kind, cluster, node, severity, state, acknowledged, silenced } of read?.[2].alerts ?? []) {
+      const flags = { acknowledged: String(acknowledged !== null), silenced: String(silenced !== null) };
+      this.alerts.set({ kind, cluster, node, severity, state, ...flags }, 1);
     }
+    this.notifications.reset();
+    for (const [receiver, { delivered, failed }] of engine.counts) {
+      this.notifications.inc({ receiver, result: 'delivered' }, delivered);
+      this.notifications.inc({ receiver, result: 'failed' }, failed);
+    }
+    this.leader.set(engine.leads ? 1 : 0);
+    this.reachable.set(read ? 1 : 0);
   }
 }

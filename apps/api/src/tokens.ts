@@ -3,5 +3,6 @@ export const DB = Symbol('Db');
 export const PROFILES = Symbol('ProfileQueries');
 export const SQL = Symbol('SqlService');
 export const NODES = Symbol('NodeQueries');
+export const ALERTS = Symbol('AlertService');
 export const METRICS = Symbol('Metrics');
 export const PROFILE_SOURCE = Symbol('ProfileSource');

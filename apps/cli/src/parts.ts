@@ -87,6 +87,7 @@ export function makeApi(
     host: settings.httpHost,
     port: settings.httpPort,
     cluster: settings.cluster,
+    alerts: settings,
     allowedHosts: settings.allowedHosts,
     ingest: {
       stream,

@@ -1,4 +1,5 @@
 /** Shapes of `/api/v1`. Times in requests are Unix seconds or `now-15m`; times in answers are Unix milliseconds. */
+export * from './alerts.ts';
 
 /** Flame graph nodes as columns, in depth-first order; node 0 is the root and `parent[i] < i`. Values in `unit`. */
 export interface FlameGraphColumns {
@@ -105,19 +106,6 @@ export interface NodeSummary {
 }
 export interface NodesResponse {
   readonly nodes: readonly NodeSummary[];
-}
-
-/** GET alerts. `since` and the reason say when and why; a node may have several. */
-export interface Alert {
-  readonly kind: 'silent' | 'fallback' | 'rung';
-  readonly node: string;
-  readonly cluster: string;
-  /** Unix milliseconds. */
-  readonly since: number;
-  readonly reason: string;
-}
-export interface AlertsResponse {
-  readonly alerts: readonly Alert[];
 }
 
 /** GET diff?query&from&until&baseQuery&baseFrom&baseUntil&limit : functions of both sides, largest change of share first. */

@@ -10,3 +10,4 @@ export {
   type TestContainer,
   type TestKubepods,
 } from './kubepods.ts';
+export { startWebhook, type TestWebhook, type WebhookMessageBody } from './webhook.ts';

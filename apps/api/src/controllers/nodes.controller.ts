@@ -1,6 +1,4 @@
-import { Controller, Get, Inject, Param, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
-import { clientSignal } from '../http/client-signal.ts';
+import { Controller, Get, Inject, Param } from '@nestjs/common';
 import { openApiDocument } from '../http/openapi.ts';
 import type { NodeQueries } from '../nodes/node-queries.ts';
 import { NODES } from '../tokens.ts';
@@ -17,11 +15,6 @@ export class NodesController {
   @Get('v1/nodes/:id')
   get(@Param('id') id: string) {
     return this.nodes.get(id);
-  }
-
-  @Get('v1/alerts')
-  alerts(@Res({ passthrough: true }) reply: FastifyReply) {
-    return this.nodes.alerts(clientSignal(reply));
   }
 
   @Get(['openapi.json', 'v1/openapi.json'])

@@ -30,6 +30,14 @@ const operation = (summary: string, parameters: Json[] = [], media = 'applicatio
   },
 });
 
+const withBody = (of: Json, schema: string): Json => ({
+  ...of,
+  requestBody: {
+    required: true,
+    content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } },
+  },
+});
+
 const get = (...args: Parameters<typeof operation>) => ({ get: operation(...args) });
 const path = (name: string): Json => ({ name, in: 'path', required: true, schema: { type: 'string' } });
 
@@ -89,7 +97,20 @@ export const openApiDocument = {
     },
     '/api/v1/nodes': get('Every node of the registry and its last word'),
     '/api/v1/nodes/{id}': get('One node', [path('id')]),
-    '/api/v1/alerts': get('Nodes that are silent, fell back, or sample below the first rung'),
+    '/api/v1/alerts': get('Alerts about nodes: pending, firing and lately resolved'),
+    '/api/v1/alerts/history': get('What became of alerts, newest first', [LIMIT]),
+    '/api/v1/alerts/{id}/acknowledge': {
+      post: withBody(
+        operation('Somebody looks after this occurrence: it is not repeated', [path('id')]),
+        'AcknowledgeRequest',
+      ),
+      delete: operation('Nobody does after all', [path('id')]),
+    },
+    '/api/v1/silences': {
+      get: operation('Silences in force'),
+      post: withBody(operation('Alerts that match are shown and not delivered'), 'SilenceRequest'),
+    },
+    '/api/v1/silences/{id}': { delete: operation('The silences that remain', [path('id')]) },
   },
   components: {
     schemas: {
@@ -106,6 +127,22 @@ export const openApiDocument = {
               position: { type: 'integer', minimum: 0 },
             },
           },
+        },
+      },
+      AcknowledgeRequest: {
+        type: 'object',
+        properties: { by: { type: 'string' }, comment: { type: 'string' } },
+      },
+      SilenceRequest: {
+        type: 'object',
+        required: ['minutes'],
+        properties: {
+          kind: { type: 'string', description: 'Empty = every kind' },
+          node: { type: 'string', description: 'Empty = every node; * stands for any run of characters' },
+          cluster: { type: 'string' },
+          minutes: { type: 'number', exclusiveMinimum: 0, maximum: 43200 },
+          by: { type: 'string' },
+          comment: { type: 'string' },
         },
       },
       SqlRequest: {

@@ -1,0 +1,90 @@
+import { DISCOVERY_MODES } from '@perfleet/messages';
+import type { NodeEntry } from '@perfleet/node-state';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { kubeletMismatch, type Shares } from '../alerts/conditions.ts';
+
+const PARTS = ['pod', 'container', 'host', 'nothing', 'lost'] as const;
+/** A node that invents reasons makes no more series than this. */
+const MAX_REASONS = 32;
+
+/** Series of every node of the registry. Counters are of the node's epoch: they begin anew when its collector does. */
+export class NodeMetrics {
+  private readonly all: Array<Gauge | Counter> = [];
+  private readonly mode: Gauge;
+  private readonly fallback: Gauge;
+  private readonly mismatch: Gauge;
+  private readonly rung: Gauge;
+  private readonly wanted: Gauge;
+  private readonly alive: Gauge;
+  private readonly age: Gauge;
+  private readonly epochs: Gauge;
+  private readonly rate: Gauge;
+  private readonly coverage: Gauge;
+  private readonly restarts: Counter;
+  private readonly taken: Counter;
+  private readonly lost: Counter;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    const keep = <M extends Gauge | Counter>(metric: M): M => {
+      this.all.push(metric);
+      return metric;
+    };
+    const gauge = (name: string, help: string, ...more: string[]) =>
+      keep(new Gauge({ name: `perfleet_node_${name}`, help, labelNames: ['node', ...more], registers }));
+    const counter = (name: string, help: string, ...more: string[]) =>
+      keep(new Counter({ name: `perfleet_node_${name}`, help, labelNames: ['node', ...more], registers }));
+    this.mode = gauge('discovery_mode', '1 for the mode of discovery that the node is in, 0 for the others', 'mode');
+    this.fallback = gauge('fallback', '1 when the node cannot see its pods although Kubernetes is evident');
+    this.mismatch = gauge(
+      'kubelet_mismatch',
+      '1 when the kubelet declares settings that the cgroup layout contradicts',
+    );
+    this.rung = gauge('rung', 'Sampler in use: 1 eBPF, 2 perf events of the system, 3 perf events of the user, 4 none');
+    this.wanted = gauge('rung_wanted', 'Best rung that the configuration of the node allows');
+    this.alive = gauge('alive', '1 while the heartbeat of the node is in force');
+    this.age = gauge('heartbeat_age_seconds', 'Time since the last heartbeat');
+    this.epochs = gauge(
+      'live_epochs',
+      'Collectors whose heartbeats for this node are in force; more than 1 is one too many',
+    );
+    this.rate = gauge('rate_hz', 'Samples a second and CPU in effect');
+    this.coverage = gauge(
+      'coverage_ratio',
+      'Share of the samples of the last minutes that belong to a pod, a container, the host, nothing, or were lost',
+      'part',
+    );
+    this.restarts = counter('restarts_total', 'Restarts of the sampler after crashes');
+    this.taken = counter('samples_taken_total', 'Samples taken in the kernel');
+    this.lost = counter('samples_lost_total', 'Samples lost by reason', 'reason');
+  }
+
+  /** Replaces everything. @param shares null = not known */
+  set(entries: readonly NodeEntry[], shares: ReadonlyMap<string, Shares> | null, now: number): void {
+    for (const metric of this.all) metric.reset();
+    for (const { state, alive, lastSeen, liveEpochs } of entries) {
+      const { node } = state;
+      for (const mode of DISCOVERY_MODES) this.mode.set({ node, mode }, state.mode === mode ? 1 : 0);
+      this.fallback.set({ node }, state.fallback ? 1 : 0);
+      this.mismatch.set({ node }, kubeletMismatch(state.modeReason) === '' ? 0 : 1);
+      this.rung.set({ node }, state.rung);
+      this.wanted.set({ node }, state.rungWanted);
+      this.alive.set({ node }, alive ? 1 : 0);
+      this.age.set({ node }, Math.max(0, now - lastSeen) / 1000);
+      this.epochs.set({ node }, liveEpochs.length);
+      this.rate.set({ node }, state.rateHz);
+      this.restarts.inc({ node }, count(state.restarts));
+      this.taken.inc({ node }, count(state.taken));
+      for (const [reason, n] of Object.entries(state.lost).slice(0, MAX_REASONS))
+        this.lost.inc({ node, reason: reason.slice(0, 64) }, count(n));
+      const parts = shares?.get(node);
+      const total = parts ? PARTS.reduce((sum, part) => sum + parts[part], 0) : 0;
+      if (parts && total > 0) for (const part of PARTS) this.coverage.set({ node, part }, parts[part] / total);
+    }
+  }
+}
+
+/** What a node says of itself is not trusted: one bad number must not end the scrape. */
+function count(value: number): number {
+  return Number.isFinite(value) ? Math.max(0, value) : 0;
+}
