@@ -23,6 +23,7 @@ const DEBIAN_TEST = [
   'musl-tools',
   'libstdc++6-arm64-cross',
   'llvm-14',
+  'prometheus-alertmanager',
 ];
 
 export async function setup({ tests = false } = {}) {

@@ -1,6 +1,7 @@
 export { requireTool, type ToolCheck } from './tools.ts';
 export { startKafka, type TestKafka } from './kafka.ts';
 export { freePort, tempDir, waitFor, type WaitOptions } from './helpers.ts';
+export { startServerProcess, type ServerProcess } from './server-process.ts';
 export { startRedis, type TestRedis } from './redis.ts';
 export {
   openKubepods,
