@@ -2,7 +2,15 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import type { FlameGraphResponse, SeriesResponse, SqlResponse, TopResponse } from '@perfleet/api-contract';
+import {
+  fleetNodes,
+  type FleetColumns,
+  type FlameGraphResponse,
+  type NodeTimelineResponse,
+  type SeriesResponse,
+  type SqlResponse,
+  type TopResponse,
+} from '@perfleet/api-contract';
 import { openStore, type Store } from '@perfleet/clickhouse';
 import { namedFrameId, nativeFrameId, seriesId, stackId } from '@perfleet/ids';
 import type { NodeState } from '@perfleet/messages';
@@ -520,6 +528,70 @@ describe('nodes', () => {
       { kind: 'fallback', node: 'n2', since: at, reason: 'mode whole-system: no kubepods' },
       { kind: 'rung', node: 'n2', since: 1000, reason: 'rung 2: no BTF' },
     ]);
+  });
+
+  it('gives the fleet as columns that decode to the same nodes', async () => {
+    const fleet = fleetNodes(await get<FleetColumns>('fleet'));
+    expect(fleet).toMatchObject([
+      {
+        node: 'n1',
+        cluster: 'test',
+        alive: true,
+        mode: 'pods',
+        fallback: false,
+        rung: 1,
+        kernel: '6.18',
+        lostShare: null,
+      },
+      {
+        node: 'n2',
+        alive: false,
+        mode: 'whole-system',
+        fallback: true,
+        modeReason: 'no kubepods',
+        rungReason: 'no BTF',
+      },
+    ]);
+  });
+
+  it('tells the time line of one node: what held before, events, coverage', async () => {
+    const state = (rung: number) => JSON.stringify({ ...node('line'), rung }).replaceAll("'", "''");
+    const event = (t: number, kind: string, text: string) =>
+      `(toDateTime64(${T0 + t}, 3), 'line', '00000000000000aa', '${kind}', 'why', '${text}')`;
+    await store.command(
+      `INSERT INTO node_event_log (time, node, epoch, kind, message, state) VALUES ${[
+        event(-60, 'started', state(1)),
+        event(10, 'sampler-crashed', state(1)),
+        event(20, 'rung-changed', state(2)),
+        event(500, 'stopped', ''),
+      ].join(', ')}`,
+    );
+    const id = seriesId([['node', 'line']]);
+    await store.command(
+      `INSERT INTO series (series, node, process, pod_uid, type, unit, period) VALUES (${id}, 'line', 'x', 'u', 'cpu', 'nanoseconds', 10)`,
+    );
+    await store.command(`INSERT INTO samples VALUES (${T0 + 5}, ${id}, 1, 70), (${T0 + 65}, ${id}, 1, 20)`);
+    await store.command(
+      `INSERT INTO delivery_log (time, node, epoch, seq, lost) VALUES (toDateTime64(${T0 + 61}, 3), 'line', 'aa', 1, map('map-full', 4))`,
+    );
+    const line = await get<NodeTimelineResponse>('nodes/line/timeline');
+    expect(line.before).toEqual({ mode: 'pods', fallback: false, rung: 1, rateHz: 19 });
+    expect(line.events.map((e) => [e.time / 1000 - T0, e.kind, e.state?.rung])).toEqual([
+      [10, 'sampler-crashed', 1],
+      [20, 'rung-changed', 2],
+    ]);
+    expect(line.coverage).toEqual({
+      ...{ step: 60, times: [T0 * 1000, (T0 + 60) * 1000], pod: [7, 2], container: [0, 0], host: [0, 0] },
+      ...{ nothing: [0, 0], lost: [0, 4] },
+    });
+  });
+
+  it('lets an operator take a node out', async () => {
+    await nodeState.put(node('gone'));
+    const response = await fetch(`${url}/api/v1/nodes/gone`, { method: 'DELETE' });
+    expect(response.status).toBe(200);
+    expect(await nodeState.get('gone')).toBeNull();
+    expect((await fetch(`${url}/api/v1/nodes/gone`, { method: 'DELETE' })).status).toBe(404);
   });
 
   it('exposes them to Prometheus', async () => {

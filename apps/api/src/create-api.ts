@@ -127,7 +127,7 @@ async function build(
 ): Promise<NestFastifyApplication> {
   const { store, nodeState, logger, webRoot } = options;
   const { db, facts, engine, alerts } = parts;
-  const nodes = new NodeQueries(nodeState);
+  const nodes = new NodeQueries(nodeState, db, facts);
   const profiles = new ProfileQueries(db);
   const source = profileSource(profiles);
   const metrics = new ApiMetrics({ nodes, facts, engine, alerts }, registry);

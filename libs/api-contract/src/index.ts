@@ -1,5 +1,7 @@
 /** Shapes of `/api/v1`. Times in requests are Unix seconds or `now-15m`; times in answers are Unix milliseconds. */
 export * from './alerts.ts';
+export * from './causes.ts';
+export * from './fleet.ts';
 
 /** Flame graph nodes as columns, in depth-first order; node 0 is the root and `parent[i] < i`. Values in `unit`. */
 export interface FlameGraphColumns {
@@ -93,6 +95,7 @@ export interface NodeSummary {
   readonly modeReason: string;
   readonly rung: number;
   readonly rungReason: string;
+  readonly rungWanted: number;
   readonly kernel: string;
   readonly cgroupVersion: string;
   readonly cpus: number;

@@ -1,5 +1,8 @@
-import { Controller, Get, Inject, Param } from '@nestjs/common';
+import { Controller, Delete, Get, Inject, Param, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { clientSignal } from '../http/client-signal.ts';
 import { openApiDocument } from '../http/openapi.ts';
+import { range, type RawQuery } from '../http/params.ts';
 import type { NodeQueries } from '../nodes/node-queries.ts';
 import { NODES } from '../tokens.ts';
 
@@ -15,6 +18,21 @@ export class NodesController {
   @Get('v1/nodes/:id')
   get(@Param('id') id: string) {
     return this.nodes.get(id);
+  }
+
+  @Delete('v1/nodes/:id')
+  remove(@Param('id') id: string) {
+    return this.nodes.remove(id);
+  }
+
+  @Get('v1/nodes/:id/timeline')
+  timeline(@Param('id') id: string, @Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
+    return this.nodes.timeline(id, range(raw, Date.now()), clientSignal(reply));
+  }
+
+  @Get('v1/fleet')
+  fleet() {
+    return this.nodes.fleet();
   }
 
   @Get(['openapi.json', 'v1/openapi.json'])

@@ -96,7 +96,16 @@ export const openApiDocument = {
       },
     },
     '/api/v1/nodes': get('Every node of the registry and its last word'),
-    '/api/v1/nodes/{id}': get('One node', [path('id')]),
+    '/api/v1/nodes/{id}': {
+      get: operation('One node', [path('id')]),
+      delete: operation('Takes a node that is gone out of the registry', [path('id')]),
+    },
+    '/api/v1/nodes/{id}/timeline': get('What happened to one node, and the coverage of its samples', [
+      path('id'),
+      FROM,
+      UNTIL,
+    ]),
+    '/api/v1/fleet': get('Every node as columns, for a view of thousands'),
     '/api/v1/alerts': get('Alerts about nodes: pending, firing and lately resolved'),
     '/api/v1/alerts/history': get('What became of alerts, newest first', [LIMIT]),
     '/api/v1/alerts/{id}/acknowledge': {

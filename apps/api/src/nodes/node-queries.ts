@@ -1,10 +1,19 @@
-import type { NodeSummary, NodesResponse } from '@perfleet/api-contract';
+import type { FleetColumns, NodeSummary, NodesResponse, NodeTimelineResponse } from '@perfleet/api-contract';
 import type { NodeEntry, NodeStateStore } from '@perfleet/node-state';
+import type { FactReader } from '../alerts/facts.ts';
 import { notFound } from '../http/api-error.ts';
+import type { TimeRange } from '../http/time.ts';
+import type { Db } from '../queries/db.ts';
+import { fleetOf } from './fleet.ts';
 import { reachNodeState } from './reach.ts';
+import { queryTimeline } from './timeline.ts';
 
 export class NodeQueries {
-  constructor(private readonly nodeState: NodeStateStore) {}
+  constructor(
+    private readonly nodeState: NodeStateStore,
+    private readonly db: Db,
+    private readonly facts: FactReader,
+  ) {}
 
   async entries(): Promise<NodeEntry[]> {
     return reachNodeState(() => this.nodeState.list());
@@ -12,6 +21,22 @@ export class NodeQueries {
 
   async list(): Promise<NodesResponse> {
     return { nodes: (await this.entries()).map(summaryOf) };
+  }
+
+  async fleet(): Promise<FleetColumns> {
+    const [entries, shares] = await Promise.all([this.entries(), this.facts.recentShares()]);
+    return fleetOf(entries, shares);
+  }
+
+  timeline(node: string, range: TimeRange, signal: AbortSignal): Promise<NodeTimelineResponse> {
+    return queryTimeline(this.db, node, range, { signal });
+  }
+
+  /** An operator says that the node is gone: it raises no alert any more. One that still lives registers again. */
+  async remove(node: string): Promise<NodeSummary> {
+    const gone = await this.get(node);
+    await reachNodeState(() => this.nodeState.deregister(node));
+    return gone;
   }
 
   async get(node: string): Promise<NodeSummary> {
@@ -22,7 +47,8 @@ export class NodeQueries {
 }
 
 function summaryOf({ state, alive, lastSeen }: NodeEntry): NodeSummary {
-  const { node, cluster, mode, fallback, modeReason, rung, rungReason, kernel, cgroupVersion, cpus } = state;
+  const { node, cluster, mode, fallback, modeReason, rung, rungReason, rungWanted, kernel, cgroupVersion, cpus } =
+    state;
   const { rateHz, restarts, lastExit, taken, published, lost, clockSkewMs } = state;
   return {
     node,
@@ -34,6 +60,7 @@ function summaryOf({ state, alive, lastSeen }: NodeEntry): NodeSummary {
     modeReason,
     rung,
     rungReason,
+    rungWanted,
     kernel,
     cgroupVersion,
     cpus,
