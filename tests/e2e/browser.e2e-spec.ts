@@ -2,22 +2,13 @@ import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requireTool, waitFor } from '@perfleet/testing';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { launchChromium } from '../support/chromium.ts';
 import { bestRung, startPerfleet, urlIn, type Running } from '../support/perfleet.ts';
 import { repository, startWorkloads, type Workloads } from '../support/workloads.ts';
 
 const tool = requireTool('chromium');
-const QUIET = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
 describe.skipIf(!tool.available)(`the page in Chromium${tool.available ? '' : ` (skipped: ${tool.reason})`}`, () => {
   let data: string;
   let workloads: Workloads;
@@ -30,7 +21,7 @@ describe.skipIf(!tool.available)(`the page in Chromium${tool.available ? '' : ` 
     data = mkdtempSync(join(tmpdir(), 'perfleet-page-'));
     workloads = startWorkloads();
     up = await startPerfleet(['up', '--http-port', '0', '--data', data, '--rate', '99']);
-    browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: QUIET });
+    browser = await launchChromium();
     page = await browser.newPage({ viewport: { width: 1400, height: 900 }, colorScheme: 'dark' });
     page.on('pageerror', (error) => errors.push(String(error)));
     page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));

@@ -20,6 +20,10 @@ export async function post<T>(path: string, body: unknown, signal?: AbortSignal)
   );
 }
 
+export async function del<T>(path: string): Promise<T> {
+  return answer<T>(fetch(`/api/v1/${path}`, { method: 'DELETE' }));
+}
+
 async function answer<T>(pending: Promise<Response>): Promise<T> {
   let response: Response;
   try {

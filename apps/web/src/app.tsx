@@ -1,8 +1,10 @@
-import type { NodesResponse } from '@perfleet/api-contract';
+import { fleetNodes, type AlertsResponse, type FleetColumns } from '@perfleet/api-contract';
+import { useState } from 'react';
 import { get } from './api.ts';
+import { FleetPage } from './fleet/fleet-page.tsx';
+import { AlertsPanel } from './panels/alerts-panel.tsx';
 import { Filters } from './panels/filters.tsx';
 import { FlamePanel } from './panels/flame-panel.tsx';
-import { NodesPanel } from './panels/nodes-panel.tsx';
 import { SqlPanel } from './panels/sql-panel.tsx';
 import { NodeStatus } from './panels/node-status.tsx';
 import { Timeline } from './panels/timeline.tsx';
@@ -15,12 +17,18 @@ const PAGES: ReadonlyArray<readonly [Page, string]> = [
   ['top', 'Functions'],
   ['sql', 'SQL'],
   ['nodes', 'Nodes'],
+  ['alerts', 'Alerts'],
 ];
 const REFRESH_MS = 5_000;
 
 export function App() {
   const [state, change] = useViewState();
-  const nodes = usePolled('nodes', REFRESH_MS, (signal) => get<NodesResponse>('nodes', {}, signal));
+  const [looks, setLooks] = useState(0);
+  const fleet = usePolled('fleet', REFRESH_MS, async (signal) =>
+    fleetNodes(await get<FleetColumns>('fleet', {}, signal)),
+  );
+  const alerts = usePolled(`alerts ${looks}`, 2 * REFRESH_MS, (signal) => get<AlertsResponse>('alerts', {}, signal));
+  const firing = (alerts.data?.alerts ?? []).filter((a) => a.state === 'firing' && !a.silenced && !a.acknowledged);
   const range = timeRange(state.range);
   const query = { query: selectorOf(state), from: range.from, until: range.until };
   const everyMs = range.live ? REFRESH_MS : 0;
@@ -36,10 +44,15 @@ export function App() {
           {PAGES.map(([page, title]) => (
             <button key={page} aria-current={state.page === page ? 'page' : undefined} onClick={() => change({ page })}>
               {title}
+              {page === 'alerts' && firing.length > 0 && (
+                <span className={`badge ${firing.some((a) => a.severity === 'critical') ? 'bad' : 'warn'}`}>
+                  {firing.length}
+                </span>
+              )}
             </button>
           ))}
         </nav>
-        <NodeStatus nodes={nodes.data?.nodes ?? null} error={nodes.error} onOpen={() => change({ page: 'nodes' })} />
+        <NodeStatus nodes={fleet.data} error={fleet.error} onOpen={() => change({ page: 'nodes' })} />
       </header>
       <main>
         {profiles && (
@@ -62,7 +75,14 @@ export function App() {
           />
         )}
         {state.page === 'sql' && <SqlPanel />}
-        {state.page === 'nodes' && <NodesPanel nodes={nodes.data?.nodes ?? null} error={nodes.error} />}
+        {state.page === 'nodes' && <FleetPage nodes={fleet.data} error={fleet.error} state={state} change={change} />}
+        {state.page === 'alerts' && (
+          <AlertsPanel
+            alerts={alerts}
+            onNode={(picked) => change({ page: 'nodes', picked })}
+            reload={() => setLooks((n) => n + 1)}
+          />
+        )}
       </main>
     </>
   );

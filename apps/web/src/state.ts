@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from 'react';
 
-export type Page = 'flame' | 'top' | 'sql' | 'nodes';
+export type Page = 'flame' | 'top' | 'sql' | 'nodes' | 'alerts';
 
 /** What the page shows; it lives in the address, so a view can be sent to a colleague. */
 export interface ViewState {
@@ -11,9 +11,18 @@ export interface ViewState {
   /** Minutes back from now, or an absolute range `from-until` in Unix seconds. */
   readonly range: string;
   readonly search: string;
+  /** The node whose time line is open. */
+  readonly picked: string;
+  readonly fleetText: string;
+  readonly fleetMode: string;
+  readonly fleetRung: string;
+  readonly fleetAlive: string;
 }
 
-const DEFAULTS: ViewState = { page: 'flame', process: '', container: '', node: '', range: '15', search: '' };
+const DEFAULTS: ViewState = {
+  ...{ page: 'flame', process: '', container: '', node: '', range: '15', search: '' },
+  ...{ picked: '', fleetText: '', fleetMode: '', fleetRung: '', fleetAlive: '' },
+};
 
 function read(): ViewState {
   const params = new URLSearchParams(location.hash.slice(1));

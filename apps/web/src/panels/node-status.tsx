@@ -1,11 +1,4 @@
-import type { NodeSummary } from '@perfleet/api-contract';
-
-export const RUNGS: Record<number, string> = {
-  1: 'eBPF',
-  2: 'perf, whole system',
-  3: 'perf, own processes',
-  4: 'not sampling',
-};
+import { RUNG_NAMES, type FleetNode } from '@perfleet/api-contract';
 
 /** One pill: the node's mode and rung, or for a fleet how many are well. Trouble is what it says first. */
 export function NodeStatus({
@@ -13,7 +6,7 @@ export function NodeStatus({
   error,
   onOpen,
 }: {
-  nodes: readonly NodeSummary[] | null;
+  nodes: readonly FleetNode[] | null;
   error: string | null;
   onOpen: () => void;
 }) {
@@ -26,7 +19,7 @@ export function NodeStatus({
 }
 
 function describe(
-  nodes: readonly NodeSummary[] | null,
+  nodes: readonly FleetNode[] | null,
   error: string | null,
 ): { level: string; text: string; title: string } {
   if (error) return { level: 'bad', text: error, title: error };
@@ -34,18 +27,17 @@ function describe(
   if (nodes.length === 0) return { level: 'warn', text: 'no node has reported yet', title: '' };
   const [first] = nodes;
   if (nodes.length === 1 && first) {
-    const lost = Object.values(first.lost).reduce((sum, n) => sum + n, 0);
     const level = !first.alive || first.rung === 4 ? 'bad' : first.fallback || first.rung > 1 ? 'warn' : 'good';
-    const parts = [first.node, first.mode, `rung ${first.rung}: ${RUNGS[first.rung]}`, `${first.rateHz} Hz`];
-    if (lost > 0 && first.taken > 0) parts.push(`${((100 * lost) / first.taken).toFixed(2)} % lost`);
+    const parts = [first.node, first.mode, `rung ${first.rung}: ${RUNG_NAMES[first.rung]}`, `${first.rateHz} Hz`];
+    if (first.lost > 0 && first.taken > 0) parts.push(`${((100 * first.lost) / first.taken).toFixed(2)} % lost`);
     if (!first.alive) parts.push('silent');
     return { level, text: parts.join(' · '), title: [first.modeReason, first.rungReason].filter(Boolean).join('\n') };
   }
   const silent = nodes.filter((n) => !n.alive).length;
   const fallback = nodes.filter((n) => n.fallback).length;
-  const degraded = nodes.filter((n) => n.rung > 1).length;
+  const degraded = nodes.filter((n) => n.rung > n.rungWanted).length;
   const parts = [
-    `${nodes.length} nodes`,
+    `${nodes.length.toLocaleString('en')} nodes`,
     silent && `${silent} silent`,
     fallback && `${fallback} in fallback`,
     degraded && `${degraded} below eBPF`,
