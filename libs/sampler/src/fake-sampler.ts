@@ -8,9 +8,11 @@ import { FRAME_TYPES } from './frames.ts';
  * - `steady` sends `windows` (base64 payloads) every `everyMs`, and a last one on stop
  * - `crash` says hello, logs a line and kills itself with SIGSEGV
  * - `crash-above:N` crashes on rungs better than N, is steady on N and below
+ * - `exit:N` says hello and ends with that code, `hang` sends its windows and then nothing more, `hog` eats memory
  * - `garbage` writes bytes that are no frame, `silent` says hello and nothing more, `deaf` ignores stop
  */
-export type FakeBehaviour = 'steady' | 'crash' | `crash-above:${number}` | 'garbage' | 'silent' | 'deaf';
+export type FakeBehaviour =
+  'steady' | 'crash' | `crash-above:${number}` | 'garbage' | 'silent' | 'deaf' | `exit:${number}` | 'hang' | 'hog';
 
 /** Writes the script into `dir`. @returns its path */
 export function writeFakeSampler(
@@ -55,7 +57,10 @@ if (behaviour === 'garbage') {
 }
 let next = 0;
 const sendWindow = () => { if (next < windows.length) send(${FRAME_TYPES.window}, Buffer.from(windows[next++], 'base64')); };
+if (behaviour.startsWith('exit:')) process.exit(Number(behaviour.split(':')[1]));
+if (behaviour === 'hog') setInterval(() => (globalThis.eaten ??= []).push(Buffer.alloc(8 << 20, 1)), 1);
 if (behaviour !== 'silent') setInterval(() => {
+  if (behaviour === 'hang' && next >= windows.length) return;
   sendWindow();
   json(${FRAME_TYPES.stats}, { taken: next, lost: {}, cpuMs: 1, rssKb: 1, processes: 1 });
 }, everyMs);

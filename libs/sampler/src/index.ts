@@ -1,6 +1,7 @@
 export * from './binary-path.ts';
 export * from './decode-window.ts';
 export * from './encode-window.ts';
+export * from './clock.ts';
 export * from './errors.ts';
 export * from './frames.ts';
 export * from './messages.ts';

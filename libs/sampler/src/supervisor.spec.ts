@@ -1,7 +1,8 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Clock } from './clock.ts';
 import { encodeWindow } from './encode-window.ts';
 import { writeFakeSampler } from './fake-sampler.ts';
 import { spawnSampler, type SamplerExit } from './sampler-process.ts';
@@ -23,6 +24,31 @@ afterEach(async () => {
   supervisor = null;
   rmSync(dir, { recursive: true, force: true });
 });
+
+/** Time that moves only when it is told to. */
+function manualClock(): Clock & { advance(ms: number): void } {
+  let now = 0;
+  let timers: Array<{ at: number; run: () => void }> = [];
+  return {
+    now: () => now,
+    after(ms, run) {
+      const timer = { at: now + ms, run };
+      timers.push(timer);
+      return () => void (timers = timers.filter((t) => t !== timer));
+    },
+    advance(ms) {
+      const end = now + ms;
+      for (;;) {
+        const next = timers.filter((t) => t.at <= end).sort((a, b) => a.at - b.at)[0];
+        if (!next) break;
+        timers = timers.filter((t) => t !== next);
+        now = next.at;
+        next.run();
+      }
+      now = end;
+    },
+  };
+}
 
 function supervise(binary: string, more: Partial<SuperviseOptions> = {}) {
   const backoffMs = { min: 5, max: 20 };
@@ -130,6 +156,88 @@ describe('superviseSampler', () => {
     const { crashes } = supervise(writeFakeSampler(dir, { behaviour: 'silent' }), { silenceMs: 300 });
     await until(() => expect(crashes.length).toBeGreaterThan(0));
     expect(crashes[0]!.message).toMatch(/wrote nothing for 300 ms/);
+  });
+
+  it('takes one that sent windows and then nothing for hung after three windows', async () => {
+    const clock = manualClock();
+    const binary = writeFakeSampler(dir, { behaviour: 'hang', windows, everyMs: 10 });
+    const { supervisor, crashes, seen } = supervise(binary, { clock });
+    await until(() => expect(seen.length).toBeGreaterThanOrEqual(windows.length));
+    clock.advance(14_999);
+    expect(supervisor.state.running).toBe(true);
+    clock.advance(1);
+    await until(() => expect(crashes).toHaveLength(1));
+    expect(crashes[0]).toMatchObject({ signal: 'SIGKILL' });
+    expect(crashes[0]!.message).toMatch(/wrote nothing for 15000 ms/);
+    expect(supervisor.state.restarts).toBe(1);
+  });
+
+  it('tells an exit code', async () => {
+    const { crashes } = supervise(writeFakeSampler(dir, { behaviour: 'exit:7' }));
+    await until(() => expect(crashes.length).toBeGreaterThan(0));
+    expect(crashes[0]).toMatchObject({ code: 7, signal: '' });
+    expect(crashes[0]!.message).toContain('exit code 7');
+  });
+
+  describe('with an hour that passes in a moment', () => {
+    const HOUR = 3_600_000;
+    const crashing = (rung: number) =>
+      writeFakeSampler(dir, { behaviour: `crash-above:${rung}`, windows, everyMs: 20 });
+    const runs = (made: Supervisor, rung: number) =>
+      until(() => expect(made.state).toMatchObject({ rung, running: true }));
+    /** The restart waits for the injected clock too. */
+    async function crashTimes(clock: ReturnType<typeof manualClock>, crashes: unknown[], n: number) {
+      for (let i = crashes.length + 1; i <= n; i++) {
+        await until(() => expect(crashes).toHaveLength(i));
+        clock.advance(20);
+      }
+    }
+
+    it('goes down after three crashes within five minutes and back up after an hour of peace', async () => {
+      const clock = manualClock();
+      const binary = crashing(2);
+      const { supervisor, crashes, rungs } = supervise(binary, { clock });
+      await crashTimes(clock, crashes, 3);
+      await runs(supervisor, 2);
+      copyFileSync(writeFakeSampler(dir, { behaviour: 'steady', windows, everyMs: 20 }), binary);
+      clock.advance(HOUR - 1000);
+      expect(supervisor.state).toMatchObject({ rung: 2, running: true });
+      clock.advance(1000);
+      await runs(supervisor, 1);
+      expect(supervisor.state.reason).toBe('');
+      expect(rungs.map((r) => [r.from, r.to])).toEqual([
+        [1, 2],
+        [2, 1],
+      ]);
+      expect(rungs[0]!.reason).toMatch(/rung 1 crashed 3 times within 300 s/);
+      expect(rungs[1]!.reason).toBe('no crash for 60 min, rung 1 is tried again');
+      expect(crashes).toHaveLength(3);
+    });
+
+    it('waits twice as long when the rung above crashes again', async () => {
+      const clock = manualClock();
+      const { supervisor, crashes } = supervise(crashing(2), { clock });
+      await crashTimes(clock, crashes, 3);
+      await runs(supervisor, 2);
+      clock.advance(HOUR);
+      await crashTimes(clock, crashes, 6);
+      await runs(supervisor, 2);
+      clock.advance(2 * HOUR - 1);
+      expect(supervisor.state).toMatchObject({ rung: 2, running: true });
+      clock.advance(1);
+      await crashTimes(clock, crashes, 9);
+      await runs(supervisor, 2);
+    });
+
+    it('forgives crashes that are more than five minutes apart', async () => {
+      const clock = manualClock();
+      const { crashes, rungs } = supervise(writeFakeSampler(dir, { behaviour: 'crash' }), { clock });
+      for (let i = 1; i <= 6; i++) {
+        await until(() => expect(crashes).toHaveLength(i));
+        clock.advance(151_000);
+      }
+      expect(rungs).toEqual([]);
+    });
   });
 
   it('sets the rate of this run and of later ones', async () => {

@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events';
+import { systemClock, type Clock } from './clock.ts';
 import type { SamplerHello, SamplerLog, SamplerStats } from './messages.ts';
+import { OomKills } from './oom-kills.ts';
 import { spawnSampler, type SamplerExit, type SamplerProcess } from './sampler-process.ts';
 import type { Window } from './window.ts';
 
@@ -20,8 +22,11 @@ export interface SuperviseOptions {
   readonly crashWindowMs?: number;
   /** How long rung 4 (no sampling) lasts before the ladder is tried from its top again, milliseconds. */
   readonly retryMs?: number;
-  /** A sampler that wrote nothing for so long is hung: it is killed and counts as crashed. Milliseconds. */
+  /** A sampler that wrote nothing for so long (by default three windows) is hung: it is killed and counts as crashed. Milliseconds. */
   readonly silenceMs?: number;
+  /** After so long without a crash the rung above is tried again; it doubles, up to a day, when that crashes. Milliseconds. */
+  readonly peaceMs?: number;
+  readonly clock?: Clock;
   readonly stopMs?: number;
 }
 
@@ -56,6 +61,11 @@ interface SupervisorEvents {
   rung: [{ from: SamplerRung; to: SamplerRung; reason: string }];
 }
 
+/** A sampler of one-second windows on a machine on its knees is not hung. */
+const MIN_SILENCE_MS = 10_000;
+/** A rung that keeps crashing is still tried once a day. */
+const MAX_PEACE_MS = 86_400_000;
+
 /** The child cannot run at all, whatever the rung. */
 const CANNOT_RUN = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOEXEC', 'ENOTDIR', 'UNKNOWN']);
 
@@ -64,12 +74,19 @@ const CANNOT_RUN = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOEXEC', 'ENOTDIR', '
  *
  *   run ──exit──▶ crash recorded ──backoff──▶ run          crashLimit crashes of one rung: the next rung down
  *    └──spawn fails, or crashes on rung 3──▶ rung 4 ──retryMs──▶ run from the configured rung
+ *   run below the configured rung ──peaceMs without a crash──▶ run on the rung above
  */
 export class Supervisor extends EventEmitter<SupervisorEvents> {
   private readonly options: Required<SuperviseOptions>;
   private process: SamplerProcess | null = null;
-  private timer: NodeJS.Timeout | null = null;
-  private watchdog: NodeJS.Timeout | null = null;
+  /** Take back what is to come: the next run, the end of patience with a silent child, the climb. */
+  private timer: (() => void) | null = null;
+  private watchdog: (() => void) | null = null;
+  private climb: (() => void) | null = null;
+  private oomKills: OomKills | null = null;
+  private peaceMs: number;
+  /** When the last climb was; a crash soon after makes the next one wait longer. */
+  private climbedAt = -Infinity;
   private stopped = false;
   private crashes: Array<{ rung: SamplerRung; at: number }> = [];
   private failures = 0;
@@ -77,6 +94,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   private floor: 1 | 2 | 3;
   private floorReason = '';
   private rateHz: number;
+  /** Why the next change of rung is one upwards. */
+  private climbReason = '';
   private current: SupervisorState;
 
   constructor(options: SuperviseOptions) {
@@ -89,11 +108,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       stopMs: 2000,
     } as const;
     const times = {
-      crashWindowMs: 60_000,
+      crashWindowMs: 300_000,
       retryMs: 300_000,
-      silenceMs: Math.max(30_000, options.windowSeconds * 4000),
+      silenceMs: Math.max(MIN_SILENCE_MS, options.windowSeconds * 3000),
+      peaceMs: 3_600_000,
     };
-    this.options = { ...defaults, ...times, ...definedOnly(options) };
+    this.options = { ...defaults, ...times, clock: systemClock, ...definedOnly(options) };
+    this.peaceMs = this.options.peaceMs;
     this.rateHz = options.rateHz;
     this.floor = this.firstRung();
     this.current = { rung: this.floor, reason: '', running: false, restarts: 0, lastExit: '', hello: null };
@@ -116,7 +137,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** The last window arrives before this resolves. */
   async stop(): Promise<void> {
     this.stopped = true;
-    if (this.timer) clearTimeout(this.timer);
+    for (const cancel of [this.timer, this.watchdog, this.climb]) cancel?.();
     this.timer = null;
     await this.process?.stop();
   }
@@ -126,6 +147,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   private run(): void {
+    if (this.stopped) return;
     const { binary, windowSeconds, args, stopMs } = this.options;
     const rung = this.options.rung === 'auto' && this.floor === 1 ? 'auto' : String(this.floor);
     const fixed = ['--rate', String(this.rateHz), '--window', String(windowSeconds), '--rung', rung];
@@ -153,10 +175,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   private watch(child: SamplerProcess): void {
-    if (this.watchdog) clearTimeout(this.watchdog);
-    const { silenceMs } = this.options;
-    this.watchdog = setTimeout(() => child.kill(`wrote nothing for ${silenceMs} ms`), silenceMs);
-    this.watchdog.unref();
+    this.watchdog?.();
+    const { silenceMs, clock } = this.options;
+    this.watchdog = clock.after(silenceMs, () => child.kill(`wrote nothing for ${silenceMs} ms`));
   }
 
   private onHello(hello: SamplerHello): void {
@@ -165,12 +186,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       .filter(Boolean)
       .join('; ');
     this.current = { ...this.current, running: true, hello };
+    this.oomKills = new OomKills(this.process?.pid);
     this.moveTo(hello.rung as SamplerRung, reason);
+    this.waitForPeace();
     this.emit('hello', hello);
   }
 
   private onExit(exit: SamplerExit): void {
-    if (this.watchdog) clearTimeout(this.watchdog);
+    this.watchdog?.();
     const hello = this.current.running ? this.current.hello : null;
     this.process = null;
     this.current = { ...this.current, running: false };
@@ -182,7 +205,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   private onCrash(exit: SamplerExit, rung: SamplerRung): void {
-    const how = exit.error?.message ?? (exit.signal ? `signal ${exit.signal}` : `exit code ${exit.code}`);
+    const how = exit.error?.message ?? this.endOf(exit);
     const said = exit.lastLog ? `, last log line: ${exit.lastLog}` : '';
     const message = `sampler on rung ${rung} ended by ${how} after ${(exit.uptimeMs / 1000).toFixed(1)} s${said}`;
     const restarts = this.current.restarts + 1;
@@ -190,7 +213,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const { code, lastLog, uptimeMs } = exit;
     this.emit('crash', { rung, signal: exit.signal ?? '', code, lastLog, uptimeMs, message });
 
-    const now = performance.now();
+    const now = this.options.clock.now();
     this.crashes = this.crashes.filter((c) => now - c.at < this.options.crashWindowMs);
     this.crashes.push({ rung, at: now });
     const crashes = this.crashes.filter((c) => c.rung === rung).length;
@@ -199,12 +222,41 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       this.failures = 0;
       const why = `rung ${rung} crashed ${crashes} times within ${this.options.crashWindowMs / 1000} s (${how}${said})`;
       if (rung >= 3) return this.onNothingRuns(`${why}; it is tried again every ${this.options.retryMs / 1000} s`);
+      const again = now - this.climbedAt < this.options.crashWindowMs;
+      this.peaceMs = again ? Math.min(MAX_PEACE_MS, this.peaceMs * 2) : this.options.peaceMs;
       this.floor = (rung + 1) as 2 | 3;
       this.floorReason = why;
       this.moveTo(this.floor, why);
     }
     const { min, max } = this.options.backoffMs;
     this.schedule(Math.min(max, min * 2 ** Math.min(this.failures++, 16)));
+  }
+
+  private endOf({ signal, code }: SamplerExit): string {
+    if (!signal) return `exit code ${code}`;
+    if (signal !== 'SIGKILL') return `signal ${signal}`;
+    const kills = this.oomKills?.since() ?? 0;
+    return kills > 0
+      ? 'signal SIGKILL: out of memory in its cgroup; raise its memory limit'
+      : 'signal SIGKILL from outside';
+  }
+
+  /** Below the configured rung: the one above is tried after a time without a crash. */
+  private waitForPeace(): void {
+    this.climb?.();
+    this.climb = null;
+    if (this.floor <= this.firstRung()) return;
+    this.climb = this.options.clock.after(this.peaceMs, () => {
+      this.climb = null;
+      if (this.stopped || this.floor <= this.firstRung()) return;
+      const child = this.process;
+      this.floor = (this.floor - 1) as 1 | 2;
+      this.floorReason = '';
+      this.climbedAt = this.options.clock.now();
+      this.climbReason = `no crash for ${Math.round(this.peaceMs / 60_000)} min, rung ${this.floor} is tried again`;
+      // Without a child its restart is on the way, and takes the new rung.
+      void child?.stop().then(() => this.run());
+    });
   }
 
   private onSpawnFailure(error: NodeJS.ErrnoException): void {
@@ -229,16 +281,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   private moveTo(rung: SamplerRung, reason: string): void {
     const { rung: from, reason: before } = this.current;
     this.current = { ...this.current, rung, reason: reason.slice(0, 2000) };
-    if (from !== rung || (rung === 4 && before !== this.current.reason)) this.emit('rung', { from, to: rung, reason });
+    const why = [this.climbReason, reason].filter(Boolean).join('; ');
+    this.climbReason = '';
+    if (from !== rung || (rung === 4 && before !== this.current.reason))
+      this.emit('rung', { from, to: rung, reason: why });
   }
 
   private schedule(ms: number): void {
     if (this.stopped) return;
-    this.timer = setTimeout(() => {
+    this.timer = this.options.clock.after(ms, () => {
       this.timer = null;
       this.run();
-    }, ms);
-    this.timer.unref();
+    });
   }
 }
 
