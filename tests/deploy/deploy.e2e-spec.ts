@@ -2,12 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { fields, variableName } from '@perfleet/config';
+import { alertFields, fields, loadConfig, variableName } from '@perfleet/config';
 import { requireTool } from '@perfleet/testing';
 import { Ajv2019 } from 'ajv/dist/2019.js';
 import addFormats from 'ajv-formats';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { z } from 'zod';
 import { repository } from '../support/workloads.ts';
 
 const read = (path: string) => readFileSync(join(repository, path), 'utf8');
@@ -79,6 +80,16 @@ describe('Prometheus rules', () => {
       execFileSync('promtool', ['test', 'rules', 'rules.test.yml'], { cwd, stdio: 'pipe' });
     },
   );
+});
+
+describe('docs/alerts.md', () => {
+  it('names every setting of alerts with its default', () => {
+    const text = read('docs/alerts.md');
+    for (const [key, value] of Object.entries(loadConfig(z.object(alertFields), {}))) {
+      const cell = String(value) === '' ? '–' : String(value);
+      expect(text).toContain(`| \`${variableName(key)}\` | ${cell} |`);
+    }
+  });
 });
 
 describe('Grafana', () => {

@@ -1,1 +1,2 @@
+export * from './alert-fields.ts';
 export * from './config.ts';

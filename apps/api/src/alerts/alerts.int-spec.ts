@@ -250,3 +250,45 @@ describe.skipIf(!tool.available)(`a Redis that lost everything${tool.reason && `
     await nodeState.close();
   });
 });
+
+describe('shares of samples', () => {
+  it('raise alerts about losses and unattributed samples, and agree with the coverage view', async () => {
+    const nodeState = openSqliteNodeState({ path: join(dir.path, 'shares.db') });
+    const minute = Math.floor(Date.now() / 60_000) * 60;
+    const series = (id: number, columns: string) => `(${id}, 'lossy', 'cpu', 'nanoseconds', 10, ${columns})`;
+    await store.command(
+      `INSERT INTO series (series, node, type, unit, period, process, pod_uid, labels) VALUES ${[
+        series(901, `'app', 'u', map()`),
+        series(902, `'app', '', map('attribution', 'none')`),
+      ].join(', ')}`,
+    );
+    await store.command(`INSERT INTO samples VALUES (${minute - 120}, 901, 1, 5000), (${minute - 60}, 902, 1, 4000)`);
+    const message = (secondsAgo: number, seq: number, lost: number) =>
+      `(toDateTime64(${minute - secondsAgo}, 3), 'lossy', 'aa', ${seq}, map('map-full', ${lost}))`;
+    // 1000 samples were lost before the window, and do not count in it.
+    const messages = [message(1800, 1, 1000), message(120, 2, 1040), message(60, 3, 1100)];
+    await store.command(`INSERT INTO delivery_log (time, node, epoch, seq, lost) VALUES ${messages.join(', ')}`);
+    const alerts = { ...DEFAULT_ALERT_SETTINGS, alertLossPercent: 9, alertUnattributedPercent: 44 };
+    const api = createApi({ store, nodeState, logger, port: 0, alerts: { ...alerts, alertShareMinutes: 10 } });
+    const { url } = await api.start();
+    await nodeState.put(stateOf('lossy', { lost: { 'map-full': 1100 } }));
+    await nodeState.heartbeat('lossy', 'aa', 600_000);
+    const listed = (await (await fetch(`${url}/api/v1/alerts`)).json()) as AlertsResponse;
+    expect(listed.alerts.map((a) => [a.kind, a.state, a.reason])).toEqual([
+      ['loss', 'pending', '10 % of the samples of the last 10 min were lost: map-full'],
+      [
+        ...['unattributed', 'pending'],
+        '44 % of the samples of the last 10 min belong to no pod, no container and not to the host',
+      ],
+    ]);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toContain('perfleet_node_coverage_ratio{node="lossy",part="lost"} 0.1\n');
+    expect(metrics).toContain('perfleet_node_coverage_ratio{node="lossy",part="pod"} 0.5\n');
+    const [view] = await store.query(
+      `SELECT sum(pod) AS pod, sum(nothing) AS nothing, sum(lost) AS lost FROM coverage WHERE node = 'lossy' AND time > now() - INTERVAL 10 MINUTE`,
+    );
+    expect(view).toEqual({ pod: '500', nothing: '400', lost: '100' });
+    await api.stop();
+    await nodeState.close();
+  });
+});
