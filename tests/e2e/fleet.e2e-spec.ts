@@ -248,6 +248,17 @@ describe.skipIf(!tool.available)(
       expect(run.out).toMatch(/web-00003 +\d+ (s|min) +whole-system \(fallback\)/);
     });
 
+    it('is told as JSON: every last word, those in trouble, and the causes', async () => {
+      const json = async (...flags: string[]) => {
+        const run = await runPerfleet(['nodes', '--json', ...flags, '--server', url]);
+        expect(run.code, run.err).toBe(0);
+        return JSON.parse(run.out) as Array<Record<string, unknown>>;
+      };
+      expect(await json()).toHaveLength(NODES);
+      expect((await json('--trouble')).map((n) => n['node'])).toContain(picked);
+      expect((await json('--causes'))[0]).toMatchObject({ kind: 'fallback', nodes: { length: DENIED } });
+    });
+
     it('logs no error in the console', () => expect(errors).toEqual([]));
   },
 );

@@ -38,7 +38,7 @@ export function formatTable(
 }
 
 /** Names come from binaries and containers: what they hold must not move the cursor of a terminal. */
-function cellText(cell: unknown): string {
+export function cellText(cell: unknown): string {
   const text = cell !== null && typeof cell === 'object' ? JSON.stringify(cell) : String(cell ?? '');
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
 }

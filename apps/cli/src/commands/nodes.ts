@@ -1,28 +1,37 @@
-import { fleetNodes, groupByCause, RUNG_NAMES, type FleetColumns, type FleetNode } from '@perfleet/api-contract';
+import { fleetNodes, groupByCause, RUNG_NAMES } from '@perfleet/api-contract';
+import type { FleetColumns, FleetNode, NodesResponse, NodeSummary } from '@perfleet/api-contract';
 import type { Command } from 'commander';
 import { callApi } from '../api-client.ts';
-import { formatTable } from '../table.ts';
+import { cellText, formatTable } from '../table.ts';
 import { serverOption } from './query.ts';
-
-/** A reason takes the rest of a wide terminal's line. */
-const MAX_REASON = 100;
 
 export function registerNodes(program: Command): void {
   program
     .command('nodes')
     .description('the fleet: mode, rung, heartbeat and losses of every node, and what is wrong by cause')
-    .option('--json', 'as JSON: nodes and causes')
+    .option('--json', 'as JSON: the whole last word of every node, or with --causes the causes')
+    .option('--causes', 'only what is wrong, grouped by cause')
     .option('--trouble', 'only nodes with something wrong')
     .addOption(serverOption())
-    .action(async (flags: { server: string; json?: boolean; trouble?: boolean }) => {
-      const all = fleetNodes(await callApi<FleetColumns>(flags.server, 'fleet'));
-      const nodes = flags.trouble ? all.filter(isTroubled) : all;
-      const causes = groupByCause(all);
-      if (flags.json) return void process.stdout.write(`${JSON.stringify({ nodes, causes }, null, 2)}\n`);
-      process.stdout.write(nodesText(nodes, Date.now()));
-      for (const { kind, cause, nodes: affected } of causes)
-        process.stdout.write(`${affected.length} ${affected.length === 1 ? 'node' : 'nodes'}: ${kind}: ${cause}\n`);
+    .action(async (flags: { server: string; json?: boolean; causes?: boolean; trouble?: boolean }) => {
+      const fleet = fleetNodes(await callApi<FleetColumns>(flags.server, 'fleet'));
+      const causes = groupByCause(fleet);
+      const shown = flags.trouble ? fleet.filter(isTroubled) : fleet;
+      if (flags.json) {
+        const answer = flags.causes ? causes : await lastWords(flags.server, new Set(shown.map((n) => n.node)));
+        return void process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
+      }
+      if (!flags.causes) process.stdout.write(nodesText(shown, Date.now()));
+      for (const { kind, cause, nodes } of causes) {
+        const count = `${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`;
+        process.stdout.write(`${cellText(`${count}: ${kind}: ${cause}`)}\n`);
+      }
     });
+}
+
+async function lastWords(server: string, wanted: ReadonlySet<string>): Promise<NodeSummary[]> {
+  const { nodes } = await callApi<NodesResponse>(server, 'nodes');
+  return nodes.filter(({ node }) => wanted.has(node));
 }
 
 /** The table, and an empty line before what follows. */
@@ -46,10 +55,7 @@ function isTroubled(n: FleetNode): boolean {
 }
 
 function reasonOf(n: FleetNode): string {
-  const reason =
-    [n.fallback && n.modeReason, n.rung > 1 && n.rungReason, n.restarts > 0 && n.crash].find(Boolean) || '';
-  const line = reason.replace(/\s+/g, ' ');
-  return line.length > MAX_REASON ? `${line.slice(0, MAX_REASON - 1)}…` : line;
+  return [n.fallback && n.modeReason, n.rung > 1 && n.rungReason, n.restarts > 0 && n.crash].find(Boolean) || '';
 }
 
 function age(lastSeen: number, now: number): string {
