@@ -18,6 +18,9 @@ export interface AlertTiming {
 
 const TIMING: AlertTiming = { tickMs: 15_000, leaseMs: 60_000 };
 
+/** Time that a stop may take, milliseconds. */
+const STOP_MS = 500;
+
 /** Counts since the start, by receiver. */
 export interface DeliveryCounts {
   delivered: number;
@@ -72,12 +75,12 @@ export class AlertEngine {
     });
   }
 
-  /** Another replica may lead at once. */
+  /** Another replica may lead at once. A store that does not answer does not hold up the end. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.facts.stop();
     if (this.timer) clearTimeout(this.timer);
-    await this.turn;
-    await this.store.alerts.resign(this.owner).catch(() => undefined);
+    await soon(this.turn.then(() => this.store.alerts.resign(this.owner)).catch(() => undefined));
   }
 
   private async look(): Promise<void> {
@@ -157,4 +160,12 @@ export class AlertEngine {
     );
     if (told.size > 0) await alerts.commit(this.owner, { put: [...told.values()], remove: [], history });
   }
+}
+
+/** Waits for what ends soon, and not for what does not. */
+async function soon(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, STOP_MS)));
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }

@@ -66,7 +66,7 @@ describe.each(stores)('alerts of the api over %s', (name, available, open) => {
       const api = createApi({
         ...{ store, nodeState, logger, port: 0 },
         alerts: { ...DEFAULT_ALERT_SETTINGS, alertWebhooks: [webhook.url], alertFallbackMinutes: 0, ...settings },
-        alertTiming: { tickMs: 30, leaseMs: 600, delivery: { timeoutMs: 500, backoffMs: { min: 20, max: 40 } } },
+        alertTiming: { tickMs: 30, leaseMs: 30_000, delivery: { timeoutMs: 500, backoffMs: { min: 20, max: 40 } } },
       });
       const { url } = await api.start();
       running.push({ api, nodeState, url });

@@ -15,6 +15,7 @@ const RESTORE_DAYS = 30;
 
 /** What conditions are made of, read from the registry and, where it answers, from the profile store. */
 export class FactReader {
+  private readonly stopping = new AbortController();
   private shares: { readonly at: number; readonly value: Promise<ReadonlyMap<string, Shares> | null> } | null = null;
 
   constructor(
@@ -22,6 +23,11 @@ export class FactReader {
     private readonly db: Db,
     private readonly settings: Pick<AlertSettings, 'alertCrashMinutes' | 'alertShareMinutes'>,
   ) {}
+
+  /** Queries under way end, and what they would tell is not known: the store is about to close. */
+  stop(): void {
+    this.stopping.abort(new Error('stopping'));
+  }
 
   /** @throws NodeStateUnavailableError */
   async read(signal?: AbortSignal): Promise<Facts> {
@@ -117,10 +123,12 @@ WHERE time >= toStartOfMinute(now() - toIntervalMinute({minutes:UInt32})) GROUP 
   }
 
   private async ask(sql: string, params: Readonly<Record<string, unknown>> = {}, signal?: AbortSignal) {
+    const stopping = this.stopping.signal;
+    const options: AskOptions = { seconds: SECONDS, signal: signal ? AbortSignal.any([stopping, signal]) : stopping };
     try {
-      return (await this.db.ask(sql, params, { seconds: SECONDS, signal } satisfies AskOptions)).rows;
+      return (await this.db.ask(sql, params, options)).rows;
     } catch (error) {
-      if (error instanceof ApiError) return null;
+      if (error instanceof ApiError || stopping.aborted) return null;
       throw error;
     }
   }
