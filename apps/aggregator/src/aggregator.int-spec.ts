@@ -244,6 +244,27 @@ describe('aggregator', () => {
     expect(await value('SELECT abs(skew_ms - 3600000) FROM deliveries')).toBeLessThan(10_000);
   });
 
+  it('takes times that lie years apart to the nearest that can be true, and goes on', async () => {
+    const days = Array.from({ length: 300 }, (_, n) => NOW - n * 10 * 86_400);
+    const ahead = [NOW + 50 * 365 * 86_400, 1];
+    const message = (time: number, i: number) =>
+      profileMessage({ seq: i + 1, taken: KNOWN_COUNT * (i + 1) }, knownBody(time));
+    const aggregator = make({ flushMs: 300 });
+    const node = (time: number) => ({ time, node: 'n1', epoch: '00000000000000aa', kind: 'started', message: '' });
+    const events = days.map((day) => ({ key: 'n1', value: Buffer.from(JSON.stringify(node(day * 10_000))) }));
+    await running(aggregator, async () => {
+      await send(topics(prefix).profiles, ...[...days, ...ahead].map(message));
+      await send(topics(prefix).events, ...events);
+      await arrive(302);
+      await expect.poll(() => value('SELECT count() FROM node_event_log'), { timeout: 20_000 }).toBe(300);
+    });
+    expect(await value('SELECT sum(value) FROM profiles')).toBe(302 * FULL);
+    expect(await value('SELECT count() FROM profiles WHERE time < now() - INTERVAL 14 DAY')).toBe(0);
+    expect(await value('SELECT count() FROM profiles WHERE time > now() + INTERVAL 61 MINUTE')).toBe(0);
+    expect(aggregator.stats()).toMatchObject({ errors: 0, dead: 0 });
+    expect(aggregator.stats().clamped).toBeGreaterThan(1000);
+  });
+
   it('keeps node events, and each node shows its last state', async () => {
     const event = (time: number, mode: string) => ({
       key: 'n1',

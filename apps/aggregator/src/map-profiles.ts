@@ -8,6 +8,7 @@ import {
   type ProfilesData,
   type Ragged,
 } from '@perfleet/otlp';
+import { believableTime } from './believable-time.ts';
 import { LocationFrames, NativeFrames } from './frames.ts';
 import { id64, SampleRows, type FrameRow, type MessageRows, type SeriesRow, type StackRow } from './rows.ts';
 import { seriesOf, seriesType } from './series-labels.ts';
@@ -46,6 +47,7 @@ export function mapProfiles(data: ProfilesData, context: MapContext, memory: Map
     data.resources.reduce((n, r) => n + r.profiles.reduce((m, p) => m + p.samples.length, 0), 1),
   );
   let stored = 0;
+  let clamped = 0;
   for (const resource of data.resources) {
     for (const profile of resource.profiles) {
       const kindOf = valueTypes(dictionary, profile);
@@ -67,12 +69,15 @@ export function mapProfiles(data: ProfilesData, context: MapContext, memory: Map
         const stack = stacks.row(table.stack[i] ?? 0);
         eachSampleValue(profile, i, (time, value) => {
           stored += counted ? value : 1;
-          samples.push(seconds(time, context), row!, stacks.low(stack), stacks.high(stack), value * kindOf.factor);
+          const told = time > 0n ? Number(time / 1_000_000n) + context.shiftMs : context.timestamp;
+          const ms = believableTime(told, context.timestamp);
+          if (ms !== told) clamped++;
+          samples.push(seconds(ms), row!, stacks.low(stack), stacks.high(stack), value * kindOf.factor);
         });
       }
     }
   }
-  return { series: [...series.values()], stacks: stacks.rows, frames: stacks.frames, samples, stored };
+  return { series: [...series.values()], stacks: stacks.rows, frames: stacks.frames, samples, stored, clamped };
 }
 
 /** Whether two rows are equal; samples of one thread stand together. */
@@ -92,8 +97,7 @@ function valueTypes(dictionary: Dictionary, profile: Profile) {
   return seriesType(text(profile.sampleType), text(profile.periodType), profile.period);
 }
 
-function seconds(nanoseconds: bigint, context: MapContext): number {
-  const milliseconds = nanoseconds > 0n ? Number(nanoseconds / 1_000_000n) + context.shiftMs : context.timestamp;
+function seconds(milliseconds: number): number {
   return Math.min(MAX_TIME, Math.max(0, Math.floor(milliseconds / 1000)));
 }
 

@@ -81,6 +81,7 @@ export function profilesSink(parts: SinkParts, written: WrittenIds): Sink<Profil
       stats.rows += samples.rows;
       stats.dead += dead.length;
       stats.duplicates += duplicates.size;
+      stats.clamped += live.reduce((sum, item) => sum + item.rows!.clamped, 0);
       stats.lastCommit = Date.now();
     },
   };

@@ -95,4 +95,6 @@ export interface MessageRows {
   readonly samples: SampleRows;
   /** Samples in the message, in the sense of the header `taken`. */
   readonly stored: number;
+  /** Samples whose time could not be true. */
+  readonly clamped: number;
 }

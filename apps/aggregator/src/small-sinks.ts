@@ -2,6 +2,7 @@ import { RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
 import { nativeFrameId } from '@perfleet/ids';
 import { nodeEventSchema, parseJson, symbolsSchema, type NodeEvent, type SymbolsMessage } from '@perfleet/messages';
 import type { StreamMessage, StreamProducer } from '@perfleet/stream';
+import { believableTime } from './believable-time.ts';
 import type { Sink } from './block-handler.ts';
 import { sendDead } from './dead-letters.ts';
 import type { AggregatorStats } from './stats.ts';
@@ -56,10 +57,12 @@ export function eventsSink({ store, producer, deadTopic, cluster, stats }: SinkP
     async write(block) {
       const dead = block.items.filter((item) => item.reason !== '');
       const rows = new RowBinaryBlock();
-      for (const { value } of block.items) {
+      for (const { value, message } of block.items) {
         if (!value) continue;
+        const time = believableTime(value.time, message.timestamp);
+        if (time !== value.time) stats.clamped++;
         rows
-          .dateTime64(value.time)
+          .dateTime64(time)
           .str(value.cluster || cluster)
           .str(value.node)
           .str(value.epoch)

@@ -5,6 +5,8 @@ export interface AggregatorStats {
   rows: number;
   dead: number;
   duplicates: number;
+  /** Samples and events whose time could not be true and was moved to the nearest that could. */
+  clamped: number;
   symbols: number;
   events: number;
   /** Offsets that retention removed before they were read. */
@@ -21,6 +23,7 @@ export const emptyStats = (): AggregatorStats => ({
   rows: 0,
   dead: 0,
   duplicates: 0,
+  clamped: 0,
   symbols: 0,
   events: 0,
   skipped: 0,
