@@ -555,9 +555,11 @@ describe('nodes', () => {
   });
 
   it('tells the time line of one node: what held before, events, coverage', async () => {
+    // Apart from the data set of the other tests.
+    const T1 = T0 + 12_000;
     const state = (rung: number) => JSON.stringify({ ...node('line'), rung }).replaceAll("'", "''");
     const event = (t: number, kind: string, text: string) =>
-      `(toDateTime64(${T0 + t}, 3), 'line', '00000000000000aa', '${kind}', 'why', '${text}')`;
+      `(toDateTime64(${T1 + t}, 3), 'line', '00000000000000aa', '${kind}', 'why', '${text}')`;
     await store.command(
       `INSERT INTO node_event_log (time, node, epoch, kind, message, state) VALUES ${[
         event(-60, 'started', state(1)),
@@ -570,18 +572,18 @@ describe('nodes', () => {
     await store.command(
       `INSERT INTO series (series, node, process, pod_uid, type, unit, period) VALUES (${id}, 'line', 'x', 'u', 'cpu', 'nanoseconds', 10)`,
     );
-    await store.command(`INSERT INTO samples VALUES (${T0 + 5}, ${id}, 1, 70), (${T0 + 65}, ${id}, 1, 20)`);
+    await store.command(`INSERT INTO samples VALUES (${T1 + 5}, ${id}, 1, 70), (${T1 + 65}, ${id}, 1, 20)`);
     await store.command(
-      `INSERT INTO delivery_log (time, node, epoch, seq, lost) VALUES (toDateTime64(${T0 + 61}, 3), 'line', 'aa', 1, map('map-full', 4))`,
+      `INSERT INTO delivery_log (time, node, epoch, seq, lost) VALUES (toDateTime64(${T1 + 61}, 3), 'line', 'aa', 1, map('map-full', 4))`,
     );
-    const line = await get<NodeTimelineResponse>('nodes/line/timeline');
+    const line = await get<NodeTimelineResponse>('nodes/line/timeline', { from: String(T1), until: String(T1 + 120) });
     expect(line.before).toEqual({ mode: 'pods', fallback: false, rung: 1, rateHz: 19 });
-    expect(line.events.map((e) => [e.time / 1000 - T0, e.kind, e.state?.rung])).toEqual([
+    expect(line.events.map((e) => [e.time / 1000 - T1, e.kind, e.state?.rung])).toEqual([
       [10, 'sampler-crashed', 1],
       [20, 'rung-changed', 2],
     ]);
     expect(line.coverage).toEqual({
-      ...{ step: 60, times: [T0 * 1000, (T0 + 60) * 1000], pod: [7, 2], container: [0, 0], host: [0, 0] },
+      ...{ step: 60, times: [T1 * 1000, (T1 + 60) * 1000], pod: [7, 2], container: [0, 0], host: [0, 0] },
       ...{ nothing: [0, 0], lost: [0, 4] },
     });
   });
