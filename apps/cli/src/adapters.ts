@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { openStore, type Store } from '@perfleet/clickhouse';
 import { ConfigError } from '@perfleet/config';
 import { TOPICS, TOPIC_SPECS, type TopicName } from '@perfleet/messages';
-import { openRedisNodeState, openSqliteNodeState, type NodeStateStore } from '@perfleet/node-state';
+import { openRedisNodeState, openSqliteNodeState, parseRedisUrl, type NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
 import { openEmbeddedStream, openKafkaStream, type Stream } from '@perfleet/stream';
 import { kafkaOptions } from './kafka-options.ts';
@@ -84,9 +84,9 @@ export async function openReachableNodeState(settings: Settings): Promise<NodeSt
     await nodeState.close();
     const message = cause instanceof Error ? cause.message : String(cause);
     if (!settings.redisUrl) throw cause;
-    const { host } = new URL(settings.redisUrl);
+    const at = parseRedisUrl(settings.redisUrl).addresses.map(({ host, port }) => `${host}:${port}`);
     throw new Error(
-      `cannot reach the node state store at ${host} (${message}); check --redis-url and that Redis runs there`,
+      `cannot reach the node state store at ${at.join(', ')} (${message}); check --redis-url and that Redis runs there`,
       { cause },
     );
   }

@@ -69,6 +69,12 @@ describe('a broken installation', () => {
       expect(named(checks, name), name).toMatchObject({ status: 'fail', fix: expect.any(String) });
     }
     expect(named(checks, 'redis')?.detail).toContain('ECONNREFUSED');
+    const sentinels = await runDoctor({
+      samplerBinary: join(dir, 'missing'),
+      redis: 'redis-sentinel://127.0.0.1:1,127.0.0.1:2/main',
+      timeoutMs: 1000,
+    });
+    expect(named(sentinels, 'redis')?.detail).toMatch(/sentinel/i);
   });
 });
 

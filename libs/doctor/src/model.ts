@@ -26,7 +26,7 @@ export interface DoctorOptions {
   readonly samplerBinary: string;
   /** `host:port`, or several with commas between. */
   readonly broker?: string;
-  /** `redis://…` or `rediss://…` */
+  /** `redis[s][-sentinel|-cluster]://…` */
   readonly redis?: string;
   /** `http://host:8123` */
   readonly clickhouse?: string;

@@ -14,6 +14,7 @@ export const SAMPLER_CHECK = 'sampler';
 export function runDoctor(options: DoctorOptions): Promise<Check[]> {
   const { broker, redis, clickhouse, dataDir, samplerBinary } = options;
   const machine = options.machine ?? realMachine;
+  const timeoutMs = options.timeoutMs ?? CHECK_TIMEOUT_MS;
   const checks: Array<[name: string, check: ((signal: AbortSignal) => Promise<Finding>) | null]> = [
     ['kernel', () => checkKernel(machine)],
     ['btf', () => checkBtf(machine)],
@@ -27,11 +28,10 @@ export function runDoctor(options: DoctorOptions): Promise<Check[]> {
     ['node.js', () => checkNode()],
     [SAMPLER_CHECK, (signal) => checkSampler(samplerBinary, signal)],
     ['broker', broker ? (signal) => checkBroker(broker, signal) : null],
-    ['redis', redis ? (signal) => checkRedis(redis, signal) : null],
+    ['redis', redis ? () => checkRedis(redis, timeoutMs) : null],
     ['clickhouse', clickhouse ? (signal) => checkClickHouse(clickhouse, signal) : null],
     ['data directory', dataDir ? () => checkDataDir(dataDir) : null],
   ];
-  const timeoutMs = options.timeoutMs ?? CHECK_TIMEOUT_MS;
   return Promise.all(checks.flatMap(([name, check]) => (check ? [bounded(name, timeoutMs, check)] : [])));
 }
 

@@ -1,7 +1,7 @@
 import { access, rm, statfs, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
-import { Redis } from 'ioredis';
+import { pingRedis } from '@perfleet/node-state';
 import type { Finding } from './model.ts';
 
 /** Low water of a data directory, bytes. */
@@ -40,20 +40,14 @@ function reach(address: string, signal: AbortSignal): Promise<void> {
   });
 }
 
-export async function checkRedis(url: string, signal: AbortSignal): Promise<Finding> {
-  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 });
-  let cause: Error | undefined;
-  redis.on('error', (error: Error) => (cause ??= error));
-  const end = () => redis.disconnect();
-  signal.addEventListener('abort', end, { once: true });
+/** By every form of address that the services take: one server, sentinels, a cluster. */
+export async function checkRedis(url: string, timeoutMs: number): Promise<Finding> {
   try {
-    const answer = await redis.ping();
+    const answer = await pingRedis(url, timeoutMs);
     return { status: answer === 'PONG' ? 'pass' : 'degraded', detail: `answers ${answer}` };
   } catch (error) {
-    const { message } = cause ?? (error as Error);
+    const { message } = error as Error;
     return { status: 'fail', detail: message, fix: 'start Redis, or correct its address; sampling goes on without it' };
-  } finally {
-    redis.disconnect();
   }
 }
 

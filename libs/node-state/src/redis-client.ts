@@ -62,6 +62,16 @@ export class RedisClient {
   }
 }
 
+/** What Redis answers, with a connection of its own. @throws NodeStateUnavailableError within about `timeoutMs` */
+export async function pingRedis(url: string, timeoutMs: number): Promise<string> {
+  const client = new RedisClient(url, '', timeoutMs);
+  try {
+    return await client.call((redis) => redis.ping());
+  } finally {
+    client.close();
+  }
+}
+
 function connect(target: RedisTarget, timeoutMs: number): Redis {
   const { kind, addresses, master, username, password, database, tls, sentinelPassword } = target;
   const retry = (attempt: number) => Math.min(2000, 100 * attempt);
