@@ -50,6 +50,8 @@ export class SymbolTable {
   readonly source: SymbolTableSource;
   /** What of the file could not be used, "" when all could. */
   readonly problem: string;
+  /** Memory that the table holds, outside the JavaScript heap; 0 when it is closed. */
+  readonly bytes: number;
   /** @param addresses ELF virtual addresses. */
   resolve(addresses: BigUint64Array): Promise<Resolved>;
   close(): void;

@@ -40,6 +40,7 @@ export function makeSymbolizer({ settings, stream }: Ports) {
   const cacheDir = join(settings.dataDir, 'debuginfod');
   const symbols = createSymbolizer({
     binariesDir: settings.binariesDir || undefined,
+    cacheBytes: settings.symbolsMemoryMb * 2 ** 20,
     debuginfod: createDebuginfod({ urls: settings.debuginfodUrls, cacheDir, onWarning }),
     onWarning,
   });

@@ -115,6 +115,8 @@ export const fields = {
   rung: z.enum(['auto', '1', '2', '3']).default('auto'),
   samplerBinary: z.string().default(''),
   binariesDir: z.string().default(''),
+  /** Lookup tables of binaries that the symbolizer holds in memory, MiB. */
+  symbolsMemoryMb: integer(16, 65_536).default(256),
   /** Base addresses of debuginfod servers, separated by spaces or commas, asked in order; empty = none is asked. */
   debuginfodUrls: z
     .string()

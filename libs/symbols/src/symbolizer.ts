@@ -34,6 +34,8 @@ export interface SymbolizerOptions {
   readonly debuginfod?: Debuginfod;
   /** Open lookup tables that are kept (64). */
   readonly cacheEntries?: number;
+  /** Memory that they may hold, bytes (256 MiB). */
+  readonly cacheBytes?: number;
   readonly onWarning?: (message: string) => void;
 }
 
@@ -135,7 +137,10 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
     return null;
   };
 
-  const tables = new TableCache<BinaryQuery>(options.cacheEntries ?? 64, open);
+  const tables = new TableCache<BinaryQuery>(
+    { tables: options.cacheEntries ?? 64, bytes: options.cacheBytes ?? 256 << 20 },
+    open,
+  );
 
   return {
     async resolve(binary, addresses) {

@@ -16,13 +16,13 @@ describe('open tables', () => {
     opening--;
     opened.push(name);
     if (missing.has(name)) return { reason: 'no file' };
-    return { close: () => void closed.push(name) } as unknown as SymbolTable;
+    return { bytes: name.length, close: () => void closed.push(name) } as unknown as SymbolTable;
   };
   const use = (name: string, work: () => Promise<void> = async () => undefined) => cache.use(name, name, work);
 
   beforeEach(() => {
     [opened, closed, opening, most, missing] = [[], [], 0, 0, new Set()];
-    cache = new TableCache(2, open);
+    cache = new TableCache({ tables: 2, bytes: 100 }, open);
   });
 
   it('are opened once, and the least recently used is closed', async () => {
@@ -40,6 +40,19 @@ describe('open tables', () => {
     await using;
     await Promise.resolve();
     expect(closed).toContain('a');
+  });
+
+  it('are closed for their size, but not the one that was asked for last', async () => {
+    const [small, large] = ['s', 'x'.repeat(99)];
+    await use(small);
+    await use(large);
+    expect(closed).toEqual([]);
+    await use('other');
+    expect(closed).toEqual([small, large]);
+    await use('y'.repeat(500));
+    expect(closed).toEqual([small, large, 'other']);
+    await use(small);
+    expect(closed.at(-1)).toBe('y'.repeat(500));
   });
 
   it('are opened one after another', async () => {

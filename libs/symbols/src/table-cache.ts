@@ -6,21 +6,31 @@ export interface Unusable {
 
 interface Entry {
   readonly opened: Promise<SymbolTable | Unusable>;
+  /** Known when it is open. */
+  bytes: number;
   users: number;
   dropped: boolean;
 }
 
+export interface TableLimits {
+  /** Open tables. */
+  readonly tables: number;
+  /** Memory of all of them; one that is larger by itself stays until the next one comes. */
+  readonly bytes: number;
+}
+
 /**
- * At most `capacity` open tables, least recently used dropped first. A table that is dropped is closed when its last user is
+ * Open tables within limits, least recently used dropped first. A table that is dropped is closed when its last user is
  * done: its memory is outside the JavaScript heap, so the collector would not hurry. Tables are opened one after another, so
  * that conversions do not take all of the thread pool.
  */
 export class TableCache<Query> {
   private readonly entries = new Map<string, Entry>();
   private opening: Promise<unknown> = Promise.resolve();
+  private bytes = 0;
 
   constructor(
-    private readonly capacity: number,
+    private readonly limits: TableLimits,
     /** Must not reject. */
     private readonly open: (query: Query) => Promise<SymbolTable | Unusable>,
   ) {}
@@ -49,18 +59,32 @@ export class TableCache<Query> {
     else {
       const opened = this.opening.then(() => this.open(query));
       this.opening = opened;
-      entry = { opened, users: 0, dropped: false };
+      entry = { opened, bytes: 0, users: 0, dropped: false };
+      void this.weigh(entry);
     }
     this.entries.set(key, entry);
-    for (const [oldest, other] of this.entries) {
-      if (this.entries.size <= this.capacity) break;
-      if (other !== entry) this.drop(oldest, other);
-    }
+    this.shrink(entry);
     return entry;
+  }
+
+  private async weigh(entry: Entry): Promise<void> {
+    const table = await entry.opened;
+    if (entry.dropped || 'reason' in table) return;
+    entry.bytes = table.bytes;
+    this.bytes += entry.bytes;
+    this.shrink(entry);
+  }
+
+  private shrink(newest: Entry): void {
+    for (const [oldest, other] of this.entries) {
+      if (this.entries.size <= this.limits.tables && this.bytes <= this.limits.bytes) break;
+      if (other !== newest) this.drop(oldest, other);
+    }
   }
 
   private drop(key: string, entry: Entry): void {
     this.entries.delete(key);
+    this.bytes -= entry.bytes;
     entry.dropped = true;
     this.closeUnused(entry);
   }

@@ -99,6 +99,12 @@ impl SymbolTable {
         self.problem.clone()
     }
 
+    /// 0 when it is closed.
+    #[napi(getter)]
+    pub fn bytes(&self) -> f64 {
+        self.table.as_ref().map_or(0.0, |table| table.bytes() as f64)
+    }
+
     #[napi(getter)]
     pub fn source(&self) -> &'static str {
         self.source

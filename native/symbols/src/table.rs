@@ -80,6 +80,11 @@ impl Table {
         &self.converted.identity
     }
 
+    /// Memory that the table holds.
+    pub fn bytes(&self) -> usize {
+        self.converted.cache.capacity()
+    }
+
     pub fn source(&self) -> Source {
         self.converted.source
     }
@@ -136,6 +141,8 @@ fn from_bytes(mut bytes: Vec<u8>) -> Result<Converted> {
     let (identity, problem) = text.rsplit_once('\n').context("its lookup table is cut short")?;
     let (identity, problem) = (Identity::from_text(identity)?, problem.to_owned());
     let source = *Source::ALL.get(usize::from(kind[0])).context("its lookup table is of an unknown source")?;
+    // It was read into a buffer that grew by doubling.
+    bytes.shrink_to_fit();
     Ok(Converted { cache: bytes, load_address, source, has_symtab: kind[1] != 0, identity, problem })
 }
 
