@@ -75,7 +75,7 @@ function FleetFilters({
       <div className="card-head">
         <strong data-testid="fleet-count">
           {shown === nodes.length
-            ? `${shown.toLocaleString('en')} nodes`
+            ? `${shown.toLocaleString('en')} ${shown === 1 ? 'node' : 'nodes'}`
             : `${shown.toLocaleString('en')} of ${nodes.length.toLocaleString('en')} nodes`}
         </strong>
         <span className="legend">
