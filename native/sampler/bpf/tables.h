@@ -3,18 +3,25 @@
  * structures). Everything of a length that varies lies in one array of words, the arena, so that one bound holds for all of it:
  *
  *   processes[tgid] ── at, count ──▶ arena: mappings of the process, sorted by start
- *   mapping ── binary ──▶ binaries[slot] ── index_at, rows_at ──▶ arena: page index and rows of the binary
- *   row ── rule ──▶ rules[]
+ *   mapping ── binary ──▶ binaries[slot] ── index_at, groups_at, shapes_at ──▶ arena: page index, groups and shapes of the binary
+ *   row of a shape ── rule ──▶ rules[]
  *
- * A row is 32 bits: the offset within its 4 KiB page of ELF addresses (12 bits) and the number of a rule (20 bits). The page
- * index says how many rows lie before each page; the row before a page's first one reaches into it. So a search takes at most
- * 13 steps whatever the size of the binary.
+ * A group is a few rows that follow each other closely, in one 4 KiB page of ELF addresses. It is 32 bits: the offset of its first
+ * row within the page (12 bits) and where its shape begins (20 bits). A shape is the rows of a group, 32 bits each: the number of a
+ * rule (16 bits), the bytes since the group's first row (8 bits), and the highest bit in the last one. Shapes are shared by groups,
+ * since compilers write the same beginnings of functions again and again. The page index says how many groups lie before each
+ * page; the last row before a page's first group reaches into it. So a search takes at most 13 steps and then 8, whatever the
+ * size of the binary. src/packed_table.rs makes these and searches them as it is done here.
  *
  * A range of the arena is written before anything points to it, and used again only after a grace period of RCU. */
 #pragma once
 
 #define PAGE_SHIFT 12
-#define RULE_BITS 20
+#define SHAPE_BITS 20
+#define RULE_BITS 16
+#define DISTANCE_MASK 0xff
+#define LAST_ROW (1u << 31)
+#define GROUP_ROWS 8
 #define MAX_MAPPINGS 4096
 #define MAX_RULES 65536
 #define MAX_BINARIES 8192
@@ -47,7 +54,8 @@ struct binary {
 	__u32 state;
 	__u32 used; /* the number of the last window in which a walk came through */
 	__u32 index_at; /* half words of the arena (32 bits), as all below */
-	__u32 rows_at;
+	__u32 groups_at;
+	__u32 shapes_at;
 	__u32 first_page;
 	__u32 pages;
 };
@@ -145,20 +153,36 @@ __noinline __s32 find_rule(__u32 slot, __u64 pc)
 	__u64 page = (pc >> PAGE_SHIFT) - binary->first_page;
 	if (page >= binary->pages)
 		return -1;
-	__u32 low = arena_half(binary->index_at + (__u32)page);
+	__u32 groups_at = binary->groups_at;
+	__u32 offset = pc & ((1 << PAGE_SHIFT) - 1);
+	__u32 first = arena_half(binary->index_at + (__u32)page);
+	__u32 low = first;
 	__u32 high = arena_half(binary->index_at + (__u32)page + 1);
-	__u32 key = (__u32)(pc & ((1 << PAGE_SHIFT) - 1)) << RULE_BITS | ((1 << RULE_BITS) - 1);
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < 13; i++) {
 		if (low >= high)
 			break;
 		__u32 middle = (low + high) >> 1;
-		if (arena_half(binary->rows_at + middle) <= key)
+		if (arena_half(groups_at + middle) >> SHAPE_BITS <= offset)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	if (!low)
 		return -1;
-	return arena_half(binary->rows_at + low - 1) & ((1 << RULE_BITS) - 1);
+	__u32 group = arena_half(groups_at + low - 1);
+	/* A group ends with its page: what reaches into the next one is its last row. */
+	__u32 distance = low > first ? offset - (group >> SHAPE_BITS) : 0xffffffffu;
+	__u32 at = binary->shapes_at + (group & ((1 << SHAPE_BITS) - 1));
+	__s32 rule = -1;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < GROUP_ROWS; i++) {
+		__u32 row = arena_half(at + i);
+		if ((row >> RULE_BITS & DISTANCE_MASK) > distance)
+			break;
+		rule = row & ((1 << RULE_BITS) - 1);
+		if (row & LAST_ROW)
+			break;
+	}
+	return rule;
 }

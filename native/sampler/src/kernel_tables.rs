@@ -10,7 +10,7 @@ use perfleet_unwind::Rule;
 
 use crate::arena::Arena;
 use crate::bpf_maps as maps;
-use crate::packed_table::{PAGE_SHIFT, PackedTable, RULE_BITS};
+use crate::packed_table::{PackedTable, Place, find_rule};
 use crate::rules::Rules;
 use crate::table_maps::{Descriptors, KernelBinary, KernelProcess, Mapped, NO_BINARY, State};
 
@@ -167,7 +167,7 @@ impl KernelTables {
     /// Gives the kernel a binary's table. False when there is no room for it: it is walked by frame pointers then. `grace_period`
     /// returns when no run of the program that was under way is left.
     pub fn load(&mut self, slot: u32, table: &PackedTable, grace_period: impl FnMut()) -> io::Result<bool> {
-        if table.rows.is_empty() {
+        if table.groups.is_empty() {
             self.set_state(slot, State::WithoutTable)?;
             return Ok(true);
         }
@@ -183,11 +183,13 @@ impl KernelTables {
         self.arena.write(at, table.to_words(&numbers));
         let row = &mut self.slots[slot as usize];
         (row.at, row.words, row.rules) = (at, words, numbers);
+        let groups_at = at * 2 + table.index.len() as u32;
         row.kernel = KernelBinary {
             state: 0,
             used: self.epoch,
             index_at: at * 2,
-            rows_at: at * 2 + table.index.len() as u32,
+            groups_at,
+            shapes_at: groups_at + table.groups.len() as u32,
             first_page: table.first_page,
             pages: table.index.len() as u32 - 1,
         };
@@ -237,24 +239,9 @@ impl KernelTables {
             State::Loaded => {}
         }
         let pc = address.wrapping_sub(mapping.bias);
-        let kernel = &slot.kernel;
-        let page = match (pc >> PAGE_SHIFT).checked_sub(u64::from(kernel.first_page)) {
-            Some(page) if page < u64::from(kernel.pages) => page as u32,
-            _ => return Found::FramePointer,
-        };
-        let key = ((pc as u32) & ((1 << PAGE_SHIFT) - 1)) << RULE_BITS | ((1 << RULE_BITS) - 1);
-        let (mut low, mut high) = (self.arena.read_half(kernel.index_at + page), self.arena.read_half(kernel.index_at + page + 1));
-        while low < high {
-            let middle = (low + high) / 2;
-            if self.arena.read_half(kernel.rows_at + middle) <= key {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        let Some(row) = low.checked_sub(1) else { return Found::FramePointer };
-        let number = self.arena.read_half(kernel.rows_at + row) & ((1 << RULE_BITS) - 1);
-        self.rules.get(number).map_or(Found::FramePointer, Found::Rule)
+        let KernelBinary { index_at, groups_at, shapes_at, first_page, pages, .. } = slot.kernel;
+        let number = find_rule(&Place { index_at, groups_at, shapes_at, first_page, pages }, pc, |at| self.arena.read_half(at));
+        number.and_then(|number| self.rules.get(number)).map_or(Found::FramePointer, Found::Rule)
     }
 
     /// To be called after a grace period: what was given back before it can be used again.

@@ -35,7 +35,8 @@ pub struct KernelBinary {
     pub state: u32,
     pub used: u32,
     pub index_at: u32,
-    pub rows_at: u32,
+    pub groups_at: u32,
+    pub shapes_at: u32,
     pub first_page: u32,
     pub pages: u32,
 }
@@ -79,6 +80,6 @@ mod tests {
 
     #[test]
     fn structures_are_as_large_as_the_programs() {
-        assert_eq!((size_of::<Mapped>(), size_of::<KernelProcess>(), size_of::<KernelBinary>(), size_of::<KernelRule>()), (32, 24, 24, 16));
+        assert_eq!((size_of::<Mapped>(), size_of::<KernelProcess>(), size_of::<KernelBinary>(), size_of::<KernelRule>()), (32, 24, 28, 16));
     }
 }

@@ -4,7 +4,7 @@
 #[path = "../tests/support/readelf.rs"]
 mod readelf;
 
-use perfleet_unwind::{Limits, compile};
+use perfleet_unwind::{Error, Limits, Row, RowSink, Rule, compile, compile_into};
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
@@ -29,24 +29,39 @@ fn main() -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What there is to know of rows without keeping them
+#[derive(Default)]
+struct Seen {
+    rows: u64,
+    rules: HashSet<Rule>,
+}
+
+impl RowSink for Seen {
+    fn row(&mut self, row: Row) -> Result<(), Error> {
+        self.rows += 1;
+        self.rules.insert(row.rule);
+        Ok(())
+    }
+}
+
 fn check(path: &Path, readelf: bool) -> Result<bool, Box<dyn std::error::Error>> {
+    let file = File::open(path)?;
     let (cpu, resident) = (cpu_seconds()?, peak_resident_kb()?);
-    let table = compile(&File::open(path)?, &Limits::default())?;
+    let mut seen = Seen::default();
+    let compiled = compile_into(&file, &Limits::default(), &mut seen)?;
     let (cpu, peak) = (cpu_seconds()? - cpu, peak_resident_kb()?);
-    let rules: HashSet<_> = table.rows.iter().map(|row| row.rule).collect();
     println!(
-        "{}: {} rows ({} KB), {} rules, {cpu:.2} s of CPU, peak {peak} KB resident (before: {resident} KB){}, skipped: {:?}",
+        "{}: {} rows, {} rules, {cpu:.2} s of CPU, peak {peak} KB resident (before: {resident} KB){}, skipped: {:?}",
         path.display(),
-        table.rows.len(),
-        table.rows.len() * 24 / 1024,
-        rules.len(),
-        if table.go { ", Go" } else { "" },
-        table.skipped
+        seen.rows,
+        seen.rules.len(),
+        if compiled.go { ", Go" } else { "" },
+        compiled.skipped
     );
     if !readelf {
         return Ok(true);
     }
-    let report = readelf::compare(path, &table, 1)?;
+    let report = readelf::compare(path, &compile(&file, &Limits::default())?, 1)?;
     for difference in &report.differences {
         println!("  {difference}");
     }

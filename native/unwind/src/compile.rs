@@ -1,26 +1,24 @@
 //! From a binary to its table.
 //!
 //! Two passes, so that memory stays near that of the result. The first notes which addresses each entry is in charge of (24 bytes
-//! an entry); sorted and cut so that none overlaps, they are the order in which the second pass runs the programs and appends the
-//! rows.
+//! an entry); sorted and cut so that none overlaps, they are the order in which the second pass runs the programs and makes the
+//! rows, which thereby come in ascending order and need not be kept.
 
-use crate::cfi::{self, Cfi};
+use crate::cfi;
 use crate::elf::Elf;
+use crate::entries::{Cursor, Debug, Eh, Entries, Entry, Kind};
 use crate::error::{Error, Result};
 use crate::go;
 use crate::limits::Limits;
 use crate::pieces::{Origin, Piece, fill, separate};
 use crate::plt;
-use crate::rows::Rows;
+use crate::rows::{RowSink, Rows};
 use crate::source::Source;
-use crate::table::{Rule, Skipped, Table};
+use crate::table::{Arch, Compiled, Row, Rule, Skipped, Table};
 use crate::trampoline;
-use crate::translate::{self, Bytes};
-use gimli::{
-    BaseAddresses, CommonInformationEntry, DebugFrame, EhFrame, FrameDescriptionEntry, LittleEndian, UnwindContext, UnwindContextStorage,
-    UnwindOffset, UnwindSection, UnwindTableRow, Vendor,
-};
-use std::time::Instant;
+use crate::translate;
+use crate::window::Deadline;
+use gimli::{BaseAddresses, UnwindContext, UnwindContextStorage, UnwindTableRow};
 
 /// Most real programs remember one state; gimli's own storage ends at three.
 struct Storage;
@@ -31,155 +29,117 @@ impl UnwindContextStorage<usize> for Storage {
 }
 
 /// The table of an ELF file; one without rows when the file has no CFI.
-///
-/// `.debug_frame` counts where `.eh_frame` is silent; in a Go binary it says where the frame pointer is to be trusted (`go`).
 pub fn compile(source: &(impl Source + ?Sized), limits: &Limits) -> Result<Table> {
-    compile_dyn(&source, limits)
+    let mut rows: Vec<Row> = Vec::new();
+    let Compiled { arch, skipped, go } = compile_into(source, limits, &mut rows)?;
+    rows.shrink_to_fit();
+    Ok(Table { arch, rows, skipped, go })
 }
 
-fn compile_dyn(source: &dyn Source, limits: &Limits) -> Result<Table> {
+/// Gives the rows of an ELF file's table to `sink`, without holding them, nor the file's CFI: that takes 24 bytes an entry, and no
+/// more.
+///
+/// `.debug_frame` counts where `.eh_frame` is silent; in a Go binary it says where the frame pointer is to be trusted (`go`).
+pub fn compile_into(source: &(impl Source + ?Sized), limits: &Limits, sink: &mut dyn RowSink) -> Result<Compiled> {
+    compile_dyn(&source, limits, sink)
+}
+
+fn compile_dyn(source: &dyn Source, limits: &Limits, sink: &mut dyn RowSink) -> Result<Compiled> {
     let elf = Elf::parse(source)?;
+    let arch = elf.arch;
     let go = elf.is_go(source);
-    let mut compiler = Compiler { limits, go, started: Instant::now(), program_bytes: 0, skipped: Skipped::default() };
+    let deadline = Deadline::new(limits.max_time);
+    let mut compiler = Compiler { limits, arch, go, deadline, program_bytes: 0, skipped: Skipped::default() };
 
     let address_of = |name| elf.section(name).map_or(0, |section| section.address);
-    let bases = |cfi: &Cfi| {
-        let bases = BaseAddresses::default().set_text(address_of(".text")).set_got(address_of(".got"));
-        bases.set_eh_frame_hdr(elf.eh_frame_header().map_or(0, |segment| segment.address)).set_eh_frame(cfi.address)
-    };
-    let vendor = match elf.arch {
-        crate::Arch::X86_64 => Vendor::Default,
-        crate::Arch::Arm64 => Vendor::AArch64,
-    };
+    let bases = BaseAddresses::default()
+        .set_text(address_of(".text"))
+        .set_got(address_of(".got"))
+        .set_eh_frame_hdr(elf.eh_frame_header().map_or(0, |segment| segment.address));
+    let eh = cfi::eh_frame(source, &elf, limits, deadline)?;
+    let mut eh = eh.map(|cfi| Runner::<Eh>::new(Entries::new(cfi, bases.clone(), arch, deadline)));
+    let debug = cfi::debug_frame(source, &elf, limits, deadline)?;
+    let mut debug = debug.map(|cfi| Runner::<Debug>::new(Entries::new(cfi, bases, arch, deadline)));
 
-    let eh = cfi::eh_frame(source, &elf, limits)?;
-    let eh = eh.as_ref().map(|cfi| {
-        let mut section = EhFrame::new(&cfi.bytes, LittleEndian);
-        section.set_address_size(8);
-        section.set_vendor(vendor);
-        Entries { cfi, section, bases: bases(cfi), origin: Origin::EhFrame }
-    });
-    let debug = cfi::debug_frame(source, &elf, limits)?;
-    let debug = debug.as_ref().map(|cfi| {
-        let mut section = DebugFrame::new(&cfi.bytes, LittleEndian);
-        section.set_address_size(8);
-        section.set_vendor(vendor);
-        Entries { cfi, section, bases: bases(cfi), origin: Origin::DebugFrame }
-    });
-
-    let mut pieces = match &eh {
-        Some(entries) => compiler.pieces(entries)?,
+    let mut pieces = match &mut eh {
+        Some(runner) => compiler.pieces(&mut runner.entries, Origin::EhFrame)?,
         None => Vec::new(),
     };
-    if let Some(entries) = &debug {
-        fill(&mut pieces, &compiler.pieces(entries)?);
+    if let Some(runner) = &mut debug {
+        fill(&mut pieces, &compiler.pieces(&mut runner.entries, Origin::DebugFrame)?);
     }
     fill(&mut pieces, &plt::find(source, &elf));
     let trampolines = trampoline::find(source, &elf, &pieces)?;
     fill(&mut pieces, &trampolines);
 
-    let mut eh = eh.as_ref().map(|entries| Runner::new(entries, elf.arch));
-    let mut debug = debug.as_ref().map(|entries| Runner::new(entries, elf.arch));
-    let mut rows = Rows::new(limits.max_rows);
+    let mut rows = Rows::new(sink, limits.max_rows);
     for piece in pieces {
         match (piece.origin, &mut eh, &mut debug) {
             (Origin::EhFrame(offset), Some(runner), _) => compiler.run(runner, offset, &piece, &mut rows)?,
             (Origin::DebugFrame(offset), _, Some(runner)) => compiler.run(runner, offset, &piece, &mut rows)?,
-            (Origin::Known(known), ..) => rows.push(piece.start, piece.end, known.rule(elf.arch))?,
+            (Origin::Known(known), ..) => rows.push(piece.start, piece.end, known.rule(arch))?,
             // Pieces of a section come from that section.
             _ => {}
         }
     }
-    Ok(Table { arch: elf.arch, rows: rows.finish(), skipped: compiler.skipped, go })
+    rows.finish()?;
+    Ok(Compiled { arch, skipped: compiler.skipped, go })
 }
 
-/// A section and how gimli reads it.
-struct Entries<'a, Section> {
-    cfi: &'a Cfi,
-    section: Section,
-    bases: BaseAddresses,
-    origin: fn(u32) -> Origin,
-}
-
-impl<'a, Section: UnwindSection<Bytes<'a>>> Entries<'a, Section> {
-    /// Neighbours mostly share their CIE: the last one is kept in `cie`.
-    fn entry(&self, offset: u32, cie: &mut Option<CommonInformationEntry<Bytes<'a>>>) -> gimli::Result<FrameDescriptionEntry<Bytes<'a>>> {
-        self.section.fde_from_offset(&self.bases, (offset as usize).into(), |section, bases, at| {
-            let wanted: usize = UnwindOffset::into(at);
-            if let Some(known) = cie.as_ref().filter(|known| known.offset() == wanted) {
-                return Ok(known.clone());
-            }
-            let found = section.cie_from_offset(bases, at)?;
-            *cie = Some(found.clone());
-            Ok(found)
-        })
-    }
-}
-
-struct Runner<'a, Section> {
-    entries: &'a Entries<'a, Section>,
+struct Runner<'a, K> {
+    entries: Entries<'a, K>,
     context: UnwindContext<usize, Storage>,
-    cie: Option<CommonInformationEntry<Bytes<'a>>>,
-    arch: crate::Arch,
 }
 
-impl<'a, Section> Runner<'a, Section> {
-    fn new(entries: &'a Entries<'a, Section>, arch: crate::Arch) -> Self {
-        Runner { entries, context: UnwindContext::new_in(), cie: None, arch }
+impl<'a, K> Runner<'a, K> {
+    fn new(entries: Entries<'a, K>) -> Self {
+        Runner { entries, context: UnwindContext::new_in() }
     }
 }
 
 struct Compiler<'a> {
     limits: &'a Limits,
+    arch: Arch,
     go: bool,
-    started: Instant,
+    deadline: Deadline,
     program_bytes: u64,
     skipped: Skipped,
 }
 
 impl Compiler<'_> {
-    fn pieces<'a, Section: UnwindSection<Bytes<'a>>>(&mut self, entries: &Entries<'a, Section>) -> Result<Vec<Piece>> {
+    fn pieces<K: Kind>(&mut self, entries: &mut Entries<K>, origin: fn(u32) -> Origin) -> Result<Vec<Piece>> {
         let mut pieces: Vec<Piece> = Vec::new();
-        let mut cie = None;
-        let (mut count, mut malformed) = (0_usize, 0_u64);
-        let whole = entries.cfi.entries(|offset| {
+        let mut cursor = Cursor::default();
+        let mut count = 0_usize;
+        while let Some(offset) = entries.next(&mut cursor)? {
             count += 1;
             if count > self.limits.max_fdes {
                 return Err(Error::TooLarge { what: "entries of CFI", found: count as u64, limit: self.limits.max_fdes as u64 });
             }
             if count.is_multiple_of(4096) {
-                self.check_time()?;
+                self.deadline.check()?;
             }
-            match entries.entry(offset, &mut cie) {
+            match entries.entry(offset)?.map(|entry| (entry.fde.initial_address(), entry.fde.len(), entry.fde.end_address())) {
                 // An entry at 0 describes a function that the linker dropped.
-                Ok(fde) if fde.initial_address() == 0 || fde.len() == 0 => {}
-                Ok(fde) if fde.end_address() > fde.initial_address() => {
-                    pieces.push(Piece { start: fde.initial_address(), end: fde.end_address(), origin: (entries.origin)(offset) });
-                }
-                _ => malformed += 1,
+                Some((0, ..) | (_, 0, _)) => {}
+                Some((start, _, end)) if end > start => pieces.push(Piece { start, end, origin: origin(offset) }),
+                _ => self.skipped.malformed += 1,
             }
-            Ok(())
-        })?;
-        self.skipped.malformed += malformed + u64::from(!whole);
+        }
+        self.skipped.malformed += u64::from(cursor.broken);
         self.skipped.overlapping += separate(&mut pieces);
         Ok(pieces)
     }
 
     /// Runs the program of the entry at `offset` and appends its rows as far as `piece` goes.
-    fn run<'a, Section: UnwindSection<Bytes<'a>>>(
-        &mut self,
-        runner: &mut Runner<'a, Section>,
-        offset: u32,
-        piece: &Piece,
-        rows: &mut Rows,
-    ) -> Result<()> {
-        let Runner { entries, context, cie, arch } = runner;
-        let Ok(fde) = entries.entry(offset, cie) else {
+    fn run<K: Kind>(&mut self, runner: &mut Runner<K>, offset: u32, piece: &Piece, rows: &mut Rows) -> Result<()> {
+        let Runner { entries, context } = runner;
+        let Some(Entry { section, bases, fde }) = entries.entry(offset)? else {
             self.skipped.malformed += 1;
             return rows.push(piece.start, piece.end, Rule::UNKNOWN);
         };
         self.charge(fde.entry_len() as u64 + fde.cie().entry_len() as u64)?;
-        let Ok(mut table) = fde.rows(&entries.section, &entries.bases, context) else {
+        let Ok(mut table) = fde.rows(&section, &bases, context) else {
             self.skipped.malformed += 1;
             return rows.push(piece.start, piece.end, Rule::UNKNOWN);
         };
@@ -190,9 +150,9 @@ impl Compiler<'_> {
                 Ok(Some(row)) => {
                     let (start, end) = (row.start_address().max(piece.start), row.end_address().min(piece.end));
                     if start < end {
-                        let rule = translate::rule(*arch, &entries.section, row, return_register, signal, &mut self.skipped);
-                        if self.go && !entries.cfi.eh {
-                            go::push(rows, start, end, rule, *arch)?;
+                        let rule = translate::rule(self.arch, &section, row, return_register, signal, &mut self.skipped);
+                        if self.go && !K::EH {
+                            go::push(rows, start, end, rule, self.arch)?;
                         } else {
                             rows.push(start, end, rule)?;
                         }
@@ -215,15 +175,6 @@ impl Compiler<'_> {
             return Err(Error::TooLarge { what: "bytes of CFA programs", found: self.program_bytes, limit });
         }
         // About once a millisecond
-        if before >> 17 != self.program_bytes >> 17 { self.check_time() } else { Ok(()) }
-    }
-
-    fn check_time(&self) -> Result<()> {
-        let (spent, limit) = (self.started.elapsed(), self.limits.max_time);
-        if spent > limit {
-            let (found, limit) = (spent.as_millis() as u64, limit.as_millis() as u64);
-            return Err(Error::TooLarge { what: "milliseconds to compile CFI", found, limit });
-        }
-        Ok(())
+        if before >> 17 != self.program_bytes >> 17 { self.deadline.check() } else { Ok(()) }
     }
 }

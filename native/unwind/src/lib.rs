@@ -4,6 +4,7 @@
 mod cfi;
 mod compile;
 mod elf;
+mod entries;
 mod error;
 mod go;
 mod limits;
@@ -15,9 +16,11 @@ pub mod stepper;
 mod table;
 mod trampoline;
 mod translate;
+mod window;
 
-pub use compile::compile;
+pub use compile::{compile, compile_into};
 pub use error::{Error, Result};
 pub use limits::Limits;
+pub use rows::RowSink;
 pub use source::Source;
-pub use table::{Arch, BX_LOST, BX_SAME, Cfa, Fp, Ra, Row, Rule, SignalFrame, Skipped, Table};
+pub use table::{Arch, BX_LOST, BX_SAME, Cfa, Compiled, Fp, Ra, Row, Rule, SignalFrame, Skipped, Table};

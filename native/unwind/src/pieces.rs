@@ -10,7 +10,7 @@ pub struct Piece {
     pub origin: Origin,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// Offset of an entry in `.eh_frame`
     EhFrame(u32),
@@ -21,7 +21,7 @@ pub enum Origin {
 }
 
 /// Code that neither compilers nor linkers describe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Known {
     /// Returns from a signal handler
     SignalTrampoline,
@@ -51,7 +51,8 @@ impl Known {
 /// Sorts pieces and cuts them so that none overlaps: one that starts later wins over one that started before, as it does in a
 /// search of `.eh_frame_hdr`; of those that start together the longest does. Returns how many were cut or dropped.
 pub fn separate(pieces: &mut Vec<Piece>) -> u64 {
-    pieces.sort_by_key(|piece| (piece.start, std::cmp::Reverse(piece.end)));
+    // In place: there may be a million.
+    pieces.sort_unstable_by_key(|piece| (piece.start, std::cmp::Reverse(piece.end), piece.origin));
     let before = pieces.len();
     pieces.dedup_by_key(|piece| piece.start);
     let mut overlapping = (before - pieces.len()) as u64;
@@ -85,8 +86,10 @@ pub fn fill(pieces: &mut Vec<Piece>, more: &[Piece]) {
             free.push(Piece { start, ..piece });
         }
     }
-    pieces.append(&mut free);
-    pieces.sort_by_key(|piece| piece.start);
+    if !free.is_empty() {
+        pieces.append(&mut free);
+        pieces.sort_unstable_by_key(|piece| piece.start);
+    }
 }
 
 /// Calls `gap` with each range of `[start, end)` that no piece covers.

@@ -131,6 +131,14 @@ pub struct Table {
     pub go: bool,
 }
 
+/// What there is to say of a table besides its rows, see `Table`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compiled {
+    pub arch: Arch,
+    pub skipped: Skipped,
+    pub go: bool,
+}
+
 /// What the CFI held and the table does not, counted by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {

@@ -1,7 +1,7 @@
 //! Binaries that lie: never a panic, a hang or an allocation that their size does not explain.
 
 use perfleet_unwind::stepper::{Bx, Regs, StackPiece, Stop, unwind};
-use perfleet_unwind::{Arch, Cfa, Error, Limits, Rule, Source, Table, compile};
+use perfleet_unwind::{Arch, Cfa, Error, Limits, Row, RowSink, Rule, Source, Table, compile, compile_into};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -176,34 +176,75 @@ fn each_limit_holds() {
         Limits { max_fdes: 2, ..default },
         Limits { max_section_bytes: 16, ..default },
         Limits { max_program_bytes: 100, ..default },
+        Limits { max_time: Duration::ZERO, ..default },
     ] {
         assert!(matches!(with(limits), Err(Error::TooLarge { .. })), "{limits:?}");
     }
     assert_eq!(with(Limits { max_rows: whole.rows.len(), ..default }).expect("just enough"), whole);
+    let packed = seed("seeds/debug-frame-zlib");
+    let result = compile(packed.as_slice(), &Limits { max_unpacked_bytes: 100, ..default });
+    assert!(matches!(result, Err(Error::TooLarge { what: ".debug_frame", .. })), "{result:?}");
+}
+
+/// The first seed with another `.eh_frame`: a CIE with a program of so many bytes, and `count` entries that use it, each with
+/// `program` at its end.
+fn with_entries(cie_program: usize, count: u64, program: &[u8]) -> Vec<u8> {
+    let mut bytes = seed(SEEDS[0]);
+    let start = bytes.len();
+    let header = section_header(&bytes, ".eh_frame");
+    // CIE: version 1, augmentation "", code 1, data -8, return address 16; cfa = rsp + 8, return address at cfa - 8; no-operations
+    let mut cie = vec![0, 0, 0, 0, 1, 0, 1, 0x78, 16, 0x0c, 7, 8, 0x90, 1];
+    cie.resize(cie.len() + cie_program, 0);
+    bytes.extend((cie.len() as u32).to_le_bytes());
+    bytes.extend(&cie);
+    for index in 0..count {
+        let here = (bytes.len() - start) as u32;
+        bytes.extend((20 + program.len() as u32).to_le_bytes());
+        bytes.extend((here + 4).to_le_bytes());
+        bytes.extend((0x1000 + index * 16).to_le_bytes());
+        bytes.extend(16_u64.to_le_bytes());
+        bytes.extend(program);
+    }
+    let size = (bytes.len() - start) as u64;
+    bytes[header + 24..header + 32].copy_from_slice(&(start as u64).to_le_bytes());
+    bytes[header + 32..header + 40].copy_from_slice(&size.to_le_bytes());
+    bytes
+}
+
+struct CountRows(u64, u64);
+
+impl RowSink for CountRows {
+    fn row(&mut self, _: Row) -> Result<(), Error> {
+        self.0 += 1;
+        if self.0 < self.1 { Ok(()) } else { Err(Error::TooLarge { what: "rows of the test", found: self.0, limit: self.1 }) }
+    }
+}
+
+/// Neither the section nor the rows are held: entries cost what `Limits` says of them.
+#[test]
+fn a_large_section_is_not_held_in_memory() {
+    // advance 1, cfa offset 16, then no-operations
+    let mut program = vec![0x41, 0x0e, 16];
+    program.resize(300, 0);
+    let count = 100_000;
+    let bytes = with_entries(0, count, &program);
+    assert!(bytes.len() > 30 << 20);
+    let held = HELD.get();
+    PEAK.set(held);
+    let mut rows = CountRows(0, u64::MAX);
+    compile_into(bytes.as_slice(), &Limits::default(), &mut rows).expect("the section is good");
+    assert!(rows.0 >= 2 * count, "{} rows", rows.0);
+    // A growing list doubles, and is there twice while it moves.
+    let most = count as isize * 24 * 4 + (1 << 20);
+    assert!(PEAK.get() - held < most, "{} bytes", PEAK.get() - held);
+    let result = compile_into(bytes.as_slice(), &Limits::default(), &mut CountRows(0, 1000));
+    assert!(matches!(result, Err(Error::TooLarge { what: "rows of the test", found: 1000, .. })), "{result:?}");
 }
 
 /// Many entries that share a CIE with a long program: their product, not their sum, is the work.
 #[test]
 fn long_programs_of_many_entries_are_cut() {
-    let mut bytes = seed(SEEDS[0]);
-    let start = bytes.len();
-    let header = section_header(&bytes, ".eh_frame");
-    // CIE: version 1, augmentation "", code 1, data -8, return address 16, then no-operations
-    let program = 200_000_u32;
-    let mut cie = vec![0, 0, 0, 0, 1, 0, 1, 0x78, 16];
-    cie.resize(program as usize, 0);
-    bytes.extend((cie.len() as u32).to_le_bytes());
-    bytes.extend(&cie);
-    for index in 0..200_000_u64 {
-        let here = (bytes.len() - start) as u32;
-        bytes.extend(20_u32.to_le_bytes());
-        bytes.extend((here + 4).to_le_bytes());
-        bytes.extend((0x1000 + index * 16).to_le_bytes());
-        bytes.extend(16_u64.to_le_bytes());
-    }
-    let size = (bytes.len() - start) as u64;
-    bytes[header + 24..header + 32].copy_from_slice(&(start as u64).to_le_bytes());
-    bytes[header + 32..header + 40].copy_from_slice(&size.to_le_bytes());
+    let bytes = with_entries(200_000, 200_000, &[]);
     let begun = Instant::now();
     let result = compile(bytes.as_slice(), &Limits::default());
     assert!(matches!(result, Err(Error::TooLarge { .. })), "{result:?}");
