@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::binaries::{Binaries, Wanted};
 use crate::elf::ElfInfo;
+use crate::proc;
 
 #[derive(Debug)]
 pub struct Mapping {
@@ -64,8 +65,7 @@ impl AddressSpace {
 
     /// Adds what /proc knows of the process.
     pub fn add_of_process(&mut self, pid: u32) {
-        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-        for mapping in maps.lines().filter_map(parse_maps_line) {
+        for mapping in proc::maps(pid).lines().filter_map(parse_maps_line) {
             self.map(mapping);
         }
     }

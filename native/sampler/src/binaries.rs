@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
 use crate::elf::ElfInfo;
+use crate::proc;
 use perfleet_files::{open_in_root, open_regular};
 
 const MAX_BINARIES: usize = 20_000;
@@ -48,14 +49,14 @@ impl Binaries {
         }
         let Wanted { pid, start, end, path, .. } = *wanted;
         // The first is the mapped file itself, whatever became of its name; it needs a privilege and an uncut mapping.
-        let certain = open_regular(&format!("/proc/{pid}/map_files/{start:x}-{end:x}")).ok();
+        let certain = open_regular(&format!("/proc/{}/map_files/{start:x}-{end:x}", proc::alive(pid))).ok();
         if let Some(file) = certain
             && let Some(elf) = self.read(&file).filter(|elf| matches_build_id(elf, wanted))
         {
             return Some((file, elf));
         }
         let gone = !std::path::Path::new(&format!("/proc/{pid}")).exists();
-        let file = if gone { open_regular(path) } else { open_in_root(pid, path, true) }.ok()?;
+        let file = if gone { open_regular(path) } else { open_in_root(proc::alive(pid), path, true) }.ok()?;
         let proved = !wanted.build_id.is_empty() || (wanted.inode != 0 && file.metadata().is_ok_and(|meta| meta.ino() == wanted.inode));
         if !proved {
             return None;

@@ -19,6 +19,7 @@ mod own_processes;
 mod packed_table;
 mod perf;
 mod perf_map;
+mod proc;
 mod processes;
 mod protocol;
 mod records;

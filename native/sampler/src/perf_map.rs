@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
+use crate::proc;
 use perfleet_files::open_in_root;
 
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -32,7 +33,7 @@ pub struct PerfMap {
 
 impl PerfMap {
     pub fn refresh(&mut self, pid: u32, inner_pid: u32) {
-        if let Ok(file) = open_in_root(pid, &format!("/tmp/perf-{inner_pid}.map"), false) {
+        if let Ok(file) = open_in_root(proc::alive(pid), &format!("/tmp/perf-{inner_pid}.map"), false) {
             self.read_on(file);
         }
     }

@@ -7,6 +7,7 @@ use crate::address_space::{AddressSpace, Mapping};
 use crate::binaries::Binaries;
 use crate::elf::ElfInfo;
 use crate::perf_map::PerfMap;
+use crate::proc;
 
 #[derive(Default)]
 pub struct Process {
@@ -169,7 +170,7 @@ impl Process {
 
     fn read_proc(&mut self, pid: u32) {
         self.read = true;
-        if let Ok(link) = std::fs::read_link(format!("/proc/{pid}/exe")) {
+        if let Ok(link) = std::fs::read_link(format!("/proc/{}/exe", proc::alive(pid))) {
             self.executable = link.to_string_lossy().trim_end_matches(" (deleted)").to_owned();
         }
         if let Ok(comm) = std::fs::read_to_string(format!("/proc/{pid}/comm")) {
@@ -177,8 +178,10 @@ impl Process {
         }
         self.read_cgroup(pid);
         self.inner_pid = inner_pid(pid).unwrap_or(pid);
-        for (tid, name) in threads(pid) {
-            self.threads.entry(tid).or_insert(name);
+        for tid in proc::threads(pid) {
+            if let Ok(name) = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm")) {
+                self.threads.entry(tid).or_insert_with(|| name.trim_end().to_owned());
+            }
         }
         if !self.complete {
             self.space.add_of_process(pid);
@@ -209,18 +212,6 @@ impl Process {
 fn inner_pid(pid: u32) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_ascii_whitespace().last()?.parse().ok()
-}
-
-fn threads(pid: u32) -> Vec<(u32, String)> {
-    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    entries
-        .flatten()
-        .take(4096)
-        .filter_map(|entry| {
-            let tid = entry.file_name().to_str()?.parse().ok()?;
-            Some((tid, std::fs::read_to_string(entry.path().join("comm")).ok()?.trim_end().to_owned()))
-        })
-        .collect()
 }
 
 #[cfg(test)]

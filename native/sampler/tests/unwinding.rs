@@ -131,7 +131,26 @@ fn a_thread_is_walked_to_the_code_that_it_began_in() {
     }
     let _turn = my_turn();
     let Some(program) = Program::cpp("thread", &["-pthread"]) else { return println!("SKIP a_thread…: no g++") };
-    let running = program.start(&["20", "0", "thread"]);
+    is_walked_to_where_a_thread_began(&program, &program.start(&["20", "0", "thread"]));
+}
+
+/// What /proc says of such a process is in the directories of its threads.
+#[test]
+fn a_process_whose_main_thread_has_ended_is_walked_like_any_other() {
+    if skipped("a_process_whose_main_thread_has_ended_is_walked_like_any_other") {
+        return;
+    }
+    let _turn = my_turn();
+    let Some(program) = Program::cpp("orphan", &["-pthread"]) else { return println!("SKIP a_process_whose_main…: no g++") };
+    let running = program.start(&["20", "0", "thread", "alone"]);
+    let maps = format!("/proc/{}/maps", running.pid());
+    while !std::fs::read(&maps).unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+    is_walked_to_where_a_thread_began(&program, &running);
+}
+
+fn is_walked_to_where_a_thread_began(program: &Program, running: &Running) {
     let output = run_until(300, &["--rung", "1", "--rate", "499", "--window", "1", "--duration", "20", "--pid", &running.pid()]);
     assert_books(&output);
     let counted = count(&output, |window, sample| {

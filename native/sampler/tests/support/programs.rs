@@ -7,11 +7,13 @@ use std::process::{Child, Command, Stdio};
 use super::decode::{Sample, Window};
 
 /// C++ without frame pointers: `main` calls `rec`, which calls itself until the depth of its argument, and then `leaf`. With a
-/// second argument it ends after so many milliseconds of CPU; with a third it all happens in a thread.
+/// second argument it ends after so many milliseconds of CPU; with a third it all happens in a thread; with a fourth the main thread ends
+/// before that.
 pub const RECURSION: &str = r#"
 #include <cstdint>
 #include <cstdlib>
 #include <ctime>
+#include <pthread.h>
 #include <thread>
 volatile uint64_t sink;
 static clock_t end;
@@ -29,6 +31,10 @@ extern "C" __attribute__((noinline)) void work(int depth) {
 }
 int main(int argc, char **argv) {
   if (argc > 2 && atoi(argv[2])) end = atoi(argv[2]) * (CLOCKS_PER_SEC / 1000);
+  if (argc > 4) {
+    std::thread(work, atoi(argv[1])).detach();
+    pthread_exit(nullptr);
+  }
   if (argc > 3) std::thread(work, atoi(argv[1])).join(); else work(atoi(argv[1]));
 }
 "#;
