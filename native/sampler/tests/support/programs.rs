@@ -151,8 +151,12 @@ impl Entries {
     pub fn is_complete(&mut self, window: &Window, sample: &Sample) -> bool {
         let Some(&last) = window.stacks[sample.stack as usize].last() else { return false };
         let Some(binary) = window.frames.binaries.get(window.frames.binary[last as usize] as usize) else { return false };
-        let address = window.frames.address[last as usize];
-        self.entry(&binary.path).is_some_and(|entry| (entry..entry + ENTRY_BYTES).contains(&address))
+        self.holds(&binary.path, window.frames.address[last as usize])
+    }
+
+    /// The ELF address is in the code that a process begins with.
+    pub fn holds(&mut self, path: &str, address: u64) -> bool {
+        self.entry(path).is_some_and(|entry| (entry..entry + ENTRY_BYTES).contains(&address))
     }
 }
 

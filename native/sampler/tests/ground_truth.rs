@@ -1,0 +1,327 @@
+//! Real programs of the machine, stopped while they are sampled: the stack that gdb shows must be among those that were sampled. gdb
+//! has its own reader of CFI and all the time in the world. Its frames but the leaf are compared one by one, from the first function
+//! on; where a program goes on by another path than in any sample, the comparison ends.
+//!
+//! `PERFLEET_STOPS=30 cargo test --release -p perfleet-sampler --test ground_truth -- --nocapture --test-threads 1` takes more stops
+//! than the short form.
+
+#![cfg(target_arch = "x86_64")]
+
+mod support;
+
+use std::collections::{HashMap, HashSet};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use support::decode::{Sample, Window};
+use support::programs::{Entries, Running, user_frames};
+use support::{Output, assert_books, my_turn, sample_while, skipped};
+
+/// File and ELF address; None for code that is in no file.
+type Place = Option<(String, u64)>;
+
+/// How long each thread of a process has run, in nanoseconds.
+fn run_times(pid: u32) -> HashMap<u32, u64> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    tasks
+        .filter_map(|task| {
+            let times = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            Some((task.file_name().to_str()?.parse().ok()?, times.split(' ').next()?.parse().ok()?))
+        })
+        .collect()
+}
+
+/// Return addresses of each thread as gdb sees them, leaf first.
+fn backtraces(pid: u32) -> HashMap<u32, Vec<u64>> {
+    let commands = ["set backtrace past-main on", "set backtrace past-entry on", "thread apply all -s -- frame apply all -q -s -- p/x $pc"];
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-nx", "-batch", "-p", &pid.to_string()]).env_remove("DEBUGINFOD_URLS").stdin(Stdio::null()).stderr(Stdio::null());
+    let output = gdb.args(commands.iter().flat_map(|command| ["-ex", command])).output().unwrap();
+    let mut stacks: HashMap<u32, Vec<u64>> = HashMap::new();
+    let mut thread = None;
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        if let Some((_, rest)) = line.strip_prefix("Thread ").and_then(|rest| rest.split_once("LWP ")) {
+            thread = rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|number| number.parse().ok());
+        } else if let (Some(thread), Some((_, pc))) = (thread, line.strip_prefix('$').and_then(|rest| rest.split_once("= 0x"))) {
+            let (pc, stack) = (u64::from_str_radix(pc.trim(), 16).unwrap(), stacks.entry(thread).or_default());
+            // Functions that were inlined have the address of the one that they are in.
+            if stack.last() != Some(&pc) {
+                stack.push(pc);
+            }
+        }
+    }
+    stacks
+}
+
+/// From addresses of a process to places in its files.
+struct Files {
+    /// Start, end, offset, path
+    mappings: Vec<(u64, u64, u64, String)>,
+    /// Offset, size, address of the loaded segments
+    segments: HashMap<String, Vec<(u64, u64, u64)>>,
+}
+
+impl Files {
+    fn of(pid: u32) -> Files {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+        let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();
+        let mappings = maps.lines().filter_map(|line| {
+            let mut fields = line.split_ascii_whitespace();
+            let (start, end) = fields.next()?.split_once('-')?;
+            let offset = hex(fields.nth(1)?);
+            let path = fields.nth(2).filter(|path| path.starts_with('/'))?;
+            Some((hex(start), hex(end), offset, path.to_owned()))
+        });
+        Files { mappings: mappings.collect(), segments: HashMap::new() }
+    }
+
+    fn place(&mut self, address: u64) -> Place {
+        let (start, _, offset, path) = self.mappings.iter().find(|(start, end, ..)| (*start..*end).contains(&address))?;
+        let at = address - start + offset;
+        let segments = self.segments.entry(path.clone()).or_insert_with(|| segments(path));
+        let (first, _, virtual_address) = segments.iter().find(|(first, size, _)| (*first..first + size).contains(&at))?;
+        Some((path.clone(), at - first + virtual_address))
+    }
+}
+
+fn segments(path: &str) -> Vec<(u64, u64, u64)> {
+    let output = Command::new("readelf").args(["-lW", path]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let hex = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap();
+    let rows = text.lines().filter_map(|line| match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
+        ["LOAD", offset, address, _, size, ..] => Some((hex(offset), hex(size), hex(address))),
+        _ => None,
+    });
+    rows.collect()
+}
+
+/// The callers of a sampled stack, outermost first.
+fn callers(window: &Window, sample: &Sample) -> Vec<Place> {
+    let frames: Vec<u32> = user_frames(window, sample).skip(1).collect();
+    let place = |frame: u32| {
+        let binary = window.frames.binaries.get(window.frames.binary[frame as usize] as usize)?;
+        Some((binary.path.clone(), window.frames.address[frame as usize]))
+    };
+    frames.into_iter().rev().map(place).collect()
+}
+
+/// Begins where a process or a thread does.
+fn begins_at_the_beginning(entries: &mut Entries, place: &Place) -> bool {
+    place.as_ref().is_some_and(|(path, address)| path.contains("/libc.so") || entries.holds(path, *address))
+}
+
+#[derive(Default, Debug)]
+struct Report {
+    /// Stacks with a user part, and those that begin where their thread does
+    sampled: u32,
+    reach_the_first_frame: u32,
+    /// Stacks of gdb of threads that ran, and those that begin where their thread does
+    gdb: usize,
+    gdb_reach_the_first_frame: usize,
+    /// Of the latter: all callers are those of a sample
+    equal: usize,
+    /// Callers, and those that are equal from the first function on
+    frames: usize,
+    frames_equal: usize,
+}
+
+/// Stops the process so often while it is sampled.
+fn compare(pid: u32, stops: usize) -> (Report, Output) {
+    let mut truth: Vec<Vec<Place>> = Vec::new();
+    let output = sample_while(&["--rung", "1", "--rate", "499", "--window", "1", "--pid", &pid.to_string()], || {
+        for _ in 0..stops {
+            let before = run_times(pid);
+            let ran = |tid: u32, now: &HashMap<u32, u64>| now.get(&tid).map_or(0, |time| time - before.get(&tid).unwrap_or(&0));
+            let mut now = run_times(pid);
+            // A second of CPU: five hundred samples.
+            while now.keys().map(|&tid| ran(tid, &now)).sum::<u64>() < 1_000_000_000 {
+                std::thread::sleep(Duration::from_millis(20));
+                now = run_times(pid);
+            }
+            // SAFETY: takes numbers.
+            unsafe { libc::kill(pid as i32, libc::SIGSTOP) };
+            let mut files = Files::of(pid);
+            for (tid, stack) in backtraces(pid) {
+                if ran(tid, &now) > 200_000_000 && !stack.is_empty() {
+                    truth.push(stack[1..].iter().rev().map(|pc| files.place(pc - 1)).collect());
+                }
+            }
+            // SAFETY: as above.
+            unsafe { libc::kill(pid as i32, libc::SIGCONT) };
+        }
+    });
+    assert_books(&output);
+    let (mut report, mut entries) = (Report::default(), Entries::default());
+    let mut sampled: HashSet<Vec<Place>> = HashSet::new();
+    for window in &output.windows {
+        for sample in window.samples.iter().filter(|sample| user_frames(window, sample).next().is_some()) {
+            let callers = callers(window, sample);
+            report.sampled += sample.count;
+            // A leaf that is the first frame has no callers.
+            if entries.is_complete(window, sample) || callers.first().is_some_and(|first| begins_at_the_beginning(&mut entries, first)) {
+                report.reach_the_first_frame += sample.count;
+            }
+            sampled.insert(callers);
+        }
+    }
+    for stack in truth {
+        report.gdb += 1;
+        if !stack.first().is_some_and(|first| begins_at_the_beginning(&mut entries, first)) {
+            continue;
+        }
+        report.gdb_reach_the_first_frame += 1;
+        let common = |other: &Vec<Place>| stack.iter().zip(other).take_while(|(a, b)| a == b).count();
+        let equal = sampled.iter().map(common).max().unwrap_or(0);
+        report.frames += stack.len();
+        report.frames_equal += equal;
+        report.equal += usize::from(equal == stack.len());
+    }
+    (report, output)
+}
+
+fn stops() -> usize {
+    std::env::var("PERFLEET_STOPS").ok().and_then(|stops| stops.parse().ok()).unwrap_or(3)
+}
+
+/// What holds of every program whose code has CFI or frame pointers throughout.
+fn is_sampled_as_gdb_sees_it(test: &str, program: &str, start: impl FnOnce() -> Option<Child>) {
+    if skipped(test) {
+        return;
+    }
+    for needed in ["gdb", "readelf", program] {
+        if !Command::new(needed).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return println!("SKIP {test}: no {needed}");
+        }
+    }
+    let _turn = my_turn();
+    let Some(child) = start() else { return println!("SKIP {test}: {program} does not start") };
+    let running = Running(child);
+    let (report, output) = compare(running.0.id(), stops());
+    println!("{test}: {report:?}");
+    let stats = output.stats.last().unwrap();
+    assert!(report.reach_the_first_frame * 100 >= report.sampled * 99, "{report:?} {stats}");
+    assert!(report.gdb_reach_the_first_frame > 0, "gdb shows no complete stack: {report:?}");
+    // The rest was on a way that no sample went.
+    assert!(report.frames_equal * 100 >= report.frames * 90, "{report:?} {stats}");
+}
+
+fn quiet(program: &str, args: &[&str]) -> Option<Child> {
+    Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()
+}
+
+#[test]
+fn python() {
+    let script = "import re, json\nd = {str(i): [i] * 9 for i in range(300)}\nwhile True: json.loads(json.dumps(d)); re.sub('(a|b)+c', 'x', 'abab' * 500); sorted(map(str, range(2000)), key=len)";
+    is_sampled_as_gdb_sees_it("python", "python3", || quiet("python3", &["-c", script]));
+}
+
+/// Threads of a pool, which run no JavaScript: gdb does not find its way through that.
+#[test]
+fn node_threads() {
+    let script = "const { pbkdf2 } = require('crypto'); const go = () => pbkdf2('a', 'b', 9999, 64, 'sha512', go); go(); go()";
+    is_sampled_as_gdb_sees_it("node_threads", "node", || quiet("node", &["-e", script]));
+}
+
+#[test]
+fn gcc() {
+    // The compiler itself, not what starts it.
+    let output = Command::new("gcc").arg("-print-prog-name=cc1plus").output();
+    let Some(path) = output.ok().and_then(|output| String::from_utf8(output.stdout).ok()) else { return println!("SKIP gcc: no gcc") };
+    let path = path.trim();
+    if !Path::new(path).is_absolute() {
+        return println!("SKIP gcc: no cc1plus");
+    }
+    let source = std::env::temp_dir().join(format!("perfleet-many-{}.cpp", std::process::id()));
+    let body: String = (0..30_000).map(|n| format!("int f{n}(int *p, int n) {{ int s = 0; for (int i = 0; i < n; i++) s += p[i] * {n}; return s; }}\n")).collect();
+    std::fs::write(&source, body).unwrap();
+    is_sampled_as_gdb_sees_it("gcc", "gcc", || quiet(path, &["-quiet", "-O2", source.to_str().unwrap(), "-o", "/dev/null"]));
+    let _ = std::fs::remove_file(&source);
+}
+
+/// A single backend that runs one long query. It refuses to run as root.
+#[test]
+fn postgres() {
+    const NOBODY: u32 = 65_534;
+    let Some(bin) = ["/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin"].iter().find(|dir| Path::new(dir).exists())
+    else {
+        return println!("SKIP postgres: not installed");
+    };
+    let dir = std::env::temp_dir().join(format!("perfleet-postgres-{}", std::process::id()));
+    let start = || {
+        std::fs::create_dir_all(&dir).unwrap();
+        std::os::unix::fs::chown(&dir, Some(NOBODY), Some(NOBODY)).unwrap();
+        let of_nobody = |program: &str| {
+            let mut command = Command::new(format!("{bin}/{program}"));
+            command.uid(NOBODY).gid(NOBODY).current_dir(&dir).stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        let data = dir.join("data");
+        let made = of_nobody("initdb").args(["-A", "trust", "--no-sync", "-D"]).arg(&data).status().ok()?;
+        if !made.success() {
+            return None;
+        }
+        let mut child = of_nobody("postgres").arg("--single").arg("-D").arg(&data).arg("postgres").stdin(Stdio::piped()).spawn().ok()?;
+        let query = "SELECT count(*) FROM (SELECT md5(a::text), sum(a) FROM generate_series(1, 100000000) a GROUP BY 1 ORDER BY 1) s\n";
+        std::io::Write::write_all(&mut child.stdin.take()?, query.as_bytes()).ok()?;
+        Some(child)
+    };
+    is_sampled_as_gdb_sees_it("postgres", &format!("{bin}/postgres"), start);
+    let _ = std::fs::remove_dir_all(&dir);
+}
+
+const JAVA: &str = r#"
+import java.util.*;
+public class Work {
+  static int fib(int n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
+  public static void main(String[] args) {
+    long sum = 0;
+    for (;;) {
+      sum += fib(24);
+      Map<String, Integer> map = new TreeMap<>();
+      for (int i = 0; i < 3000; i++) map.merge(Integer.toString(i * 7919 % 1000), i, Integer::sum);
+      for (String key : map.keySet()) sum += key.hashCode();
+      if (sum == 1) System.out.println(sum);
+    }
+  }
+}
+"#;
+
+/// Share of stacks, in percent, that begin where their thread does.
+fn java_share(options: &[&str]) -> Option<f64> {
+    let dir = std::env::temp_dir().join(format!("perfleet-java-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("Work.java"), JAVA).unwrap();
+    let made = Command::new("javac").arg("Work.java").current_dir(&dir).status().is_ok_and(|status| status.success());
+    let child = Command::new("java").args(options).arg("Work").current_dir(&dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok();
+    let running = Running(child.filter(|_| made)?);
+    let pid = running.pid();
+    let output = support::run_until(3000, &["--rung", "1", "--rate", "499", "--window", "1", "--duration", "20", "--pid", &pid]);
+    assert_books(&output);
+    let mut entries = Entries::default();
+    let (mut all, mut complete) = (0, 0);
+    for window in &output.windows {
+        for sample in window.samples.iter().filter(|sample| user_frames(window, sample).next().is_some()) {
+            all += sample.count;
+            let first = callers(window, sample).into_iter().next().flatten();
+            complete += if begins_at_the_beginning(&mut entries, &first) { sample.count } else { 0 };
+        }
+    }
+    println!("java {options:?}: {complete} of {all} stacks begin where their thread does; {}", output.stats.last().unwrap()["stacks"]);
+    let _ = std::fs::remove_dir_all(&dir);
+    Some(100.0 * f64::from(complete) / f64::from(all))
+}
+
+/// Without frame pointers the code that HotSpot makes cannot be walked (README.md says so); with them it is.
+#[test]
+fn java_with_frame_pointers() {
+    if skipped("java_with_frame_pointers") {
+        return;
+    }
+    let _turn = my_turn();
+    let Some(without) = java_share(&[]) else { return println!("SKIP java_with_frame_pointers: no JDK") };
+    let with = java_share(&["-XX:+PreserveFramePointer"]).unwrap();
+    println!("java: {without:.1} % without, {with:.1} % with -XX:+PreserveFramePointer");
+    assert!(with >= 97.0, "{with} % with frame pointers");
+}
