@@ -2,7 +2,7 @@
 //! switches buffers and reads the old one.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use libbpf_rs::{MapCore, Object, RingBuffer, RingBufferBuilder};
 use serde_json::{Value, json};
 
 use crate::bpf_load::{self, Descriptors, Sizes};
-use crate::bpf_maps::{self as maps, Books, Chunk, Count, Key};
+use crate::bpf_maps as maps;
+use crate::buffers::{Buffers, Row};
 use crate::cgroups::Controller;
 use crate::deferred::Deferred;
 use crate::kernel_tables::KernelTables;
@@ -22,14 +23,12 @@ use crate::records::Record;
 use crate::resolver::{Resolver, Sample, Thread};
 use crate::sampler::{Lost, Sampler};
 use crate::sideband::Sideband;
+use crate::system::{be_punctual, poll};
 use crate::unwinder::Unwinder;
 use crate::walks::Walks;
 
 const MIN_STACKS: u64 = 2048;
 const MAX_STACKS: u64 = 32_768;
-/// How long a switched buffer may take to come to rest. A run of the program takes microseconds.
-const REST: Duration = Duration::from_millis(200);
-
 /// Entries of the kernel's map of processes.
 const PROCESSES: u32 = 16_384;
 /// How long a window may wait for the tables of its samples: that of a large binary takes about a second.
@@ -52,22 +51,10 @@ pub struct Bpf {
     /// Owns what the descriptors name.
     _object: Object,
     fds: Descriptors,
-    active: u32,
-    /// Read from each buffer so far: samples of counts.
-    drained: [u64; 2],
-    books: [Books; 2],
+    buffers: Buffers,
     unwinder: Unwinder,
     walks: Walks,
     resolver: Resolver,
-}
-
-/// Samples that are equal, or one that was walked here.
-struct Row {
-    key: Key,
-    user: Vec<u64>,
-    stop: maps::Stop,
-    samples: u64,
-    first_ns: u64,
 }
 
 impl Bpf {
@@ -112,9 +99,7 @@ impl Bpf {
             deferred,
             _object: object,
             fds,
-            active: 0,
-            drained: [0; 2],
-            books: [Books::default(); 2],
+            buffers: Buffers::default(),
             unwinder: Unwinder::new(tables.context("cannot map the tables of the BPF program")?)?,
             walks: Walks::default(),
             resolver: Resolver::new(controller.map_or(String::new(), |controller| controller.name)),
@@ -134,24 +119,6 @@ impl Bpf {
         Ok(())
     }
 
-    /// Makes the other buffer the active one and waits until nobody writes to the old one. Its index and books, and when it was
-    /// switched (nanoseconds of CLOCK_MONOTONIC).
-    fn switch(&mut self) -> Result<(usize, u64)> {
-        let old = self.active as usize;
-        let switched = monotonic();
-        maps::set(self.fds.active, &0u32, &(1 - self.active)).context("cannot switch the buffers")?;
-        self.active = 1 - self.active;
-        grace_period();
-        let deadline = Instant::now() + REST;
-        loop {
-            self.books[old] = maps::books(self.fds.books, old as u32)?;
-            if self.books[old].balanced() || Instant::now() > deadline {
-                return Ok((old, switched));
-            }
-            std::thread::yield_now();
-        }
-    }
-
     /// Takes in records and deferred samples and gives the kernel the tables that they ask for.
     fn pump(&mut self) -> Result<()> {
         // The samples first: whatever their processes mapped before them is in the records then.
@@ -167,7 +134,7 @@ impl Bpf {
     }
 
     fn drain_buffer(&mut self) -> Result<()> {
-        let (old, switched) = self.switch()?;
+        let (old, switched) = self.buffers.switch(&self.fds)?;
         self.unwinder.tables.settle();
         self.unwinder.tables.begin_window()?;
         self.pump()?;
@@ -178,21 +145,7 @@ impl Bpf {
             self.pump()?;
         }
         let finished = self.unwinder.finish(old as u32);
-        let mut stacks: HashMap<u64, Chunk> = HashMap::new();
-        maps::take_all::<u64, Chunk>(self.fds.stacks[old], |&id, chunk| {
-            stacks.insert(id, *chunk);
-        })?;
-        let mut rows: Vec<Row> = Vec::new();
-        for sample in finished {
-            let (user, stop) = (sample.walked.frames, sample.walked.stop);
-            rows.push(Row { key: sample.key, user, stop, samples: 1, first_ns: sample.time_ns });
-        }
-        maps::take_all::<Key, Count>(self.fds.counts[old], |key, count| {
-            let user = maps::stack(&stacks, key.user_stack);
-            rows.push(Row { key: *key, user, stop: key.stop(), samples: count.samples, first_ns: count.first_ns });
-        })?;
-        rows.sort_by_key(|row| row.first_ns);
-        self.drained[old] += rows.iter().map(|row| row.samples).sum::<u64>();
+        let (rows, stacks) = self.buffers.read(&self.fds, old, finished)?;
         if std::mem::take(&mut self.records_lost) {
             self.resolver.processes.forget_all();
         }
@@ -280,15 +233,11 @@ impl Sampler for Bpf {
     }
 
     fn taken(&self) -> u64 {
-        self.books.iter().map(|books| books.taken).sum()
+        self.buffers.taken()
     }
 
     fn lost(&self) -> Lost {
-        Lost {
-            map_full: self.books.iter().map(|books| books.map_full).sum(),
-            map_busy: self.books.iter().map(|books| books.map_busy).sum(),
-            ..Lost::default()
-        }
+        self.buffers.lost()
     }
 
     fn sideband_lost(&self) -> u64 {
@@ -296,8 +245,7 @@ impl Sampler for Bpf {
     }
 
     fn undrained(&self) -> u64 {
-        let stored: u64 = self.books.iter().map(|books| books.stored + books.deferred).sum();
-        stored.saturating_sub(self.drained.iter().sum())
+        self.buffers.undrained()
     }
 
     fn details(&self) -> Value {
@@ -315,35 +263,4 @@ impl Sampler for Bpf {
     fn resolver(&mut self) -> &mut Resolver {
         &mut self.resolver
     }
-}
-
-/// On a busy machine a sampler that gets no CPU cannot read its buffers in time. It needs little, so it may go first; without the
-/// privilege everything stays as it is.
-fn be_punctual() {
-    // SAFETY: takes no pointers; 0 is this thread.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -10) };
-}
-
-/// Sleeps until one of the descriptors is readable or the time is over.
-fn poll(fds: &[i32], time: Duration) {
-    let mut fds: Vec<libc::pollfd> = fds.iter().map(|&fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
-    // SAFETY: the array holds as many entries as stated and outlives the call.
-    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, time.as_millis() as i32) };
-}
-
-/// Returns when no run of a BPF program is left that was under way: they are read-side sections of RCU.
-pub fn grace_period() {
-    // SAFETY: membarrier(MEMBARRIER_CMD_GLOBAL) takes no pointers.
-    if unsafe { libc::syscall(libc::SYS_membarrier, 1, 0, 0) } != 0 {
-        // Kernels with nohz_full CPUs have no such barrier.
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Nanoseconds of CLOCK_MONOTONIC.
-pub fn monotonic() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: fills the structure that it is given.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

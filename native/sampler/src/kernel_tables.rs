@@ -10,6 +10,7 @@ use perfleet_unwind::Rule;
 
 use crate::arena::Arena;
 use crate::bpf_maps as maps;
+use crate::mapping_lists::{Added, MappingLists};
 use crate::packed_table::{PackedTable, Place, find_rule};
 use crate::rules::Rules;
 use crate::table_maps::{Descriptors, KernelBinary, KernelProcess, Mapped, NO_BINARY, State};
@@ -18,7 +19,6 @@ pub const MAX_MAPPINGS: usize = 4096;
 const MAX_BINARIES: usize = 8192;
 /// A table that found no room is tried again after this time: making it costs up to a second.
 const RETRY: Duration = Duration::from_secs(600);
-const WORDS_A_MAPPING: u32 = 4;
 
 /// What a walk finds at an address.
 pub enum Found {
@@ -41,11 +41,6 @@ struct Slot {
     rules: Vec<u32>,
 }
 
-struct List {
-    at: u32,
-    processes: u32,
-}
-
 #[derive(Clone, Copy, Default, Debug)]
 pub struct TableStats {
     /// Binaries with a table in the kernel.
@@ -64,11 +59,7 @@ pub struct KernelTables {
     rules: Rules,
     slots: Vec<Slot>,
     by_key: HashMap<Rc<str>, u32>,
-    /// Equal lists are there once: the workers of a server have the mappings of their parent.
-    lists: HashMap<Rc<[Mapped]>, List>,
-    /// Lists that nobody names any more; programs that run now may.
-    old_lists: Vec<(Rc<[Mapped]>, u32)>,
-    list_words: u32,
+    lists: MappingLists,
     processes: HashMap<u32, Rc<[Mapped]>>,
     max_processes: usize,
     epoch: u32,
@@ -88,9 +79,7 @@ impl KernelTables {
             rules: Rules::default(),
             slots: Vec::new(),
             by_key: HashMap::new(),
-            lists: HashMap::new(),
-            old_lists: Vec::new(),
-            list_words: 0,
+            lists: MappingLists::default(),
             processes: HashMap::new(),
             max_processes,
             epoch: 0,
@@ -205,12 +194,19 @@ impl KernelTables {
         {
             self.remove(other);
         }
-        let Some(at) = self.add_list(mappings) else { return Ok(false) };
+        let at = match self.lists.add(mappings, &mut self.arena) {
+            Some(Added::Again(at)) => at,
+            Some(Added::New(at)) => {
+                slots_of(mappings).for_each(|slot| self.slots[slot].references += 1);
+                at
+            }
+            None => return Ok(false),
+        };
         let before = self.processes.insert(tgid, Rc::clone(mappings));
         let row = KernelProcess { mm, at, count: mappings.len() as u32, recheck_ns };
         let result = maps::set(self.fds.processes, &tgid, &row);
         if let Some(list) = before {
-            self.drop_list(&list);
+            self.lists.remove(&list);
         }
         if result.is_err() {
             self.remove(tgid);
@@ -221,7 +217,7 @@ impl KernelTables {
     pub fn remove(&mut self, tgid: u32) {
         if let Some(list) = self.processes.remove(&tgid) {
             maps::delete(self.fds.processes, &tgid);
-            self.drop_list(&list);
+            self.lists.remove(&list);
         }
     }
 
@@ -246,45 +242,11 @@ impl KernelTables {
 
     /// To be called after a grace period: what was given back before it can be used again.
     pub fn settle(&mut self) {
-        for (list, at) in std::mem::take(&mut self.old_lists) {
-            for mapping in list.iter().filter(|mapping| mapping.binary != NO_BINARY) {
-                self.slots[mapping.binary as usize].references -= 1;
-            }
-            self.arena.give_back(at, list.len() as u32 * WORDS_A_MAPPING);
+        for list in self.lists.settle(&mut self.arena) {
+            slots_of(&list).for_each(|slot| self.slots[slot].references -= 1);
         }
         self.arena.settle();
         self.rules.settle();
-    }
-
-    fn add_list(&mut self, mappings: &Rc<[Mapped]>) -> Option<u32> {
-        if let Some(list) = self.lists.get_mut(mappings) {
-            list.processes += 1;
-            return Some(list.at);
-        }
-        let words = mappings.len() as u32 * WORDS_A_MAPPING;
-        // Tables come first: without them mappings are of no use.
-        if self.list_words + words > self.arena.capacity() / 4 {
-            return None;
-        }
-        let at = if words == 0 { 0 } else { self.arena.take(words)? };
-        self.arena.write(at, mappings.iter().flat_map(|m| [m.start, m.end, m.bias, m.binary]));
-        for mapping in mappings.iter().filter(|mapping| mapping.binary != NO_BINARY) {
-            self.slots[mapping.binary as usize].references += 1;
-        }
-        self.list_words += words;
-        self.lists.insert(Rc::clone(mappings), List { at, processes: 1 });
-        Some(at)
-    }
-
-    fn drop_list(&mut self, mappings: &Rc<[Mapped]>) {
-        let Some(list) = self.lists.get_mut(mappings) else { return };
-        list.processes -= 1;
-        if list.processes == 0 {
-            let at = list.at;
-            self.lists.remove(mappings);
-            self.list_words -= mappings.len() as u32 * WORDS_A_MAPPING;
-            self.old_lists.push((Rc::clone(mappings), at));
-        }
     }
 
     fn unload(&mut self, slot: u32) -> io::Result<()> {
@@ -341,4 +303,9 @@ impl KernelTables {
             }
         }
     }
+}
+
+/// Of the binaries that a list names, each as often as it is named
+fn slots_of(mappings: &[Mapped]) -> impl Iterator<Item = usize> {
+    mappings.iter().filter(|mapping| mapping.binary != NO_BINARY).map(|mapping| mapping.binary as usize)
 }

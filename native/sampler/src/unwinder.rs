@@ -6,14 +6,15 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 
-use crate::address_space::{AddressSpace, Mapping};
 use crate::binaries::Binaries;
 use crate::bpf_maps::Key;
 use crate::compiler::{Compiler, Input, Outcome};
 use crate::deferred::{Deferred, Walked};
-use crate::kernel_tables::{Found, KernelTables, MAX_MAPPINGS};
+use crate::followed::Followed;
+use crate::kernel_mappings::{VDSO, mapped};
+use crate::kernel_tables::{Found, KernelTables};
 use crate::protocol;
-use crate::records::{Event, Record};
+use crate::records::Record;
 use crate::table_maps::{Mapped, NO_BINARY, State};
 use crate::vdso::Vdso;
 
@@ -37,17 +38,6 @@ pub struct Finished {
     pub walked: Walked,
 }
 
-#[derive(Default)]
-struct Process {
-    space: AddressSpace,
-    /// Has mappings in the kernel, of this address space.
-    installed: Option<u64>,
-    changed: bool,
-    recheck_ns: u64,
-    /// Of the last look at `space`.
-    mappings: Rc<[Mapped]>,
-}
-
 #[derive(Clone, Copy, Default)]
 pub struct UnwindStats {
     /// Cumulative samples walked here.
@@ -60,7 +50,7 @@ pub struct Unwinder {
     pub tables: KernelTables,
     pub stats: UnwindStats,
     compiler: Compiler,
-    by_pid: HashMap<u32, Process>,
+    followed: Followed,
     vdso: Option<Vdso>,
     /// Slots whose tables are being made, by the compiler's tickets.
     pending: HashMap<u64, u32>,
@@ -79,7 +69,7 @@ impl Unwinder {
             tables,
             stats: UnwindStats::default(),
             compiler: Compiler::start()?,
-            by_pid: HashMap::new(),
+            followed: Followed::default(),
             vdso: Vdso::own(),
             pending: HashMap::new(),
             unopened: Vec::new(),
@@ -99,7 +89,7 @@ impl Unwinder {
     /// Nothing that was built from records can be trusted after a loss of some: everything is read again.
     pub fn forget_all(&mut self) {
         self.tables.remove_all();
-        self.by_pid.clear();
+        self.followed.by_pid.clear();
     }
 
     /// Takes in what came since the last call: records and samples, replayed in the order of their clock.
@@ -108,14 +98,12 @@ impl Unwinder {
         let mut records = records.iter().peekable();
         for sample in samples {
             while let Some(record) = records.next_if(|record| record.time <= sample.head.time_ns) {
-                self.apply(&record.event);
+                self.followed.apply(&record.event, &mut self.tables);
             }
             self.admit(sample, binaries)?;
         }
-        records.for_each(|record| self.apply(&record.event));
-        let changed: Vec<u32> =
-            self.by_pid.iter().filter(|(_, process)| process.changed && process.installed.is_some()).map(|(&pid, _)| pid).collect();
-        for pid in changed {
+        records.for_each(|record| self.followed.apply(&record.event, &mut self.tables));
+        for pid in self.followed.changed() {
             self.install(pid, None, binaries)?;
         }
         self.load_tables(binaries)
@@ -141,56 +129,19 @@ impl Unwinder {
         of_buffer
     }
 
-    fn apply(&mut self, event: &Event) {
-        match event {
-            Event::Mmap { pid, start, length, offset, executable: true, build_id, inode, path } => {
-                // What is not known yet is read from /proc when a sample comes, this mapping with it.
-                if let Some(process) = self.by_pid.get_mut(pid)
-                    && let Some(mapping) = Mapping::new(*start, *length, *offset, path, build_id, *inode)
-                {
-                    process.space.map(mapping);
-                    process.changed = true;
-                }
-            }
-            Event::Comm { pid, exec: true, .. } => {
-                self.tables.remove(*pid);
-                self.by_pid.insert(*pid, Process { changed: true, ..Process::default() });
-            }
-            Event::Fork { pid, parent, .. } if pid != parent => {
-                let space = match self.by_pid.get(parent) {
-                    Some(known) => known.space.copy(),
-                    // The child may be gone before anybody looks at it; what it runs is what its parent has mapped.
-                    None => {
-                        let space = AddressSpace::of_process(*parent);
-                        let copy = space.copy();
-                        self.by_pid.insert(*parent, Process { space, changed: true, ..Process::default() });
-                        copy
-                    }
-                };
-                self.tables.remove(*pid);
-                self.by_pid.insert(*pid, Process { space, changed: true, ..Process::default() });
-            }
-            Event::Exit { pid, tid } if pid == tid => {
-                self.tables.remove(*pid);
-                self.by_pid.remove(pid);
-            }
-            _ => {}
-        }
-    }
-
     /// Lets the process be walked in the kernel from now on, and walks this sample.
     fn admit(&mut self, mut sample: Deferred, binaries: &mut Binaries) -> io::Result<()> {
         self.stats.deferred += 1;
         let pid = sample.head.key.tgid;
         self.install(pid, Some(sample.head.mm), binaries)?;
-        sample.mappings = self.by_pid.get(&pid).map_or_else(|| Rc::new([]) as Rc<[Mapped]>, |process| Rc::clone(&process.mappings));
+        sample.mappings = self.followed.by_pid.get(&pid).map_or_else(|| Rc::new([]) as Rc<[Mapped]>, |process| Rc::clone(&process.mappings));
         self.walk(sample, binaries);
         Ok(())
     }
 
     /// `mm` None: as before.
     fn install(&mut self, pid: u32, mm: Option<u64>, binaries: &mut Binaries) -> io::Result<()> {
-        let process = self.by_pid.entry(pid).or_insert_with(|| Process { space: AddressSpace::of_process(pid), changed: true, ..Process::default() });
+        let process = self.followed.get(pid);
         process.recheck_ns = (process.recheck_ns * 2).clamp(FIRST_RECHECK_NS, LAST_RECHECK_NS);
         if process.changed {
             process.recheck_ns = 0;
@@ -206,7 +157,7 @@ impl Unwinder {
         let Some(mm) = mm.or(process.installed) else { return Ok(()) };
         let mappings = Rc::clone(&process.mappings);
         process.installed = Some(mm);
-        let recheck = crate::bpf::monotonic() + process.recheck_ns;
+        let recheck = crate::system::monotonic() + process.recheck_ns;
         if !self.tables.install(pid, mm, &mappings, recheck)? {
             // Frame pointers alone, and no more questions for a while.
             self.tables.install(pid, mm, &(Rc::new([]) as Rc<[Mapped]>), recheck + 60_000_000_000)?;
@@ -230,7 +181,7 @@ impl Unwinder {
         if self.pending.values().any(|&other| other == slot) {
             return true;
         }
-        let Some(mapping) = self.by_pid.get_mut(&pid).and_then(|process| process.space.find(start)) else { return false };
+        let Some(mapping) = self.followed.by_pid.get_mut(&pid).and_then(|process| process.space.find(start)) else { return false };
         let input = if &*mapping.path == VDSO {
             self.vdso.as_ref().map(|vdso| Input::Bytes(vdso.bytes.clone()))
         } else {
@@ -307,7 +258,7 @@ impl Unwinder {
         }
         match outcome.table {
             Ok(table) => {
-                if !self.tables.load(slot, &table, crate::bpf::grace_period)? {
+                if !self.tables.load(slot, &table, crate::system::grace_period)? {
                     self.log(slot, "no room for its unwind table: walked by frame pointers; raise --table-memory");
                 }
             }
@@ -328,40 +279,4 @@ impl Unwinder {
             let _ = protocol::log("warn", &format!("{path}: {message}"));
         }
     }
-}
-
-const VDSO: &str = "[vdso]";
-
-/// The mappings of a process as the kernel gets them; neighbours of one kind are one. Slots that are new come into `wanted`.
-fn mapped(
-    pid: u32,
-    space: &mut AddressSpace,
-    binaries: &mut Binaries,
-    tables: &mut KernelTables,
-    vdso: Option<&Vdso>,
-    wanted: &mut Vec<(u32, Rc<str>)>,
-) -> Rc<[Mapped]> {
-    let mut list: Vec<Mapped> = Vec::new();
-    for mapping in space.iter_mut().take(MAX_MAPPINGS) {
-        let (start, end, offset) = (mapping.start, mapping.end, mapping.offset);
-        let binary = if &*mapping.path == VDSO {
-            vdso.and_then(|vdso| Some((start.wrapping_sub(vdso.base), tables.slot(VDSO)?)))
-        } else if mapping.is_file() {
-            mapping.elf(pid, binaries).and_then(|elf| {
-                let bias = start.wrapping_sub(elf.virtual_address(offset)?);
-                Some((bias, tables.slot(&format!("{} {}", elf.build_id, elf.htl_hash))?))
-            })
-        } else {
-            None
-        };
-        let (bias, binary) = binary.map_or((0, NO_BINARY), |(bias, slot)| (bias, u64::from(slot)));
-        if binary != NO_BINARY && !wanted.iter().any(|&(slot, _)| u64::from(slot) == binary) {
-            wanted.push((binary as u32, Rc::clone(&mapping.path)));
-        }
-        match list.last_mut() {
-            Some(last) if last.end == start && last.binary == binary && last.bias == bias => last.end = end,
-            _ => list.push(Mapped { start, end, bias, binary }),
-        }
-    }
-    list.into()
 }

@@ -1,5 +1,8 @@
 //! The tables and names of all that a process has mapped.
 
+// Each test file uses a part of it.
+#![allow(dead_code)]
+
 use super::tracee::Tracee;
 use object::{Object, ObjectSymbol, SymbolKind};
 use perfleet_unwind::stepper::{Frames, Regs, unwind};

@@ -1,5 +1,8 @@
 //! A stopped process: started under ptrace, run from breakpoint to breakpoint or instruction by instruction.
 
+// Each test file uses a part of it.
+#![allow(dead_code)]
+
 use perfleet_unwind::stepper::{Bx, Memory, Regs};
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* A sample, under way and counted, and the two buffers that samples are counted in. src/bpf_maps.rs mirrors what user space reads. */
+#pragma once
+
+struct key {
+	__u64 kernel_stack; /* hash, 0 = empty */
+	__u64 user_stack;
+	__u64 cgroup_v2;
+	__u64 cgroup_v1;
+	__u32 tgid;
+	__u32 flags; /* how the walk of the user stack ended (enum stop); KERNEL_CUT */
+	char comm[16];
+};
+
+#define KERNEL_CUT (1 << 8)
+
+struct count {
+	__u64 samples;
+	__u64 first_ns; /* CLOCK_MONOTONIC: places the samples among the mapping records of their process */
+};
+
+struct books {
+	__u64 taken;
+	__u64 stored;
+	__u64 deferred;
+	__u64 map_full;
+	__u64 map_busy;
+	/* Of the stored: should have been deferred, but the ring was full. Their stacks end where the tables did. */
+	__u64 not_deferred;
+};
+
+/* A sample under way on this CPU. */
+struct sample {
+	struct key key;
+	struct registers at; /* where the walk began */
+	__u64 mm;
+	__u64 chunk; /* of the stack that is being stored */
+	__u32 buffer;
+	__u32 calls;
+	struct walk walk;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sample);
+} samples SEC(".maps");
+
+static __always_inline struct sample *this_sample(void)
+{
+	__u32 zero = 0;
+	return bpf_map_lookup_elem(&samples, &zero);
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} active SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct books);
+} books SEC(".maps");
+
+struct counts_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct key);
+	__type(value, struct count);
+};
+
+struct counts_map counts_0 SEC(".maps");
+struct counts_map counts_1 SEC(".maps");

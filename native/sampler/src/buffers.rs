@@ -1,0 +1,94 @@
+//! The two buffers that the BPF program counts in: one is active, the other is read.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::bpf_load::Descriptors;
+use crate::bpf_maps::{self as maps, Books, Chunk, Count, Key};
+use crate::sampler::Lost;
+use crate::system::{grace_period, monotonic};
+use crate::unwinder::Finished;
+
+/// How long a switched buffer may take to come to rest. A run of the program takes microseconds.
+const REST: Duration = Duration::from_millis(200);
+
+/// Chunks of stacks by their ids.
+pub type Stacks = HashMap<u64, Chunk>;
+
+/// Samples that are equal, or one that was walked here.
+pub struct Row {
+    pub key: Key,
+    pub user: Vec<u64>,
+    pub stop: maps::Stop,
+    pub samples: u64,
+    pub first_ns: u64,
+}
+
+#[derive(Default)]
+pub struct Buffers {
+    active: u32,
+    /// Read from each buffer so far: samples of counts.
+    drained: [u64; 2],
+    books: [Books; 2],
+}
+
+impl Buffers {
+    /// Makes the other buffer the active one and waits until nobody writes to the old one. Its index and books, and when it was
+    /// switched (nanoseconds of CLOCK_MONOTONIC).
+    pub fn switch(&mut self, fds: &Descriptors) -> Result<(usize, u64)> {
+        let old = self.active as usize;
+        let switched = monotonic();
+        maps::set(fds.active, &0u32, &(1 - self.active)).context("cannot switch the buffers")?;
+        self.active = 1 - self.active;
+        grace_period();
+        let deadline = Instant::now() + REST;
+        loop {
+            self.books[old] = maps::books(fds.books, old as u32)?;
+            if self.books[old].balanced() || Instant::now() > deadline {
+                return Ok((old, switched));
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Takes everything out of a buffer that nobody writes to: its rows and those of its samples that were walked here, in the order
+    /// of time.
+    pub fn read(&mut self, fds: &Descriptors, buffer: usize, finished: Vec<Finished>) -> Result<(Vec<Row>, Stacks)> {
+        let mut stacks = Stacks::new();
+        maps::take_all::<u64, Chunk>(fds.stacks[buffer], |&id, chunk| {
+            stacks.insert(id, *chunk);
+        })?;
+        let mut rows: Vec<Row> = Vec::new();
+        for sample in finished {
+            let (user, stop) = (sample.walked.frames, sample.walked.stop);
+            rows.push(Row { key: sample.key, user, stop, samples: 1, first_ns: sample.time_ns });
+        }
+        maps::take_all::<Key, Count>(fds.counts[buffer], |key, count| {
+            let user = maps::stack(&stacks, key.user_stack);
+            rows.push(Row { key: *key, user, stop: key.stop(), samples: count.samples, first_ns: count.first_ns });
+        })?;
+        rows.sort_by_key(|row| row.first_ns);
+        self.drained[buffer] += rows.iter().map(|row| row.samples).sum::<u64>();
+        Ok((rows, stacks))
+    }
+
+    pub fn taken(&self) -> u64 {
+        self.books.iter().map(|books| books.taken).sum()
+    }
+
+    pub fn lost(&self) -> Lost {
+        Lost {
+            map_full: self.books.iter().map(|books| books.map_full).sum(),
+            map_busy: self.books.iter().map(|books| books.map_busy).sum(),
+            ..Lost::default()
+        }
+    }
+
+    /// Samples that the program has stored and that were not read.
+    pub fn undrained(&self) -> u64 {
+        let stored: u64 = self.books.iter().map(|books| books.stored + books.deferred).sum();
+        stored.saturating_sub(self.drained.iter().sum())
+    }
+}
