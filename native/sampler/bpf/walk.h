@@ -239,8 +239,13 @@ static __always_inline int walk_step(struct walk *walk)
 	/* Whoever reads the stack takes 1 from every address but the leaf's: an interrupted instruction is no return address. */
 	walk->frames[depth] = walk->at.ip + (depth && walk->exact);
 	walk->depth = depth + 1;
-	if (walk->mapping.binary == NO_BINARY)
-		return follow_frame_pointer(walk, 1);
+	if (walk->mapping.binary == NO_BINARY) {
+		int ended = follow_frame_pointer(walk, 1);
+		/* No thread begins in code that a program made at run time: a chain that ends there was none. */
+		if (walk->stop == STOP_END)
+			walk->stop = STOP_STRAY;
+		return ended;
+	}
 	__u32 slot = walk->mapping.binary;
 	struct binary *binary = bpf_map_lookup_elem(&binaries, &slot);
 	if (!binary || binary->state == BINARY_ABSENT)

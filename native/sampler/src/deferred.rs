@@ -8,7 +8,7 @@ use perfleet_unwind::{Rule, stepper::Stop as StepStop};
 
 use crate::bpf_maps::{DeferredHead, MAX_USER_FRAMES, Stop, from_bytes};
 use crate::kernel_tables::Found;
-use crate::table_maps::Mapped;
+use crate::table_maps::{Mapped, NO_BINARY};
 
 /// Of the stack, at most (`STACK_PIECE`).
 const STACK_PIECE: usize = 32 << 10;
@@ -79,6 +79,10 @@ impl Deferred {
             };
             match stepper::step(ARCH, &rule, &regs, &memory) {
                 Ok(caller) => regs = caller,
+                // No thread begins in code that a program made at run time: a chain that ends there was none.
+                Err(StepStop::End) if mapping.is_none_or(|mapping| mapping.binary == NO_BINARY) => {
+                    return Ok(Walked { frames, stop: Stop::Stray });
+                }
                 Err(stop) => return Ok(Walked { frames, stop: self.why(stop) }),
             }
         }
