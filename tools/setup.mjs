@@ -19,6 +19,7 @@ const DEBIAN_TEST = [
   'linux-perf',
   'runc',
   'binutils',
+  'gdb',
   'prometheus',
   'musl-tools',
   'libstdc++6-arm64-cross',
