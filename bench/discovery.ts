@@ -14,7 +14,7 @@ import { loadavg } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { LiveDiscovery } from '@perfleet/collector';
+import { LiveDiscovery } from '@perfleet/collector/discovery';
 import { createLogger } from '@perfleet/observability';
 import { decodeWindow, encodeWindow } from '@perfleet/sampler';
 
