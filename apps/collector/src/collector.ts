@@ -193,7 +193,8 @@ export class Collector {
     const { logger } = this.deps;
     this.supervisor.on('hello', (hello) => {
       this.ledger.begin();
-      logger.info({ rung: hello.rung, event: hello.event, rateHz: hello.rateHz, reason: hello.reason }, 'sampler runs');
+      const { rung, event, rateHz, reason } = hello;
+      if (rung < 4) logger.info({ rung, event, rateHz, reason }, 'sampler runs');
       this.reporter.report();
     });
     this.supervisor.on('window', (window) => this.onWindow(window));
