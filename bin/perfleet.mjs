@@ -7,12 +7,17 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))));
 const bundle = join(root, 'apps/cli/dist/main.js');
+const addon = join(root, 'native/symbols/perfleet-symbols.node');
 const pinned = join(root, 'node_modules/node/bin/node');
 
-if (!existsSync(bundle)) {
-  process.stderr.write('perfleet: not built yet; run `npm run setup` in the repository first\n');
-  process.exit(1);
-}
+for (const [file, what] of [
+  [bundle, 'not built yet'],
+  [addon, 'its native part is not built (it needs Rust and gcc)'],
+])
+  if (!existsSync(file)) {
+    process.stderr.write(`perfleet: ${what}; run \`npm run setup\` in the repository and see what it names\n`);
+    process.exit(1);
+  }
 if (Number(process.versions.node.split('.')[0]) >= 24 || !existsSync(pinned)) {
   await import(pathToFileURL(bundle).href);
 } else {

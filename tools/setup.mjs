@@ -9,7 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fingerprint, hasCommand, nodeBinary, root, run, setStamp, stampIs, toolEnv } from './steps.mjs';
+import { fingerprint, hasCommand, hasHeader, nodeBinary, root, run, setStamp, stampIs, toolEnv } from './steps.mjs';
 
 const DEBIAN_BUILD = ['clang', 'libelf-dev', 'zlib1g-dev', 'pkg-config', 'make', 'gcc', 'g++'];
 const DEBIAN_TEST = [
@@ -38,12 +38,13 @@ export async function setup({ tests = false } = {}) {
   };
   await npmPackages();
   await attempt('Debian packages', () => debianPackages([...DEBIAN_BUILD, ...(tests ? DEBIAN_TEST : [])], notes));
-  await attempt('native build', nativeBuild);
+  await attempt('native build', () => nativeBuild(notes));
   if (tests) {
     await attempt('Kafka jars', async () => {
       const { ensureKafkaJars } = await import('./kafka-jars.mjs');
       await ensureKafkaJars({ log: (line) => process.stderr.write(`perfleet: ${line}\n`) });
     });
+    await attempt('checkers of deployment files', goTools);
   }
   await bundles();
   for (const note of notes) process.stderr.write(`perfleet: going on without: ${note}\n`);
@@ -93,22 +94,58 @@ async function debianPackages(wanted, notes) {
   );
 }
 
-async function nativeBuild() {
-  const key = fingerprint(['native']);
+/** Parts of the native build that need more than Rust and a C compiler: what is missing for each, and what goes without. */
+function optionalParts() {
+  const commands = (...names) => names.filter((name) => !hasCommand(name));
+  const headers = (...names) => names.filter((name) => !hasHeader(name));
+  return [
+    {
+      feature: 'perfleet-sampler/bpf',
+      missing: [...commands(process.env.CLANG ?? 'clang', 'make', 'pkg-config'), ...headers('libelf.h', 'zlib.h')],
+      without: 'the eBPF sampler (rung 1); lower rungs walk stacks by frame pointers',
+    },
+    { feature: 'perfleet-symbols/swift', missing: commands('c++'), without: 'readable names of Swift' },
+  ];
+}
+
+async function nativeBuild(notes) {
+  const parts = optionalParts();
+  for (const { missing, without } of parts)
+    if (missing.length > 0) notes.push(`${without}: the build needs ${missing.join(', ')}`);
+  const features = parts.filter(({ missing }) => missing.length === 0).map(({ feature }) => feature);
+  const key = `${fingerprint(['native'])}:${features.join()}`;
   const addon = join(root, 'native', 'symbols', 'perfleet-symbols.node');
-  if (stampIs('native', key) && existsSync(addon) && existsSync(join(root, 'native/target/release/perfleet-sampler')))
-    return;
+  const sampler = join(root, 'native/target/release/perfleet-sampler');
+  if (stampIs('native', key) && existsSync(addon) && existsSync(sampler)) return;
   if (!hasCommand('cargo'))
     throw new Error(
       'cargo is missing; install Rust (https://rustup.rs), then run again. Nothing can be sampled until then',
     );
-  await run('native build (sampler, symbols)', 'cargo', ['build', '--release', '--locked'], {
-    cwd: join(root, 'native'),
-  });
+  const build = ['build', '--release', '--locked', '-p', 'perfleet-symbols', '-p', 'perfleet-sampler'];
+  await run(
+    'native build (sampler, symbols)',
+    'cargo',
+    [...build, '--no-default-features', '--features', features.join()],
+    {
+      cwd: join(root, 'native'),
+    },
+  );
   // A rename replaces the file whole: a process that has the old one loaded keeps it.
   copyFileSync(join(root, 'native/target/release/libperfleet_symbols.so'), `${addon}.new`);
   renameSync(`${addon}.new`, addon);
   setStamp('native', key);
+}
+
+/** What checks deployment files by the schemas of those who read them. */
+async function goTools() {
+  if (!hasCommand('go')) throw new Error('go is missing; install golang');
+  const bin = join(root, '.cache/go');
+  const schemas = join(root, 'tests/deploy/schemas');
+  const key = fingerprint(['tests/deploy/schemas']);
+  if (stampIs('go', key)) return;
+  await run('kubectl-validate', 'go', ['install', 'sigs.k8s.io/kubectl-validate@v0.0.4'], { env: { GOBIN: bin } });
+  await run('schemas of images and dashboards', 'go', ['build', '-o', join(bin, 'schemas'), '.'], { cwd: schemas });
+  setStamp('go', key);
 }
 
 async function bundles() {

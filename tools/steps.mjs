@@ -35,6 +35,15 @@ export function hasCommand(name) {
   return spawnSync('sh', ['-c', `command -v "$1"`, 'sh', name], { stdio: 'ignore' }).status === 0;
 }
 
+/** Whether the C compiler finds a header. */
+export function hasHeader(name) {
+  const input = `#include <${name}>\n`;
+  return (
+    spawnSync('cc', ['-E', '-x', 'c', '-', '-o', '/dev/null'], { input, stdio: ['pipe', 'ignore', 'ignore'] })
+      .status === 0
+  );
+}
+
 /** Runs a command, shows a line of progress every ten seconds, and all of its output only when it fails. */
 export function run(label, command, args, options = {}) {
   return new Promise((resolve, reject) => {

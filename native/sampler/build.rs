@@ -6,6 +6,9 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=bpf");
     println!("cargo::rerun-if-env-changed=CLANG");
+    if std::env::var_os("CARGO_FEATURE_BPF").is_none() {
+        return;
+    }
     let headers = std::env::var("DEP_BPF_INCLUDE").expect("libbpf-sys states where its headers are");
     let clang = std::env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
     let object = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("sampler.bpf.o");

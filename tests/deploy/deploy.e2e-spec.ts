@@ -1,18 +1,30 @@
-import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { alertFields, fields, loadConfig, variableName } from '@perfleet/config';
-import { requireTool } from '@perfleet/testing';
+import { requireTool, tempDir } from '@perfleet/testing';
 import { Ajv2019 } from 'ajv/dist/2019.js';
 import addFormats from 'ajv-formats';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { repository } from '../support/workloads.ts';
+import { dashboardProviders, dataSources } from './grafana-provisioning.ts';
 
 const read = (path: string) => readFileSync(join(repository, path), 'utf8');
 const known = new Set([...Object.keys(fields).map(variableName)]);
+
+/** A checker that the set-up builds where there is Go. */
+function goTool(name: string): { readonly path: string; readonly reason: string } {
+  const path = join(repository, '.cache/go', name);
+  return {
+    path,
+    reason: existsSync(path)
+      ? ''
+      : ` (skipped: ${name} is not built; \`node tools/setup.mjs --tests\` builds it with Go)`,
+  };
+}
 
 describe('docker-compose.yml', () => {
   const compose = parse(read('docker-compose.yml'), { merge: true }) as {
@@ -52,22 +64,14 @@ describe('Kubernetes manifests', () => {
       for (const variable of Object.keys(map.data ?? {})) expect(known).toContain(variable);
   });
 
-  const go = requireTool('go');
-  it.skipIf(!go.available)(
-    `are valid by the Kubernetes API schemas${go.available ? '' : ` (skipped: ${go.reason})`}`,
-    () => {
-      const bin = join(repository, '.cache/go');
-      execFileSync('go', ['install', 'sigs.k8s.io/kubectl-validate@v0.0.4'], {
-        env: { ...process.env, GOBIN: bin },
-        stdio: 'pipe',
-      });
-      const out = execFileSync(join(bin, 'kubectl-validate'), [join(repository, dir), '--version', '1.30'], {
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      expect(out).not.toMatch(/ERROR|INVALID/);
-    },
-  );
+  const validator = goTool('kubectl-validate');
+  it.skipIf(validator.reason !== '')(`are valid by the Kubernetes API schemas${validator.reason}`, () => {
+    const out = execFileSync(validator.path, [join(repository, dir), '--version', '1.30'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    expect(out).not.toMatch(/ERROR|INVALID/);
+  });
 });
 
 describe('Prometheus rules', () => {
@@ -92,6 +96,22 @@ describe('docs/alerts.md', () => {
   });
 });
 
+describe('Dockerfile and dashboards', () => {
+  const schemas = goTool('schemas');
+  it.skipIf(schemas.reason !== '')(`are valid by BuildKit’s parser and Grafana’s schemas${schemas.reason}`, () => {
+    const check = (...files: string[]) => spawnSync(schemas.path, files, { cwd: repository, encoding: 'utf8' }).stdout;
+    expect(check('deploy/images/Dockerfile', 'deploy/grafana/dashboards/fleet.json')).toBe('');
+
+    const broken = tempDir().path;
+    const dockerfile = join(broken, 'Dockerfile');
+    writeFileSync(dockerfile, `FROM debian AS a\nCOPY --from=b /x /y\n`);
+    const dashboard = join(broken, 'broken.json');
+    writeFileSync(dashboard, read('deploy/grafana/dashboards/fleet.json').replace('"graphMode"', '"graphMod"'));
+    expect(check(dockerfile)).toContain('COPY --from=b names no earlier stage');
+    expect(check(dashboard)).toContain('panels[0].options.graphMode: required field is missing');
+  });
+});
+
 describe('Grafana', () => {
   it('has a dashboard of panels with queries', () => {
     const dashboard = JSON.parse(read('deploy/grafana/dashboards/fleet.json')) as {
@@ -99,5 +119,23 @@ describe('Grafana', () => {
     };
     expect(dashboard.panels.length).toBeGreaterThan(3);
     for (const panel of dashboard.panels) for (const target of panel.targets) expect(target.expr).toMatch(/perfleet_/);
+  });
+
+  it.each([
+    ['datasources', dataSources],
+    ['dashboards', dashboardProviders],
+  ])('has provisioning of %s with fields that Grafana knows', (kind, schema) => {
+    const content = parse(read(`deploy/grafana/provisioning/${kind}/perfleet.yaml`)) as object;
+    expect(schema.safeParse(content).error).toBeUndefined();
+    expect(schema.safeParse({ ...content, datasource: [] }).success, 'an unknown field is an error').toBe(false);
+  });
+
+  it('draws its dashboards from data sources that are provisioned', () => {
+    const provisioned = dataSources.parse(parse(read('deploy/grafana/provisioning/datasources/perfleet.yaml')));
+    const uids = provisioned.datasources.map((source) => source.uid);
+    for (const [, uid] of read('deploy/grafana/dashboards/fleet.json').matchAll(
+      /"datasource": \{[^}]*"uid": "([^"]+)"/g,
+    ))
+      expect(uids).toContain(uid);
   });
 });

@@ -1,25 +1,42 @@
 //! The node's sampler: a child process that speaks PROTOCOL.md on its standard streams.
 
+// What only rung 1 uses stays in the files of all rungs: telling it apart there would cost more than it is worth.
+#![cfg_attr(not(feature = "bpf"), allow(dead_code))]
+
 mod address_space;
+#[cfg(feature = "bpf")]
 mod arena;
 mod binaries;
+#[cfg(feature = "bpf")]
 mod bpf;
+#[cfg(feature = "bpf")]
 mod bpf_load;
+#[cfg(feature = "bpf")]
 mod bpf_maps;
+#[cfg(feature = "bpf")]
 mod buffers;
+#[cfg(feature = "bpf")]
 mod cgroups;
+#[cfg(feature = "bpf")]
 mod compiler;
+#[cfg(feature = "bpf")]
 mod deferred;
 mod elf;
+#[cfg(feature = "bpf")]
 mod extents;
+#[cfg(feature = "bpf")]
 mod followed;
 mod host;
 mod kallsyms;
+#[cfg(feature = "bpf")]
 mod kernel_mappings;
+#[cfg(feature = "bpf")]
 mod kernel_tables;
+#[cfg(feature = "bpf")]
 mod mapping_lists;
 mod options;
 mod own_processes;
+#[cfg(feature = "bpf")]
 mod packed_table;
 mod perf;
 mod perf_map;
@@ -29,6 +46,7 @@ mod protocol;
 mod records;
 mod resolver;
 mod ring;
+#[cfg(feature = "bpf")]
 mod rules;
 mod run;
 mod sampler;
@@ -36,9 +54,13 @@ mod sha256;
 mod sideband;
 mod system;
 mod system_wide;
+#[cfg(feature = "bpf")]
 mod table_maps;
+#[cfg(feature = "bpf")]
 mod unwinder;
+#[cfg(feature = "bpf")]
 mod vdso;
+#[cfg(feature = "bpf")]
 mod walks;
 mod window;
 

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::bpf::Bpf;
 use crate::host;
 use crate::options::Options;
 use crate::own_processes::OwnProcesses;
@@ -138,10 +137,20 @@ fn say_hello(options: &Options, sampler: Option<&dyn Sampler>, tried: &Tried) ->
 fn open_rung(rung: u32, options: &Options) -> Result<Box<dyn Sampler>> {
     let Options { rate, window, pid, .. } = *options;
     Ok(match rung {
-        1 => Box::new(Bpf::open(options)?),
+        1 => open_bpf(options)?,
         2 => Box::new(SystemWide::open(rate, window, pid)?),
         _ => Box::new(OwnProcesses::open(rate, pid)?),
     })
+}
+
+#[cfg(feature = "bpf")]
+fn open_bpf(options: &Options) -> Result<Box<dyn Sampler>> {
+    Ok(Box::new(crate::bpf::Bpf::open(options)?))
+}
+
+#[cfg(not(feature = "bpf"))]
+fn open_bpf(_: &Options) -> Result<Box<dyn Sampler>> {
+    anyhow::bail!("this build has no eBPF: clang, make, pkg-config or the headers of libelf and zlib were missing when it was made")
 }
 
 /// The best rung that can run, and why those above it cannot.

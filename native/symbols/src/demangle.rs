@@ -42,6 +42,7 @@ mod tests {
         assert_eq!(demangle("plain"), "plain");
     }
 
+    #[cfg(feature = "swift")]
     #[test]
     fn demangles_swift_apart() {
         let name = "$s8mangling12GenericUnionO3FooyACyxGSicAEmlF";
