@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { patternSchema } from './pattern.ts';
+
+/** Patterns of one field: any of them. */
+const patterns = z
+  .array(patternSchema, 'must be a list of patterns, e.g. ["kube-system", "ci-*"]')
+  .min(1, 'must hold at least one pattern')
+  .max(100, 'must hold at most 100 patterns');
+
+/**
+ * What a process must be to be meant. All fields that are stated must match, each by any of its patterns; a process that lacks
+ * what a field asks for (no pod, or a pod whose name is not known yet) is not meant. At least one field must be stated.
+ */
+export const filterMatchSchema = z
+  .strictObject({
+    /** Kubernetes namespace of the pod. */
+    namespace: patterns.optional(),
+    /** Name of the pod. */
+    pod: patterns.optional(),
+    /** Labels of the pod: name -> patterns of its value. A pod without that label is not meant. */
+    podLabels: z
+      .record(z.string().min(1).max(317), patterns)
+      .refine((labels) => Object.keys(labels).length <= 20, 'must name at most 20 labels')
+      .optional(),
+    /** Name of the container in its pod; a container without a pod has its id. */
+    container: patterns.optional(),
+    /** Name of the process as the kernel has it (`/proc/PID/comm`, at most 15 characters). */
+    process: patterns.optional(),
+    /** Path of any of the process's cgroups, as `/proc/PID/cgroup` has it. */
+    cgroup: patterns.optional(),
+  })
+  .refine((match) => Object.values(match).some((field) => field !== undefined), {
+    message: 'must state at least one of namespace, pod, podLabels, container, process, cgroup',
+  });
+export type FilterMatch = z.infer<typeof filterMatchSchema>;
+
+/** A rule may later state a rate of its own (`rateHz`); the name is kept free for that. */
+export const filterRuleSchema = z.strictObject({
+  action: z.enum(['include', 'exclude'], 'must be include or exclude'),
+  match: filterMatchSchema,
+});
+export type FilterRule = z.infer<typeof filterRuleSchema>;
+
+/**
+ * Which processes are profiled. Rules are asked in their order and the first one that matches decides; what none matches is as
+ * `otherwise` says (`include` when it is not stated). So everything but one namespace is one `exclude` rule, and nothing but one
+ * namespace is one `include` rule with `otherwise: "exclude"`.
+ */
+export const filtersSchema = z.strictObject({
+  rules: z.array(filterRuleSchema, 'must be a list of rules').max(200, 'must hold at most 200 rules').optional(),
+  otherwise: z.enum(['include', 'exclude'], 'must be include or exclude').optional(),
+});
+export type FilterSettings = z.infer<typeof filtersSchema>;
+
+/** Filters in force on a node. */
+export interface Filters {
+  readonly rules: readonly FilterRule[];
+  readonly otherwise: 'include' | 'exclude';
+}
+
+export const NO_FILTERS: Filters = { rules: [], otherwise: 'include' };
