@@ -16,3 +16,12 @@ export class ConfigConflictError extends Error {
     );
   }
 }
+
+/** Something that is no document stands where the configuration should. */
+export class ConfigUnreadableError extends Error {
+  override readonly name = 'ConfigUnreadableError';
+
+  constructor(place: string) {
+    super(`the configuration in the store (${place}) is not readable; put it right with \`perfleet config edit\``);
+  }
+}

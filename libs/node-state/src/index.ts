@@ -1,4 +1,5 @@
 export * from './alert-store.ts';
+export * from './config-store.ts';
 export * from './errors.ts';
 export { pingRedis } from './redis-client.ts';
 export * from './redis.ts';

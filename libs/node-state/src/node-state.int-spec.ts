@@ -5,7 +5,7 @@ import { nodeStateSchema, type NodeState } from '@perfleet/messages';
 import { startRedis, type TestRedis } from '@perfleet/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AlertHistoryEntry, AlertRecord, Silence } from './alert-store.ts';
-import { ConfigConflictError, NodeStateUnavailableError } from './errors.ts';
+import { NodeStateUnavailableError } from './errors.ts';
 import { openRedisNodeState } from './redis.ts';
 import { openSqliteNodeState } from './sqlite.ts';
 import type { NodeStateStore } from './store.ts';
@@ -102,19 +102,6 @@ describe.each<[string, () => NodeStateStore]>([
       ['a', 2, 9000, false],
       ['b', 1, 77, false],
     ]);
-  });
-
-  it('versions the configuration, and only one of two writers of a version wins', async () => {
-    expect(await store.getConfig()).toBeNull();
-    expect(await store.setConfig({ rateHz: 49 }, 0)).toBe(1);
-    const results = await Promise.allSettled([1, 2].map((n) => store.setConfig({ rateHz: n }, 1)));
-    const lost = results.filter((r) => r.status === 'rejected');
-    expect(lost).toHaveLength(1);
-    expect(lost[0]!.reason).toBeInstanceOf(ConfigConflictError);
-    expect(lost[0]!.reason).toMatchObject({ expectedVersion: 1, actualVersion: 2 });
-    expect((await store.getConfig())!.version).toBe(2);
-    expect(await store.setConfig({ rateHz: 5 })).toBe(3);
-    expect(await store.getConfig()).toEqual({ version: 3, document: { rateHz: 5 } });
   });
 
   it('rejects after it was closed', async () => {

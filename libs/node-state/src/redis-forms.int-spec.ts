@@ -29,7 +29,7 @@ describe.skipIf(missing)(`forms of Redis${missing ? ` (skipped: ${missing.reason
     await opened.heartbeat('a', 'e', 60_000);
     await opened.restore([]);
     expect(await opened.list()).toMatchObject([{ alive: true, liveEpochs: ['e'], state: { node: 'a' } }]);
-    expect(await opened.setConfig({ rateHz: 5 }, 0)).toBe(1);
+    expect(await opened.config.set({ rateHz: 5 }, 0)).toBe(1);
     expect(await opened.alerts.lead('me', 60_000)).toBe(true);
     expect(await opened.alerts.commit('me', { put: [], remove: ['x'], history: [] })).toBe(true);
     await opened.deregister('a');

@@ -1,10 +1,11 @@
 import type { NodeState } from '@perfleet/messages';
 import type { AlertStore } from './alert-store.ts';
-import { ConfigConflictError } from './errors.ts';
+import type { ConfigStore } from './config-store.ts';
 import { parseState } from './parse-state.ts';
 import { redisAlerts } from './redis-alerts.ts';
 import { RedisClient } from './redis-client.ts';
-import type { ConfigDocument, NodeEntry, NodeStateStore, RestoredNode } from './store.ts';
+import { redisConfig } from './redis-config.ts';
+import type { NodeEntry, NodeStateStore, RestoredNode } from './store.ts';
 
 export interface RedisNodeStateOptions {
   /** See `parseRedisUrl`: one server, sentinels or a cluster, with or without TLS. */
@@ -16,9 +17,8 @@ export interface RedisNodeStateOptions {
 
 /**
  * Keys: `PREFIX:nodes` (hash: node -> state), `PREFIX:seen` (hash: node -> Unix ms), `PREFIX:complete` (the registry was
- * built) never expire; `PREFIX:heartbeats` (sorted set: `EPOCH NODE` -> Unix ms of its end); `PREFIX:config` (hash: version,
- * document). Times of heartbeats are the server's, so that the clocks of nodes do not matter. Evicting any of them loses
- * nodes: the server's `maxmemory-policy` must be `noeviction`.
+ * built) never expire; `PREFIX:heartbeats` (sorted set: `EPOCH NODE` -> Unix ms of its end). Times of heartbeats are the server's,
+ * so that the clocks of nodes do not matter. Evicting any of them loses nodes: the server's `maxmemory-policy` must be `noeviction`.
  * @throws NodeStateUnavailableError when the URL is none
  */
 export function openRedisNodeState(options: RedisNodeStateOptions): NodeStateStore {
@@ -55,21 +55,16 @@ const DEREGISTER = `
   end
   return 1`;
 
-/** One step, so that two writers of one version cannot both win. Returns the new version, or -(actual + 1). */
-const SET_CONFIG = `
-  local version = tonumber(redis.call('HGET', KEYS[1], 'version') or '0')
-  if ARGV[1] ~= '' and tonumber(ARGV[1]) ~= version then return -(version + 1) end
-  redis.call('HSET', KEYS[1], 'version', version + 1, 'document', ARGV[2])
-  return version + 1`;
-
 class RedisNodeState implements NodeStateStore {
   readonly alerts: AlertStore;
+  readonly config: ConfigStore;
   private readonly nodes: string;
   private readonly seen: string;
   private readonly heartbeats: string;
 
   constructor(private readonly client: RedisClient) {
     this.alerts = redisAlerts(client);
+    this.config = redisConfig(client);
     this.nodes = client.key('nodes');
     this.seen = client.key('seen');
     this.heartbeats = client.key('heartbeats');
@@ -130,21 +125,6 @@ class RedisNodeState implements NodeStateStore {
       }
       await this.client.checked(multi.set(this.client.key('complete'), '1').exec());
     });
-  }
-
-  async getConfig(): Promise<ConfigDocument | null> {
-    const raw = await this.client.call((redis) => redis.hgetall(this.client.key('config')));
-    if (raw['version'] === undefined || raw['document'] === undefined) return null;
-    return { version: Number(raw['version']), document: JSON.parse(raw['document']) };
-  }
-
-  async setConfig(document: unknown, expectedVersion?: number): Promise<number> {
-    const args = [expectedVersion === undefined ? '' : String(expectedVersion), JSON.stringify(document)];
-    const version = Number(
-      await this.client.call((redis) => redis.eval(SET_CONFIG, 1, this.client.key('config'), ...args)),
-    );
-    if (version < 0) throw new ConfigConflictError(expectedVersion ?? 0, -version - 1);
-    return version;
   }
 
   async close(): Promise<void> {

@@ -3,10 +3,12 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { NodeState } from '@perfleet/messages';
 import type { AlertStore } from './alert-store.ts';
-import { ConfigConflictError, NodeStateUnavailableError } from './errors.ts';
+import type { ConfigStore } from './config-store.ts';
+import { ConfigConflictError, ConfigUnreadableError, NodeStateUnavailableError } from './errors.ts';
 import { parseState } from './parse-state.ts';
 import { ALERT_SCHEMA, sqliteAlerts } from './sqlite-alerts.ts';
-import type { ConfigDocument, NodeEntry, NodeStateStore, RestoredNode } from './store.ts';
+import { CONFIG_SCHEMA, sqliteConfig } from './sqlite-config.ts';
+import type { NodeEntry, NodeStateStore, RestoredNode } from './store.ts';
 
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
@@ -17,10 +19,8 @@ const SCHEMA = `
     node TEXT NOT NULL, epoch TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (node, epoch)
   ) STRICT;
   CREATE TABLE IF NOT EXISTS complete (id INTEGER PRIMARY KEY CHECK (id = 1)) STRICT;
-  CREATE TABLE IF NOT EXISTS config (
-    id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, document TEXT NOT NULL
-  ) STRICT;
   ${ALERT_SCHEMA}
+  ${CONFIG_SCHEMA}
 `;
 
 /** A heartbeat that ended so long ago is forgotten, milliseconds. */
@@ -52,13 +52,13 @@ export function openSqliteNodeState(options: { path: string }): NodeStateStore {
 
 class SqliteNodeState implements NodeStateStore {
   readonly alerts: AlertStore;
+  readonly config: ConfigStore;
 
   constructor(private readonly db: DatabaseSync) {
-    this.alerts = sqliteAlerts(
-      db,
-      (work) => this.guard(work),
-      (work) => this.atomic(work),
-    );
+    const run = <T>(work: () => T) => this.guard(work);
+    const atomic = <T>(work: () => T) => this.atomic(work);
+    this.alerts = sqliteAlerts(db, run, atomic);
+    this.config = sqliteConfig(db, run, atomic);
   }
 
   async put(state: NodeState): Promise<void> {
@@ -104,25 +104,6 @@ class SqliteNodeState implements NodeStateStore {
     });
   }
 
-  async getConfig(): Promise<ConfigDocument | null> {
-    const row = this.guard(() => this.db.prepare(`SELECT version, document FROM config`).get()) as
-      { version: number; document: string } | undefined;
-    return row ? { version: row.version, document: JSON.parse(row.document) } : null;
-  }
-
-  async setConfig(document: unknown, expectedVersion?: number): Promise<number> {
-    const text = JSON.stringify(document);
-    return this.atomic(() => {
-      const row = this.db.prepare(`SELECT version FROM config`).get() as { version: number } | undefined;
-      const version = row?.version ?? 0;
-      if (expectedVersion !== undefined && expectedVersion !== version) {
-        throw new ConfigConflictError(expectedVersion, version);
-      }
-      this.db.prepare(`INSERT OR REPLACE INTO config VALUES (1, ?, ?)`).run(version + 1, text);
-      return version + 1;
-    });
-  }
-
   async close(): Promise<void> {
     if (this.db.isOpen) this.db.close();
   }
@@ -145,7 +126,8 @@ class SqliteNodeState implements NodeStateStore {
     try {
       return run();
     } catch (cause) {
-      if (cause instanceof ConfigConflictError || cause instanceof NodeStateUnavailableError) throw cause;
+      if ([ConfigConflictError, ConfigUnreadableError, NodeStateUnavailableError].some((kind) => cause instanceof kind))
+        throw cause;
       throw unavailable('node state file', cause);
     }
   }

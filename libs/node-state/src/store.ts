@@ -1,5 +1,6 @@
 import type { NodeState } from '@perfleet/messages';
 import type { AlertStore } from './alert-store.ts';
+import type { ConfigStore } from './config-store.ts';
 
 /** A node of the registry. An entry that is not alive is a silent node: an alert, unless it deregistered. */
 export interface NodeEntry {
@@ -10,13 +11,6 @@ export interface NodeEntry {
   readonly lastSeen: number;
   /** Epochs whose heartbeats are in force. Two for longer than a restart takes: two collectors claim to be this node. */
   readonly liveEpochs: readonly string[];
-}
-
-export interface ConfigDocument {
-  /** 1, 2, 3, … */
-  readonly version: number;
-  /** JSON as it was set; whoever reads it validates it. */
-  readonly document: unknown;
 }
 
 /** What is known of a node from elsewhere, for a registry that lost everything. */
@@ -42,13 +36,7 @@ export interface NodeStateStore {
   isBlank(): Promise<boolean>;
   /** Adds the nodes that are not there (one that has reported again knows better), and marks the registry as complete. */
   restore(nodes: readonly RestoredNode[]): Promise<void>;
-  getConfig(): Promise<ConfigDocument | null>;
-  /**
-   * @param expectedVersion the version that the change is based on (0 = there was none); left out = overwrite
-   * @returns the new version
-   * @throws ConfigConflictError
-   */
-  setConfig(document: unknown, expectedVersion?: number): Promise<number>;
+  readonly config: ConfigStore;
   readonly alerts: AlertStore;
   close(): Promise<void>;
 }
