@@ -13,7 +13,8 @@ import { tempDir, waitFor } from '@perfleet/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { samplerBinaryPath } from './binary-path.ts';
 import { writeFakeSampler } from './fake-sampler.ts';
-import { superviseSampler, type SamplerCrash, type SuperviseOptions, type Supervisor } from './supervisor.ts';
+import type { SamplerCrash, SuperviseOptions } from './supervision.ts';
+import { superviseSampler, type Supervisor } from './supervisor.ts';
 
 const binary = samplerBinaryPath();
 const noSampler = process.getuid?.() !== 0 ? 'needs root' : existsSync(binary) ? '' : 'the native build is missing';

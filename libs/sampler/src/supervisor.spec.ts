@@ -6,7 +6,8 @@ import type { Clock } from './clock.ts';
 import { encodeWindow } from './encode-window.ts';
 import { writeFakeSampler } from './fake-sampler.ts';
 import { spawnSampler, type SamplerExit } from './sampler-process.ts';
-import { superviseSampler, type SamplerCrash, type SuperviseOptions, type Supervisor } from './supervisor.ts';
+import type { SamplerCrash, SuperviseOptions } from './supervision.ts';
+import { superviseSampler, type Supervisor } from './supervisor.ts';
 import type { Window } from './window.ts';
 
 const until = (condition: () => void) => vi.waitFor(condition, { timeout: 15_000, interval: 10 });
@@ -240,14 +241,56 @@ describe('superviseSampler', () => {
     });
   });
 
-  it('sets the rate of this run and of later ones', async () => {
-    const logs: string[] = [];
-    const rates: number[] = [];
-    const { supervisor } = supervise(writeFakeSampler(dir, { behaviour: 'steady' }));
-    supervisor.on('log', (log) => logs.push(log.message)).on('hello', (hello) => rates.push(hello.rateHz));
-    await until(() => expect(supervisor.state.running).toBe(true));
-    supervisor.setRate(49);
-    await until(() => expect(logs).toContain('rate 49'));
-    expect(rates).toEqual([19]);
+  describe('whose settings change', () => {
+    it('sets the rate of this run and of later ones', async () => {
+      const logs: string[] = [];
+      const rates: number[] = [];
+      const { supervisor } = supervise(writeFakeSampler(dir, { behaviour: 'steady' }));
+      supervisor.on('log', (log) => logs.push(log.message)).on('hello', (hello) => rates.push(hello.rateHz));
+      await until(() => expect(supervisor.state.running).toBe(true));
+      supervisor.configure({ rateHz: 49 });
+      await until(() => expect(logs).toContain('rate 49'));
+      expect(rates).toEqual([19]);
+      supervisor.configure({ windowSeconds: 1 });
+      await until(() => expect(rates).toEqual([19, 49]));
+    });
+
+    it('starts again for another window or rung, with its last window and without a crash', async () => {
+      const { supervisor, crashes, rungs, seen } = supervise(writeFakeSampler(dir, { behaviour: 'steady', windows }));
+      const hellos: number[] = [];
+      supervisor.on('hello', (hello) => hellos.push(hello.rung));
+      await until(() => expect(hellos).toEqual([1]));
+      // Both before the first child is gone: one new run that has both.
+      supervisor.configure({ windowSeconds: 7 });
+      supervisor.configure({ rung: 2, rungReason: 'over its budget' });
+      await until(() => expect(hellos).toEqual([1, 2]));
+      expect(supervisor.state).toMatchObject({ rung: 2, reason: 'over its budget', running: true, restarts: 0 });
+      expect(rungs).toEqual([{ from: 1, to: 2, reason: 'over its budget' }]);
+      supervisor.configure({ rung: 'auto', rungReason: '' });
+      await until(() => expect(hellos).toEqual([1, 2, 1]));
+      expect(supervisor.state.reason).toBe('');
+      expect(crashes).toEqual([]);
+      expect(seen.length).toBeGreaterThanOrEqual(2);
+    });
+
+    it('is tried at once when nothing ran before', async () => {
+      const binary = join(dir, 'fake-sampler-steady');
+      const { supervisor } = supervise(binary);
+      await until(() => expect(supervisor.state.rung).toBe(4));
+      writeFakeSampler(dir, { behaviour: 'steady' });
+      supervisor.configure({ rung: 3 });
+      await until(() => expect(supervisor.state).toMatchObject({ rung: 3, running: true }));
+    });
+
+    it('keeps away from a rung that crashed, whatever is asked for', async () => {
+      const { supervisor, crashes } = supervise(writeFakeSampler(dir, { behaviour: 'crash-above:2', windows }));
+      await until(() => expect(supervisor.state).toMatchObject({ rung: 2, running: true }));
+      supervisor.configure({ rung: 3 });
+      await until(() => expect(supervisor.state).toMatchObject({ rung: 3, running: true }));
+      supervisor.configure({ rung: 'auto' });
+      await until(() => expect(supervisor.state).toMatchObject({ rung: 2, running: true }));
+      expect(supervisor.state.reason).toMatch(/^rung 1 crashed 3 times/);
+      expect(crashes).toHaveLength(3);
+    });
   });
 });

@@ -1,70 +1,19 @@
 import { EventEmitter } from 'node:events';
-import { systemClock, type Clock } from './clock.ts';
-import type { SamplerHello, SamplerLog, SamplerStats } from './messages.ts';
+import { systemClock } from './clock.ts';
+import type { SamplerHello } from './messages.ts';
 import { OomKills } from './oom-kills.ts';
+import { RungLadder } from './rung-ladder.ts';
 import { spawnSampler, type SamplerExit, type SamplerProcess } from './sampler-process.ts';
-import type { Window } from './window.ts';
-
-export type SamplerRung = 1 | 2 | 3 | 4;
-
-export interface SuperviseOptions {
-  readonly binary: string;
-  /** `auto` starts at the top of the ladder. */
-  readonly rung?: 'auto' | 1 | 2 | 3;
-  readonly rateHz: number;
-  readonly windowSeconds: number;
-  /** Appended to the arguments made from the fields above. */
-  readonly args?: readonly string[];
-  /** First and longest wait before a restart, milliseconds; it doubles in between. */
-  readonly backoffMs?: { readonly min: number; readonly max: number };
-  /** So many crashes of one rung within `crashWindowMs` move down the ladder. */
-  readonly crashLimit?: number;
-  readonly crashWindowMs?: number;
-  /** How long rung 4 (no sampling) lasts before the ladder is tried from its top again, milliseconds. */
-  readonly retryMs?: number;
-  /** A sampler that wrote nothing for so long (by default three windows) is hung: it is killed and counts as crashed. Milliseconds. */
-  readonly silenceMs?: number;
-  /** After so long without a crash the rung above is tried again; it doubles, up to a day, when that crashes. Milliseconds. */
-  readonly peaceMs?: number;
-  readonly clock?: Clock;
-  readonly stopMs?: number;
-}
-
-export interface SamplerCrash {
-  readonly rung: SamplerRung;
-  readonly signal: string;
-  readonly code: number | null;
-  readonly lastLog: string;
-  readonly uptimeMs: number;
-  /** All of it in one line. */
-  readonly message: string;
-}
-
-export interface SupervisorState {
-  readonly rung: SamplerRung;
-  /** Why this rung and none above it, and for rung 4 what would fix it; "" on the best one. */
-  readonly reason: string;
-  readonly running: boolean;
-  readonly restarts: number;
-  /** Message of the last crash, "" when there was none. */
-  readonly lastExit: string;
-  readonly hello: SamplerHello | null;
-}
-
-interface SupervisorEvents {
-  /** A run began: its cumulative counts start at zero. */
-  hello: [SamplerHello];
-  window: [Window];
-  stats: [SamplerStats];
-  log: [SamplerLog];
-  crash: [SamplerCrash];
-  rung: [{ from: SamplerRung; to: SamplerRung; reason: string }];
-}
+import type {
+  SamplerRung,
+  SamplerSettings,
+  SuperviseOptions,
+  SupervisorEvents,
+  SupervisorState,
+} from './supervision.ts';
 
 /** A sampler of one-second windows on a machine on its knees is not hung. */
 const MIN_SILENCE_MS = 10_000;
-/** A rung that keeps crashing is still tried once a day. */
-const MAX_PEACE_MS = 86_400_000;
 
 /** The child cannot run at all, whatever the rung. */
 const CANNOT_RUN = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOEXEC', 'ENOTDIR', 'UNKNOWN']);
@@ -78,22 +27,18 @@ const CANNOT_RUN = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOEXEC', 'ENOTDIR', '
  */
 export class Supervisor extends EventEmitter<SupervisorEvents> {
   private readonly options: Required<SuperviseOptions>;
+  private readonly ladder: RungLadder;
+  private settings: SamplerSettings;
   private process: SamplerProcess | null = null;
   /** Take back what is to come: the next run, the end of patience with a silent child, the climb. */
   private timer: (() => void) | null = null;
   private watchdog: (() => void) | null = null;
   private climb: (() => void) | null = null;
   private oomKills: OomKills | null = null;
-  private peaceMs: number;
-  /** When the last climb was; a crash soon after makes the next one wait longer. */
-  private climbedAt = -Infinity;
+  /** A child is on its way out, and the next run follows it at once. */
+  private restarting = false;
   private stopped = false;
-  private crashes: Array<{ rung: SamplerRung; at: number }> = [];
   private failures = 0;
-  /** The rung that the next run is told to start at; 1 = let it choose. */
-  private floor: 1 | 2 | 3;
-  private floorReason = '';
-  private rateHz: number;
   /** Why the next change of rung is one upwards. */
   private climbReason = '';
   private current: SupervisorState;
@@ -110,14 +55,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const times = {
       crashWindowMs: 300_000,
       retryMs: 300_000,
-      silenceMs: Math.max(MIN_SILENCE_MS, options.windowSeconds * 3000),
+      silenceMs: 0,
       peaceMs: 3_600_000,
     };
     this.options = { ...defaults, ...times, clock: systemClock, ...definedOnly(options) };
-    this.peaceMs = this.options.peaceMs;
-    this.rateHz = options.rateHz;
-    this.floor = this.firstRung();
-    this.current = { rung: this.floor, reason: '', running: false, restarts: 0, lastExit: '', hello: null };
+    const { rung, rateHz, windowSeconds } = this.options;
+    this.settings = { rung, rateHz, windowSeconds, rungReason: '' };
+    this.ladder = new RungLadder(rung, this.options);
+    this.current = { rung: this.ladder.rung, reason: '', running: false, restarts: 0, lastExit: '', hello: null };
   }
 
   get state(): SupervisorState {
@@ -128,10 +73,17 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     if (!this.stopped && !this.process && !this.timer) this.run();
   }
 
-  /** Kept for later runs too. */
+  /** Kept for later runs too. Nothing but what differs takes effect. */
+  configure(change: Partial<SamplerSettings>): void {
+    const before = this.settings;
+    const now = (this.settings = { ...before, ...change });
+    if (now.rung !== before.rung) this.ladder.want(now.rung);
+    if (now.rateHz !== before.rateHz) this.process?.setRate(now.rateHz);
+    if (now.rung !== before.rung || now.windowSeconds !== before.windowSeconds) this.restart();
+  }
+
   setRate(rateHz: number): void {
-    this.rateHz = rateHz;
-    this.process?.setRate(rateHz);
+    this.configure({ rateHz });
   }
 
   /** The last window arrives before this resolves. */
@@ -142,15 +94,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     await this.process?.stop();
   }
 
-  private firstRung(): 1 | 2 | 3 {
-    return this.options.rung === 'auto' ? 1 : this.options.rung;
-  }
-
   private run(): void {
     if (this.stopped) return;
-    const { binary, windowSeconds, args, stopMs } = this.options;
-    const rung = this.options.rung === 'auto' && this.floor === 1 ? 'auto' : String(this.floor);
-    const fixed = ['--rate', String(this.rateHz), '--window', String(windowSeconds), '--rung', rung];
+    const { binary, args, stopMs } = this.options;
+    const { rateHz, windowSeconds } = this.settings;
+    const fixed = ['--rate', String(rateHz), '--window', String(windowSeconds), '--rung', this.ladder.argument];
     let child: SamplerProcess;
     try {
       child = spawnSampler({ binary, args: [...fixed, ...args], stopMs });
@@ -174,15 +122,37 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     child.on('exit', (exit) => this.onExit(exit));
   }
 
+  /** Without a child its next run is on the way and takes the new settings; where nothing ran, it is tried at once. */
+  private restart(): void {
+    const child = this.process;
+    if (!child && this.timer && this.current.rung === 4) {
+      this.timer();
+      this.timer = null;
+      return this.run();
+    }
+    if (!child || this.restarting) return;
+    this.restarting = true;
+    void child.stop().then(() => {
+      this.restarting = false;
+      this.run();
+    });
+  }
+
   private watch(child: SamplerProcess): void {
     this.watchdog?.();
-    const { silenceMs, clock } = this.options;
+    const { clock } = this.options;
+    const silenceMs = this.options.silenceMs || Math.max(MIN_SILENCE_MS, this.settings.windowSeconds * 3000);
     this.watchdog = clock.after(silenceMs, () => child.kill(`wrote nothing for ${silenceMs} ms`));
   }
 
   private onHello(hello: SamplerHello): void {
     const tried = hello.tried.map((t) => `rung ${t.rung}: ${t.error}`).join('; ');
-    const reason = [this.floorReason, hello.reason, hello.reason.includes(tried) ? '' : tried]
+    const reason = [
+      this.settings.rungReason,
+      this.ladder.reason,
+      hello.reason,
+      hello.reason.includes(tried) ? '' : tried,
+    ]
       .filter(Boolean)
       .join('; ');
     this.current = { ...this.current, running: true, hello };
@@ -201,7 +171,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const code = (exit.error as NodeJS.ErrnoException | null)?.code;
     if (exit.error && code !== undefined && CANNOT_RUN.has(code)) return this.onSpawnFailure(exit.error);
     if (hello?.rung === 4) return this.schedule(this.options.retryMs);
-    this.onCrash(exit, (hello?.rung ?? this.floor) as SamplerRung);
+    this.onCrash(exit, (hello?.rung ?? this.ladder.rung) as SamplerRung);
   }
 
   private onCrash(exit: SamplerExit, rung: SamplerRung): void {
@@ -213,21 +183,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const { code, lastLog, uptimeMs } = exit;
     this.emit('crash', { rung, signal: exit.signal ?? '', code, lastLog, uptimeMs, message });
 
-    const now = this.options.clock.now();
-    this.crashes = this.crashes.filter((c) => now - c.at < this.options.crashWindowMs);
-    this.crashes.push({ rung, at: now });
-    const crashes = this.crashes.filter((c) => c.rung === rung).length;
-    if (crashes >= this.options.crashLimit) {
-      this.crashes = [];
-      this.failures = 0;
-      const why = `rung ${rung} crashed ${crashes} times within ${this.options.crashWindowMs / 1000} s (${how}${said})`;
-      if (rung >= 3) return this.onNothingRuns(`${why}; it is tried again every ${this.options.retryMs / 1000} s`);
-      const again = now - this.climbedAt < this.options.crashWindowMs;
-      this.peaceMs = again ? Math.min(MAX_PEACE_MS, this.peaceMs * 2) : this.options.peaceMs;
-      this.floor = (rung + 1) as 2 | 3;
-      this.floorReason = why;
-      this.moveTo(this.floor, why);
-    }
+    const { next, why } = this.ladder.crashed(rung, `${how}${said}`, this.options.clock.now());
+    if (next !== 'same') this.failures = 0;
+    if (next === 'none') return this.onNothingRuns(`${why}; it is tried again every ${this.options.retryMs / 1000} s`);
+    if (next === 'down') this.moveTo(this.ladder.rung, why);
     const { min, max } = this.options.backoffMs;
     this.schedule(Math.min(max, min * 2 ** Math.min(this.failures++, 16)));
   }
@@ -245,17 +204,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   private waitForPeace(): void {
     this.climb?.();
     this.climb = null;
-    if (this.floor <= this.firstRung()) return;
-    this.climb = this.options.clock.after(this.peaceMs, () => {
+    const { peaceMs } = this.ladder;
+    if (peaceMs === null) return;
+    this.climb = this.options.clock.after(peaceMs, () => {
       this.climb = null;
-      if (this.stopped || this.floor <= this.firstRung()) return;
-      const child = this.process;
-      this.floor = (this.floor - 1) as 1 | 2;
-      this.floorReason = '';
-      this.climbedAt = this.options.clock.now();
-      this.climbReason = `no crash for ${Math.round(this.peaceMs / 60_000)} min, rung ${this.floor} is tried again`;
-      // Without a child its restart is on the way, and takes the new rung.
-      void child?.stop().then(() => this.run());
+      if (this.stopped || this.ladder.peaceMs === null) return;
+      this.climbReason = this.ladder.climb(this.options.clock.now());
+      this.restart();
     });
   }
 
@@ -272,8 +227,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   private onNothingRuns(reason: string): void {
-    this.floor = this.firstRung();
-    this.floorReason = '';
+    this.ladder.reset();
     this.moveTo(4, reason);
     this.schedule(this.options.retryMs);
   }
