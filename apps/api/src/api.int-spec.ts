@@ -68,6 +68,8 @@ const node = (name: string, change: Partial<NodeState> = {}): NodeState => ({
   kernel: '6.18',
   cgroupVersion: 'v2',
   cpus: 2,
+  ...{ rateWanted: 19, configVersion: 0, configError: '', governor: 'ok', governorReason: '' },
+  ...{ cpuPercent: 1.5, memoryMib: 300 },
   rateHz: 19,
   restarts: 0,
   lastExit: '',

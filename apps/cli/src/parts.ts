@@ -56,6 +56,7 @@ export function makeSymbolizer({ settings, stream }: Ports) {
 export function makeCollector(
   { settings, stream }: { settings: Settings; stream: Pick<Stream, 'producer'> },
   nodeState: NodeStateStore,
+  { sharedProcess = false } = {},
 ) {
   const logger = serviceLogger(settings, 'collector');
   return createCollector({
@@ -72,6 +73,7 @@ export function makeCollector(
     kubernetes: settings.kubernetes,
     podNames: makePodNames(settings, process.env, logger),
     doctor: doctorServices(settings),
+    sharedProcess,
     logger,
   });
 }

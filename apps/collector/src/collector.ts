@@ -12,9 +12,11 @@ import {
   superviseSampler,
   type SamplerStats,
   type Supervisor,
+  type WantedRung,
   type Window,
 } from '@perfleet/sampler';
 import type { Stream } from '@perfleet/stream';
+import { NodeControl } from './control/node-control.ts';
 import { LiveDiscovery, type NodeDiscovery } from './discovery/node-discovery.ts';
 import { logDoctorSummary } from './doctor-summary.ts';
 import { eventRecord } from './events.ts';
@@ -34,6 +36,7 @@ export interface CollectorDeps {
   readonly nodeState: NodeStateStore;
   readonly node: string;
   readonly cluster: string;
+  /** Rate, window and rung where the fleet's configuration does not state them. */
   readonly rateHz?: number;
   readonly windowSeconds?: number;
   /** Spool and run marker live here. */
@@ -50,6 +53,10 @@ export interface CollectorDeps {
   readonly discovery?: NodeDiscovery;
   /** Bound of what waits on disk while the stream is away. */
   readonly spoolBytes?: number;
+  /** Other services run in this process too: of the cost that the governor judges only the sampler's is known. */
+  readonly sharedProcess?: boolean;
+  /** Between two looks at the fleet's configuration, milliseconds. */
+  readonly configPollMs?: number;
   readonly version?: string;
 }
 
@@ -80,10 +87,10 @@ export class Collector {
   private readonly naming: WindowNaming;
   private readonly supervisor: Supervisor;
   private readonly reporter: NodeReporter;
+  private readonly control: NodeControl;
   private spool: Spool | null = null;
   private publisher: Publisher | null = null;
   private samplerStats: SamplerStats | null = null;
-  private rateHz: number;
   /** Windows are handled one after another, in the order they came. */
   private work: Promise<void> = Promise.resolve();
   private pendingWindows = 0;
@@ -94,18 +101,19 @@ export class Collector {
 
   constructor(private readonly deps: CollectorDeps) {
     const { logger, kubernetes, dataDir } = deps;
-    this.rateHz = deps.rateHz ?? 19;
     this.marker = new RunMarker(dataDir);
     this.discovery = deps.discovery ?? new LiveDiscovery({ kubernetes, logger });
     this.naming = new WindowNaming(deps, this.discovery, deps.podNames);
     this.reporter = new NodeReporter({ store: deps.nodeState, state: () => this.state(), logger });
-    this.supervisor = superviseSampler({
-      binary: samplerBinaryPath(deps.samplerBinary),
-      rung: rungOf(deps.rung),
-      rateHz: this.rateHz,
-      windowSeconds: deps.windowSeconds ?? 5,
-      stopMs: STOP_SAMPLER_MS,
+    const { nodeState, node, cluster, rateHz, windowSeconds, sharedProcess, configPollMs: pollMs } = deps;
+    this.control = new NodeControl({
+      ...{ store: nodeState.config, node, cluster, dataDir, sharedProcess, logger, pollMs },
+      own: { rateHz, windowSeconds, rung: rungOf(deps.rung) },
+      apply: (settings) => this.supervisor.configure(settings),
+      event: (kind, message) => this.event(kind, message),
     });
+    const binary = samplerBinaryPath(deps.samplerBinary);
+    this.supervisor = superviseSampler({ binary, ...this.control.sampler, stopMs: STOP_SAMPLER_MS });
   }
 
   /** Resolves when the sampler was started; whether it runs is state. @throws when the data directory is not writable */
@@ -136,21 +144,16 @@ export class Collector {
       logger.warn(message);
       this.event('unclean-exit', message);
     }
+    // What the disk has is in force at once, and stands in the event.
+    const configured = this.control.start();
     this.event('started', `mode ${mode}: ${reason}`);
+    await configured;
     this.listen();
     this.supervisor.start();
     this.reporter.start();
     const { doctor = {} } = this.deps;
     const samplerBinary = samplerBinaryPath(this.deps.samplerBinary);
     if (doctor !== false) void logDoctorSummary({ samplerBinary, dataDir, ...doctor }, logger);
-  }
-
-  setRate(rateHz: number): void {
-    if (rateHz === this.rateHz) return;
-    const message = `rate ${this.rateHz} Hz -> ${rateHz} Hz`;
-    this.rateHz = rateHz;
-    this.supervisor.setRate(rateHz);
-    this.event('rate-changed', message);
   }
 
   /** Idempotent; under 2.2 s. What could not be sent stays on disk for the next run. */
@@ -174,6 +177,7 @@ export class Collector {
     if (!spool || !publisher) return;
     const begin = performance.now();
     const left = () => Math.max(0, STOP_PUBLISH_MS - (performance.now() - begin));
+    this.control.stop();
     await this.supervisor.stop();
     this.enqueue(() => this.releaseHeld());
     await within(left(), this.work);
@@ -193,12 +197,16 @@ export class Collector {
     const { logger } = this.deps;
     this.supervisor.on('hello', (hello) => {
       this.ledger.begin();
+      this.control.onHello(hello);
       const { rung, event, rateHz, reason } = hello;
       if (rung < 4) logger.info({ rung, event, rateHz, reason }, 'sampler runs');
       this.reporter.report();
     });
     this.supervisor.on('window', (window) => this.onWindow(window));
-    this.supervisor.on('stats', (stats) => (this.samplerStats = stats));
+    this.supervisor.on('stats', (stats) => {
+      this.samplerStats = stats;
+      this.control.onStats(stats);
+    });
     this.supervisor.on('log', ({ level, message }) => logger[level](`sampler: ${message}`));
     this.supervisor.on('crash', ({ message }) => {
       logger.error(message);
@@ -237,7 +245,7 @@ export class Collector {
     await this.releaseHeld();
     const { labelsOf, wait } = await this.naming.name(window);
     if (!wait || window.last || this.stopping) return this.publishWindow(window, counts, labelsOf);
-    const timer = setTimeout(() => this.enqueue(() => this.releaseHeld()), this.windowMs + HOLD_EXTRA_MS);
+    const timer = setTimeout(() => this.enqueue(() => this.releaseHeld()), this.control.windowMs + HOLD_EXTRA_MS);
     timer.unref();
     this.held = { window, counts, timer };
   }
@@ -255,10 +263,6 @@ export class Collector {
     const records = parts.map((part, i) => this.profileRecord(part, i === parts.length - 1 ? counts.lost : {}));
     if (records.length > 0) this.publish(records);
     else if (Object.keys(counts.lost).length > 0) this.publishCounts(counts);
-  }
-
-  private get windowMs(): number {
-    return (this.deps.windowSeconds ?? 5) * 1000;
   }
 
   private publishCounts(counts: WindowCounts): void {
@@ -292,11 +296,6 @@ export class Collector {
     this.marker.write({ epoch: this.epoch, startedAt: this.startedAt, lastWindowAt, lastWindowTaken });
   }
 
-  private wantedRung(): number {
-    const rung = rungOf(this.deps.rung);
-    return rung === 'auto' ? 1 : rung;
-  }
-
   private source() {
     const { node, cluster, topicPrefix } = this.deps;
     return { node, cluster, topicPrefix, epoch: this.epoch };
@@ -318,20 +317,14 @@ export class Collector {
     return {
       ...{ node, cluster, version, epoch: this.epoch, startedAt: this.startedAt, updatedAt: Date.now() },
       ...{ mode, fallback, modeReason: reason.slice(0, 2000), cgroupVersion },
-      ...{
-        rung,
-        rungReason: rungReason.slice(0, 2000),
-        rungWanted: this.wantedRung(),
-        restarts,
-        lastExit: lastExit.slice(0, 500),
-        rateHz: this.rateHz,
-      },
+      ...{ rung, rungReason: rungReason.slice(0, 2000), restarts, lastExit: lastExit.slice(0, 500) },
+      ...this.control.state(),
       ...{ kernel: hello?.kernel.slice(0, 200) || release(), cpus: hello?.cpus || cpus().length, clockSkewMs: 0 },
       ...{ taken: counts?.taken ?? 0, published: counts?.stored ?? 0, lost: (counts?.lost ?? {}) as LossCounts },
     } as NodeState;
   }
 }
 
-function rungOf(rung: CollectorDeps['rung']): 'auto' | 1 | 2 | 3 {
-  return rung === undefined || rung === 'auto' ? 'auto' : (Number(rung) as 1 | 2 | 3);
+function rungOf(rung: CollectorDeps['rung']): WantedRung {
+  return rung === undefined || rung === 'auto' ? 'auto' : (Number(rung) as WantedRung);
 }

@@ -6,6 +6,8 @@ export type DiscoveryMode = (typeof DISCOVERY_MODES)[number];
 /** Sampler ladder: 1 eBPF, 2 perf_event system-wide, 3 perf_event on what the user may see, 4 none. */
 export type Rung = 1 | 2 | 3 | 4;
 
+export const GOVERNOR_MOODS = ['off', 'ok', 'lowered', 'exhausted'] as const;
+
 /** What a node says of itself; kept in the registry and shown on the page. Times are Unix milliseconds. */
 export const nodeStateSchema = z.object({
   node: z.string().min(1).max(253),
@@ -24,7 +26,20 @@ export const nodeStateSchema = z.object({
   kernel: z.string().max(200).default(''),
   cgroupVersion: z.enum(['v1', 'v2', 'hybrid', 'none']).default('none'),
   cpus: z.number().int().default(0),
+  /** In effect: what is configured, less what the governor takes away. */
   rateHz: z.number(),
+  /** As configured; 0 = not said. */
+  rateWanted: z.number().default(0),
+  /** Version of the fleet's configuration in force here; 0 = none, only the collector's own settings. */
+  configVersion: z.number().int().default(0),
+  /** Why that is not the one in the store; "" when it is. */
+  configError: z.string().max(1000).default(''),
+  /** off: no budget; ok: as configured; lowered: less than configured; exhausted: over budget with nothing left to lower. */
+  governor: z.enum(GOVERNOR_MOODS).default('off'),
+  governorReason: z.string().max(500).default(''),
+  /** Cost of collector and sampler over the governor's last window: percent of one core, and resident memory. */
+  cpuPercent: z.number().default(0),
+  memoryMib: z.number().default(0),
   restarts: z.number().int().default(0),
   lastExit: z.string().max(500).default(''),
   taken: z.number().default(0),
@@ -48,6 +63,9 @@ export const nodeEventSchema = z.object({
     'sampler-crashed',
     'unclean-exit',
     'rate-changed',
+    'config-changed',
+    'config-refused',
+    'governor-changed',
   ]),
   message: z.string().max(4000),
   state: nodeStateSchema.optional(),

@@ -26,6 +26,8 @@ export const statsSchema = z.object({
   taken: count.default(0),
   lost: z.record(z.string().max(64), count).default({}),
   cpuMs: count.default(0),
+  /** Run time of BPF programs, where it is measured: no part of `cpuMs`. */
+  bpfMs: count.optional(),
   rssKb: count.default(0),
   processes: count.default(0),
 });

@@ -32,7 +32,7 @@ async function up(settings: Settings, shutdown: Shutdown): Promise<string> {
   for (const [name, part] of [
     ['aggregator', makeAggregator(ports, store)],
     ['symbolizer', makeSymbolizer(ports)],
-    ['collector', makeCollector(ports, nodeState)],
+    ['collector', makeCollector(ports, nodeState, { sharedProcess: true })],
   ] as const) {
     shutdown.add(name, () => part.stop());
     await part.start();
