@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import {
   fleetNodes,
+  type ConfigHistoryResponse,
+  type ConfigResponse,
+  type ErrorResponse,
   type FleetColumns,
   type FlameGraphResponse,
   type NodeTimelineResponse,
@@ -604,7 +607,67 @@ describe('nodes', () => {
     expect(text).toContain('perfleet_node_discovery_mode{node="n2",mode="pods"} 0');
     expect(text).toContain('perfleet_node_fallback{node="n2"} 1');
     expect(text).toContain('perfleet_node_rung{node="n2"} 2');
+    expect(text).toContain('perfleet_node_governor{node="n1",state="ok"} 1');
+    expect(text).toContain('perfleet_node_governor{node="n1",state="lowered"} 0');
+    expect(text).toContain('perfleet_node_config_refused{node="n1"} 0');
+    expect(text).toContain('perfleet_node_overhead_cpu_cores{node="n1"} 0.015');
     expect(text).toContain('process_cpu_seconds_total');
+  });
+});
+
+describe('configuration', () => {
+  const put = (body: unknown, ifMatch?: string) =>
+    fetch(`${url}/api/v1/config`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json', ...(ifMatch !== undefined && { 'if-match': ifMatch }) },
+      body: JSON.stringify(body),
+    });
+  const get = async (path = '') => (await (await fetch(`${url}/api/v1/config${path}`)).json()) as ConfigResponse;
+  const codeOf = async (response: Response) => [response.status, ((await response.json()) as ErrorResponse).error.code];
+
+  it('is empty at first, and replaced only on the version that it has', async () => {
+    expect(await get()).toEqual({ version: 0, changedAt: 0, by: '', comment: '', document: {}, error: '' });
+    const document = { defaults: { rateHz: 49 } };
+    const first = await put({ document, version: 0, by: 'ann', comment: 'why' });
+    expect([first.status, first.headers.get('etag')]).toEqual([200, '"1"']);
+    expect(await first.json()).toMatchObject({ version: 1, by: 'ann', comment: 'why', document, error: '' });
+    expect(await codeOf(await put({ document, version: 0 }))).toEqual([409, 'config-conflict']);
+    expect(await codeOf(await put({ document }, '"0"'))).toEqual([412, 'config-conflict']);
+    expect(await codeOf(await put({ document }))).toEqual([428, 'version-required']);
+    expect(await codeOf(await put({ document }, 'x'))).toEqual([400, 'bad-request']);
+    expect((await put({ document: { defaults: { rateHz: 50 } } }, '"1"')).status).toBe(200);
+    expect((await put({ document: {} }, '*')).status).toBe(200);
+    const { changes } = (await (await fetch(`${url}/api/v1/config/history?limit=2`)).json()) as ConfigHistoryResponse;
+    expect(changes.map(({ version, changed }) => [version, changed])).toEqual([
+      [3, ['defaults.rateHz: 50 -> not stated']],
+      [2, ['defaults.rateHz: 49 -> 50']],
+    ]);
+  });
+
+  it('is never replaced by what is not valid; the answer names the field', async () => {
+    const before = await get();
+    const response = await put({ document: { overrides: [{ nodes: ['a'], settings: { rateHz: 0 } }] } }, '*');
+    expect(response.status).toBe(400);
+    expect(await response.json()).toEqual({
+      error: {
+        code: 'invalid-config',
+        message: 'overrides[0].settings.rateHz: must be a whole number from 1 to 999',
+      },
+    });
+    expect(await codeOf(await put([], '*'))).toEqual([400, 'bad-request']);
+    expect(await get()).toEqual(before);
+  });
+
+  it('tells what it means for a node, and what is wrong with what something else put there', async () => {
+    await put({ document: { overrides: [{ nodes: ['n*'], clusters: ['test'], settings: { rateHz: 7 } }] } }, '*');
+    expect((await get('?node=n1')).settings).toMatchObject({ rateHz: 7, windowSeconds: 5 });
+    expect((await get('?node=unknown')).settings).toMatchObject({ rateHz: 19 });
+    await nodeState.config.set({ defaults: { rateHz: 'fast' } });
+    expect(await get()).toMatchObject({
+      document: { defaults: { rateHz: 'fast' } },
+      error: 'defaults.rateHz: must be a whole number from 1 to 999',
+    });
+    expect((await put({ document: {} }, '*')).status).toBe(200);
   });
 });
 
@@ -633,7 +696,10 @@ describe('pages and health', () => {
     expect((await fetch(`${url}/livez`)).status).toBe(200);
     expect(await (await fetch(`${url}/readyz`)).json()).toEqual({ status: 'ok', store: 'ok', nodeState: 'ok' });
     const document = (await (await fetch(`${url}/api/openapi.json`)).json()) as { paths: Record<string, unknown> };
-    expect(Object.keys(document.paths)).toContain('/api/v1/flamegraph');
+    expect(Object.keys(document.paths)).toEqual(
+      expect.arrayContaining(['/api/v1/flamegraph', '/api/v1/config/history']),
+    );
+    expect(document.paths['/api/v1/config']).toHaveProperty('put.responses.412');
   });
 
   it('lets a query go when its client does', async () => {

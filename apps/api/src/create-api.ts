@@ -12,8 +12,10 @@ import { AlertEngine, type AlertTiming } from './alerts/alert-engine.ts';
 import { AlertService } from './alerts/alert-service.ts';
 import { FactReader } from './alerts/facts.ts';
 import { DEFAULT_ALERT_SETTINGS, type AlertSettings } from './alerts/settings.ts';
+import { ConfigService } from './config/config-service.ts';
 import { serveConnect } from './connect/serve-connect.ts';
 import { AlertsController } from './controllers/alerts.controller.ts';
+import { ConfigController } from './controllers/config.controller.ts';
 import { HealthController } from './controllers/health.controller.ts';
 import { NodesController } from './controllers/nodes.controller.ts';
 import { ProfilesController } from './controllers/profiles.controller.ts';
@@ -35,7 +37,7 @@ import { RenderController } from './pyroscope/render.controller.ts';
 import { ProfileQueries } from './queries/profile-queries.ts';
 import { StoreDb } from './queries/store-db.ts';
 import { SqlService } from './sql/sql-service.ts';
-import { ALERTS, DB, METRICS, NODES, PROFILE_SOURCE, PROFILES, SQL } from './tokens.ts';
+import { ALERTS, CONFIG, DB, METRICS, NODES, PROFILE_SOURCE, PROFILES, SQL } from './tokens.ts';
 
 export interface ApiOptions {
   readonly store: Store;
@@ -134,13 +136,14 @@ async function build(
   const module = {
     module: ApiModule,
     controllers: [
-      ...[ProfilesController, SqlController, NodesController, AlertsController],
+      ...[ProfilesController, SqlController, NodesController, AlertsController, ConfigController],
       ...[HealthController, RenderController],
     ],
     providers: [
       { provide: DB, useValue: db },
       { provide: NODES, useValue: nodes },
       { provide: ALERTS, useValue: alerts },
+      { provide: CONFIG, useValue: new ConfigService(nodeState) },
       { provide: METRICS, useValue: metrics },
       { provide: PROFILES, useValue: profiles },
       { provide: PROFILE_SOURCE, useValue: source },

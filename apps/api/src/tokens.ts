@@ -4,5 +4,6 @@ export const PROFILES = Symbol('ProfileQueries');
 export const SQL = Symbol('SqlService');
 export const NODES = Symbol('NodeQueries');
 export const ALERTS = Symbol('AlertService');
+export const CONFIG = Symbol('ConfigService');
 export const METRICS = Symbol('Metrics');
 export const PROFILE_SOURCE = Symbol('ProfileSource');

@@ -6,6 +6,8 @@ export class ApiError extends Error {
   constructor(
     message: string,
     readonly position?: number,
+    /** Of the answer, e.g. `config-conflict`; "" when nothing answered. */
+    readonly code = '',
   ) {
     super(message);
   }
@@ -17,6 +19,7 @@ export async function callApi<T>(
   path: string,
   query: Record<string, string | undefined> = {},
   body?: unknown,
+  method = 'POST',
 ): Promise<T> {
   const url = new URL(`/api/v1/${path}`, server);
   for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
@@ -24,9 +27,7 @@ export async function callApi<T>(
   try {
     response = await fetch(
       url,
-      body === undefined
-        ? {}
-        : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
+      body === undefined ? {} : { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
     );
   } catch {
     throw new ApiError(
@@ -47,7 +48,7 @@ export async function callApi<T>(
   } catch {
     // The body is not ours (a proxy, say): its text is the message.
   }
-  throw new ApiError(error.message, error.position);
+  throw new ApiError(error.message, error.position, error.code);
 }
 
 /** The query with a caret below the character an error points at. */

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Command, CommanderError } from 'commander';
 import { registerBench } from './commands/bench.ts';
+import { registerConfig } from './commands/config.ts';
 import { registerDiscover } from './commands/discover.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerNodes } from './commands/nodes.ts';
@@ -23,9 +24,17 @@ const program = new Command('perfleet')
   .exitOverride();
 
 const commands = [registerUp, registerServices, registerRecord, registerDiscover, registerDoctor, registerQuery];
-for (const register of [...commands, registerNodes, registerBench, registerSimulate, registerUnresolved])
+for (const register of [
+  ...commands,
+  registerNodes,
+  registerConfig,
+  registerBench,
+  registerSimulate,
+  registerUnresolved,
+])
   register(program);
-program.commands.forEach((command) => command.exitOverride());
+const withCommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withCommands)];
+for (const command of withCommands(program)) command.exitOverride();
 
 try {
   await program.parseAsync();

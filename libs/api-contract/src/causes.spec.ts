@@ -39,6 +39,8 @@ describe('groupByCause', () => {
       rungWanted: 1,
       restarts: 0,
       crash: '',
+      configError: '',
+      governor: 'ok',
       ...change,
     }) as FleetNode;
 
@@ -48,12 +50,15 @@ describe('groupByCause', () => {
       ...[node('a', reason(1)), node('b', { ...reason(2), alive: false }), node('c', reason(30)), node('well')],
       ...[node('d', { rung: 2, rungReason: 'no BTF' }), node('e', { rung: 3, rungReason: 'no BTF' })],
       node('f', { rung: 2, rungWanted: 2, rungReason: 'no BTF' }),
+      ...[node('g', { configError: 'version 7 is not valid' }), node('h', { governor: 'exhausted' })],
     ]);
     expect(groups).toEqual([
       { kind: 'fallback', cause: 'EACCES on /kubepods, N pods unseen', nodes: ['a', 'b', 'c'] },
       { kind: 'silent', cause: 'no heartbeat', nodes: ['b'] },
+      { kind: 'budget', cause: 'over budget with nothing left to lower', nodes: ['h'] },
       { kind: 'rung', cause: 'rung 2: no BTF', nodes: ['d'] },
       { kind: 'rung', cause: 'rung 3: no BTF', nodes: ['e'] },
+      { kind: 'config', cause: 'version N is not valid', nodes: ['g'] },
     ]);
   });
 });

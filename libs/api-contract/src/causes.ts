@@ -1,7 +1,7 @@
 import type { FleetNode } from './fleet.ts';
 
 export interface Cause {
-  readonly kind: 'silent' | 'fallback' | 'rung' | 'crash';
+  readonly kind: 'silent' | 'fallback' | 'rung' | 'crash' | 'config' | 'budget';
   /** The reason without what differs from node to node. */
   readonly cause: string;
   readonly nodes: readonly string[];
@@ -37,6 +37,9 @@ export function groupByCause(nodes: readonly FleetNode[]): Cause[] {
     if (!n.alive) add('silent', n.node, 'no heartbeat');
     if (n.fallback) add('fallback', n.node, n.modeReason);
     if (n.rung > n.rungWanted) add('rung', n.node, n.rungReason, `rung ${n.rung}: `);
+    if (n.configError !== '') add('config', n.node, n.configError);
+    if (n.governor === 'lowered') add('budget', n.node, 'the governor lowers the rate or the rung');
+    if (n.governor === 'exhausted') add('budget', n.node, 'over budget with nothing left to lower');
     if (n.restarts > 0 && n.crash !== '') add('crash', n.node, n.crash);
   }
   return [...groups.values()].sort((a, b) => b.nodes.length - a.nodes.length || (a.cause < b.cause ? -1 : 1));

@@ -9,6 +9,10 @@ export const RUNG_NAMES: Readonly<Record<number, string>> = {
 export const FLEET_MODES = ['pods', 'containers-only', 'whole-system'] as const;
 export type FleetMode = (typeof FLEET_MODES)[number];
 
+/** off: no budget; ok: as configured; lowered: less than configured; exhausted: over budget with nothing left to lower. */
+export const FLEET_GOVERNORS = ['off', 'ok', 'lowered', 'exhausted'] as const;
+export type GovernorMood = (typeof FLEET_GOVERNORS)[number];
+
 /**
  * GET fleet: every node of the registry as columns, ordered by cluster and name; 10,000 nodes are under a megabyte.
  * Texts are indexes into `strings`.
@@ -28,6 +32,13 @@ export interface FleetColumns {
   readonly rungWanted: readonly number[];
   readonly rungReason: readonly number[];
   readonly rateHz: readonly number[];
+  /** As configured. */
+  readonly rateWanted: readonly number[];
+  readonly configVersion: readonly number[];
+  /** Why that version is not the one in the store, "" when it is. */
+  readonly configError: readonly number[];
+  /** Index into `FLEET_GOVERNORS`. */
+  readonly governor: readonly number[];
   readonly restarts: readonly number[];
   /** Cause of the last crash: `causeOf` of the last exit. */
   readonly crash: readonly number[];
@@ -54,6 +65,10 @@ export interface FleetNode {
   readonly rungWanted: number;
   readonly rungReason: string;
   readonly rateHz: number;
+  readonly rateWanted: number;
+  readonly configVersion: number;
+  readonly configError: string;
+  readonly governor: GovernorMood;
   readonly restarts: number;
   readonly crash: string;
   readonly taken: number;
@@ -81,6 +96,10 @@ export function fleetNodes(columns: FleetColumns): FleetNode[] {
     rungWanted: columns.rungWanted[i] ?? 1,
     rungReason: text(columns.rungReason, i),
     rateHz: columns.rateHz[i] ?? 0,
+    rateWanted: columns.rateWanted[i] ?? 0,
+    configVersion: columns.configVersion[i] ?? 0,
+    configError: text(columns.configError, i),
+    governor: FLEET_GOVERNORS[columns.governor[i] ?? 0] ?? 'off',
     restarts: columns.restarts[i] ?? 0,
     crash: text(columns.crash, i),
     taken: columns.taken[i] ?? 0,

@@ -1,6 +1,9 @@
+import type { GovernorMood } from './fleet.ts';
+
 /** Shapes of `/api/v1`. Times in requests are Unix seconds or `now-15m`; times in answers are Unix milliseconds. */
 export * from './alerts.ts';
 export * from './causes.ts';
+export * from './config.ts';
 export * from './fleet.ts';
 
 /** Flame graph nodes as columns, in depth-first order; node 0 is the root and `parent[i] < i`. Values in `unit`. */
@@ -99,7 +102,17 @@ export interface NodeSummary {
   readonly kernel: string;
   readonly cgroupVersion: string;
   readonly cpus: number;
+  /** In effect, and as configured. */
   readonly rateHz: number;
+  readonly rateWanted: number;
+  /** Version of the fleet's configuration in force there, and why it is not the one in the store. */
+  readonly configVersion: number;
+  readonly configError: string;
+  readonly governor: GovernorMood;
+  readonly governorReason: string;
+  /** Cost of collector and sampler: percent of one core, and resident memory. */
+  readonly cpuPercent: number;
+  readonly memoryMib: number;
   readonly restarts: number;
   readonly lastExit: string;
   readonly taken: number;

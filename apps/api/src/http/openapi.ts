@@ -30,8 +30,9 @@ const operation = (summary: string, parameters: Json[] = [], media = 'applicatio
   },
 });
 
-const withBody = (of: Json, schema: string): Json => ({
+const withBody = (of: Json, schema: string, answers: Json = {}): Json => ({
   ...of,
+  responses: { ...(of['responses'] as Json), ...answers },
   requestBody: {
     required: true,
     content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } },
@@ -106,6 +107,29 @@ export const openApiDocument = {
       UNTIL,
     ]),
     '/api/v1/fleet': get('Every node as columns, for a view of thousands'),
+    '/api/v1/config': {
+      get: operation("The fleet's configuration; its version is also the ETag", [
+        query('node', 'Name of a node: what the document means for it'),
+      ]),
+      put: withBody(
+        operation('Replaces the configuration', [
+          {
+            name: 'If-Match',
+            in: 'header',
+            required: false,
+            description: 'Version that the change is based on, e.g. "3"; * replaces any. Else version in the body',
+            schema: { type: 'string' },
+          },
+        ]),
+        'ConfigRequest',
+        {
+          409: error('Somebody else changed it since the version in the body'),
+          412: error('Somebody else changed it since the version in If-Match'),
+          428: error('Neither If-Match nor version says what the change is based on'),
+        },
+      ),
+    },
+    '/api/v1/config/history': get('Changes of the configuration, newest first', [LIMIT]),
     '/api/v1/alerts': get('Alerts about nodes: pending, firing and lately resolved'),
     '/api/v1/alerts/history': get('What became of alerts, newest first', [LIMIT]),
     '/api/v1/alerts/{id}/acknowledge': {
@@ -152,6 +176,16 @@ export const openApiDocument = {
           minutes: { type: 'number', exclusiveMinimum: 0, maximum: 43200 },
           by: { type: 'string' },
           comment: { type: 'string' },
+        },
+      },
+      ConfigRequest: {
+        type: 'object',
+        required: ['document'],
+        properties: {
+          document: { type: 'object', description: 'docs/configuration.md; errors name the field' },
+          version: { type: 'integer', minimum: 0, description: 'Version that the change is based on, 0 = none' },
+          by: { type: 'string', maxLength: 200 },
+          comment: { type: 'string', maxLength: 2000 },
         },
       },
       SqlRequest: {

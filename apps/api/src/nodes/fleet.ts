@@ -1,4 +1,4 @@
-import { causeOf, FLEET_MODES, type FleetColumns } from '@perfleet/api-contract';
+import { causeOf, FLEET_GOVERNORS, FLEET_MODES, type FleetColumns } from '@perfleet/api-contract';
 import type { NodeEntry } from '@perfleet/node-state';
 import type { Shares } from '../alerts/conditions.ts';
 
@@ -39,6 +39,10 @@ export function fleetOf(entries: readonly NodeEntry[], shares: ReadonlyMap<strin
     rungWanted: column(({ state }) => state.rungWanted),
     rungReason: column(({ state }) => text(state.rungReason)),
     rateHz: column(({ state }) => state.rateHz),
+    rateWanted: column(({ state }) => state.rateWanted || state.rateHz),
+    configVersion: column(({ state }) => state.configVersion),
+    configError: column(({ state }) => text(state.configError)),
+    governor: column(({ state }) => FLEET_GOVERNORS.indexOf(state.governor)),
     restarts: column(({ state }) => state.restarts),
     crash: column(({ state }) => text(causeOf(state.lastExit))),
     taken: column(({ state }) => state.taken),

@@ -1,4 +1,4 @@
-import { DISCOVERY_MODES } from '@perfleet/messages';
+import { DISCOVERY_MODES, GOVERNOR_MOODS } from '@perfleet/messages';
 import type { NodeEntry } from '@perfleet/node-state';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { kubeletMismatch, type Shares } from '../alerts/conditions.ts';
@@ -19,6 +19,12 @@ export class NodeMetrics {
   private readonly age: Gauge;
   private readonly epochs: Gauge;
   private readonly rate: Gauge;
+  private readonly rateWanted: Gauge;
+  private readonly governor: Gauge;
+  private readonly configVersion: Gauge;
+  private readonly configRefused: Gauge;
+  private readonly cpu: Gauge;
+  private readonly memory: Gauge;
   private readonly coverage: Gauge;
   private readonly restarts: Counter;
   private readonly taken: Counter;
@@ -49,6 +55,19 @@ export class NodeMetrics {
       'Collectors whose heartbeats for this node are in force; more than 1 is one too many',
     );
     this.rate = gauge('rate_hz', 'Samples a second and CPU in effect');
+    this.rateWanted = gauge('rate_wanted_hz', 'Samples a second and CPU as configured');
+    this.governor = gauge(
+      'governor',
+      '1 for the state of the governor of the cost (off, ok, lowered, exhausted = over budget with nothing left to lower)',
+      'state',
+    );
+    this.configVersion = gauge('config_version', "Version of the fleet's configuration in force on the node");
+    this.configRefused = gauge(
+      'config_refused',
+      '1 when the node does not use the configuration as it is in the store',
+    );
+    this.cpu = gauge('overhead_cpu_cores', 'CPU of collector and sampler in the last window of the governor');
+    this.memory = gauge('overhead_memory_bytes', 'Resident memory of collector and sampler');
     this.coverage = gauge(
       'coverage_ratio',
       'Share of the samples of the last minutes that belong to a pod, a container, the host, nothing, or were lost',
@@ -73,6 +92,12 @@ export class NodeMetrics {
       this.age.set({ node }, Math.max(0, now - lastSeen) / 1000);
       this.epochs.set({ node }, liveEpochs.length);
       this.rate.set({ node }, state.rateHz);
+      this.rateWanted.set({ node }, state.rateWanted || state.rateHz);
+      for (const mood of GOVERNOR_MOODS) this.governor.set({ node, state: mood }, state.governor === mood ? 1 : 0);
+      this.configVersion.set({ node }, state.configVersion);
+      this.configRefused.set({ node }, state.configError === '' ? 0 : 1);
+      this.cpu.set({ node }, state.cpuPercent / 100);
+      this.memory.set({ node }, state.memoryMib * 2 ** 20);
       this.restarts.inc({ node }, count(state.restarts));
       this.taken.inc({ node }, count(state.taken));
       for (const [reason, n] of Object.entries(state.lost).slice(0, MAX_REASONS))

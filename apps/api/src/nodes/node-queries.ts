@@ -49,6 +49,7 @@ export class NodeQueries {
 function summaryOf({ state, alive, lastSeen }: NodeEntry): NodeSummary {
   const { node, cluster, mode, fallback, modeReason, rung, rungReason, rungWanted, kernel, cgroupVersion, cpus } =
     state;
+  const { rateWanted, configVersion, configError, governor, governorReason, cpuPercent, memoryMib } = state;
   const { rateHz, restarts, lastExit, taken, published, lost, clockSkewMs } = state;
   return {
     node,
@@ -65,6 +66,14 @@ function summaryOf({ state, alive, lastSeen }: NodeEntry): NodeSummary {
     cgroupVersion,
     cpus,
     rateHz,
+    // One that does not say has no governor.
+    rateWanted: rateWanted || rateHz,
+    configVersion,
+    configError,
+    governor,
+    governorReason,
+    cpuPercent,
+    memoryMib,
     restarts,
     lastExit,
     taken,

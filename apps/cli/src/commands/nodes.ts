@@ -42,20 +42,36 @@ export function nodesText(nodes: readonly FleetNode[], now: number): string {
     n.alive ? age(n.lastSeen, now) : `silent ${age(n.lastSeen, now)}`,
     n.fallback ? `${n.mode} (fallback)` : n.mode,
     `${n.rung} ${RUNG_NAMES[n.rung] ?? ''}`,
-    `${n.rateHz} Hz`,
+    n.rateHz < n.rateWanted ? `${n.rateHz} of ${n.rateWanted} Hz` : `${n.rateHz} Hz`,
+    n.configVersion > 0 ? `${n.configVersion}${n.configError ? ' !' : ''}` : '-',
     n.restarts,
     n.taken > 0 ? `${((100 * n.lost) / n.taken).toFixed(2)} %` : '-',
     reasonOf(n),
   ]);
-  return `${formatTable(['node', 'heartbeat', 'mode', 'rung', 'rate', 'restarts', 'lost', 'why'], rows)}\n`;
+  return `${formatTable(['node', 'heartbeat', 'mode', 'rung', 'rate', 'config', 'restarts', 'lost', 'why'], rows)}\n`;
 }
 
 function isTroubled(n: FleetNode): boolean {
-  return !n.alive || n.fallback || n.rung > n.rungWanted || n.restarts > 0;
+  return (
+    !n.alive ||
+    n.fallback ||
+    n.rung > n.rungWanted ||
+    n.restarts > 0 ||
+    n.configError !== '' ||
+    n.governor === 'lowered' ||
+    n.governor === 'exhausted'
+  );
 }
 
 function reasonOf(n: FleetNode): string {
-  return [n.fallback && n.modeReason, n.rung > 1 && n.rungReason, n.restarts > 0 && n.crash].find(Boolean) || '';
+  const budget = {
+    off: '',
+    ok: '',
+    lowered: 'lowered by the governor',
+    exhausted: 'over budget, nothing left to lower',
+  };
+  const reasons = [n.fallback && n.modeReason, n.rung > 1 && n.rungReason, n.configError, n.restarts > 0 && n.crash];
+  return [...reasons, budget[n.governor]].find(Boolean) || '';
 }
 
 function age(lastSeen: number, now: number): string {

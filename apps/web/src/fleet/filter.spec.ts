@@ -4,7 +4,21 @@ import { causeKey, filterFleet, NO_FILTER, type FleetFilter } from './filter.ts'
 
 const node = (name: string, change: Partial<FleetNode> = {}): FleetNode => ({
   ...{ node: name, cluster: 'eu', alive: true, lastSeen: 0, mode: 'pods', fallback: false, modeReason: '' },
-  ...{ rung: 1, rungWanted: 1, rungReason: '', rateHz: 19, restarts: 0, crash: '', taken: 0, lost: 0, kernel: '6.1' },
+  ...{
+    rung: 1,
+    rungWanted: 1,
+    rungReason: '',
+    rateHz: 19,
+    rateWanted: 19,
+    configVersion: 0,
+    configError: '',
+    governor: 'ok',
+    restarts: 0,
+    crash: '',
+    taken: 0,
+    lost: 0,
+    kernel: '6.1',
+  },
   ...{ cgroupVersion: 'v2', lostShare: null, unattributedShare: null, ...change },
 });
 const fleet = [

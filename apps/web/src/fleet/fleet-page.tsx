@@ -168,6 +168,8 @@ const CAUSE_LEVELS: Readonly<Record<Cause['kind'], string>> = {
   fallback: 'warn',
   rung: 'warn',
   crash: 'bad',
+  config: 'bad',
+  budget: 'warn',
 };
 
 function Causes({

@@ -52,7 +52,7 @@ export const FleetTable = memo(function FleetTable({
                 </span>
                 <div className="muted">{n.rungReason}</div>
               </td>
-              <td>{n.rateHz} Hz</td>
+              <td>{n.rateHz < n.rateWanted ? `${n.rateHz} of ${n.rateWanted} Hz` : `${n.rateHz} Hz`}</td>
               <td>{compact(n.taken)}</td>
               <td>
                 {n.lost > 0 && n.taken > 0 ? `${compact(n.lost)} (${((100 * n.lost) / n.taken).toFixed(2)} %)` : '0'}

@@ -69,6 +69,9 @@ function Facts({ summary }: { summary: NodeSummary }) {
       'machine',
       `${summary.cpus} CPUs · kernel ${summary.kernel} · cgroup ${summary.cgroupVersion} · ${summary.rateHz} Hz`,
     ],
+    ['configuration', configurationText(summary)],
+    ['refused', summary.configError],
+    ['governor', governorText(summary)],
     ['samples', `${compact(summary.taken)} taken, ${compact(summary.published)} published since the collector started`],
     ['lost', lost.map(([reason, count]) => `${compact(count)} ${reason}`).join(', ')],
   ];
@@ -84,6 +87,17 @@ function Facts({ summary }: { summary: NodeSummary }) {
         ))}
     </dl>
   );
+}
+
+function configurationText({ configVersion, rateHz, rateWanted }: NodeSummary): string {
+  const version = configVersion > 0 ? `version ${configVersion}` : "the collector's own";
+  return `${version} · ${rateHz < rateWanted ? `${rateHz} of ${rateWanted} Hz` : `${rateHz} Hz`}`;
+}
+
+function governorText({ governor, governorReason, cpuPercent, memoryMib }: NodeSummary): string {
+  if (governor === 'off') return '';
+  const cost = `CPU ${cpuPercent.toFixed(1)} % of one core, memory ${memoryMib} MiB`;
+  return [governor, governorReason, `cost: ${cost}`].filter(Boolean).join(' · ');
 }
 
 function Events({ line }: { line: NodeTimelineResponse }) {
@@ -110,6 +124,6 @@ function Events({ line }: { line: NodeTimelineResponse }) {
 }
 
 export function levelOf(kind: string): string {
-  if (kind === 'sampler-crashed' || kind === 'unclean-exit') return 'bad';
-  return kind === 'mode-changed' || kind === 'rung-changed' ? 'warn' : '';
+  if (['sampler-crashed', 'unclean-exit', 'config-refused'].includes(kind)) return 'bad';
+  return ['mode-changed', 'rung-changed', 'governor-changed'].includes(kind) ? 'warn' : '';
 }
