@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use libbpf_rs::{MapCore, Object, RingBuffer, RingBufferBuilder};
 use serde_json::{Value, json};
 
+use crate::bpf_cost::run_time_ms;
 use crate::bpf_load::{self, Descriptors, Sizes};
 use crate::bpf_maps as maps;
 use crate::buffers::{Buffers, Row};
@@ -250,14 +251,18 @@ impl Sampler for Bpf {
 
     fn details(&self) -> Value {
         let (tables, unwinder) = (self.unwinder.tables.stats(), &self.unwinder.stats);
-        json!({
+        let mut details = json!({
             "stacks": self.walks.to_json(),
             "deferred": unwinder.deferred,
             "tables": {
                 "loaded": tables.loaded, "bytes": tables.words * 8, "limit": tables.capacity * 8,
                 "evicted": tables.evicted, "noRoom": tables.no_room, "failed": unwinder.failed,
             },
-        })
+        });
+        if let Some(ms) = run_time_ms(self.fds.program) {
+            details["bpfMs"] = ms.into();
+        }
+        details
     }
 
     fn resolver(&mut self) -> &mut Resolver {

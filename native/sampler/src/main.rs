@@ -10,6 +10,8 @@ mod binaries;
 #[cfg(feature = "bpf")]
 mod bpf;
 #[cfg(feature = "bpf")]
+mod bpf_cost;
+#[cfg(feature = "bpf")]
 mod bpf_load;
 #[cfg(feature = "bpf")]
 mod bpf_maps;
