@@ -3,31 +3,32 @@ import { mkdirSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import type { DoctorOptions } from '@perfleet/doctor';
-import { TOPICS, type LossCounts, type NodeEvent, type NodeState } from '@perfleet/messages';
+import type { LossCounts, NodeEvent, NodeState } from '@perfleet/messages';
 import type { NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
 import type { PodNames } from '@perfleet/pods';
 import {
   samplerBinaryPath,
   superviseSampler,
+  wantedRung,
   type SamplerStats,
   type Supervisor,
-  type WantedRung,
   type Window,
 } from '@perfleet/sampler';
 import type { Stream } from '@perfleet/stream';
+import type { CollectorStats } from './collector-stats.ts';
 import { NodeControl } from './control/node-control.ts';
 import { LiveDiscovery, type NodeDiscovery } from './discovery/node-discovery.ts';
 import { logDoctorSummary } from './doctor-summary.ts';
 import { eventRecord } from './events.ts';
 import { NodeReporter } from './node-reporter.ts';
+import { ProfileRecords } from './profile-records.ts';
 import { Publisher, within } from './publisher.ts';
 import type { ResourceLabels } from './resource-labels.ts';
-import { RunMarker, type RunRecord } from './run-marker.ts';
+import { RunMarker } from './run-marker.ts';
 import { SampleLedger, type WindowCounts } from './sample-ledger.ts';
 import { Spool, type SpoolRecord } from './spool.ts';
 import { podNamesNote, WindowNaming } from './window-naming.ts';
-import { emptyOtlp, windowToOtlp } from './window-to-otlp.ts';
 
 export interface CollectorDeps {
   /** Only written to; `producer` may reject while the stream is away and is asked again. */
@@ -60,15 +61,6 @@ export interface CollectorDeps {
   readonly version?: string;
 }
 
-export interface CollectorStats {
-  readonly epoch: string;
-  readonly state: NodeState;
-  readonly spooledBytes: number;
-  readonly streamAway: boolean;
-  readonly messagesSent: number;
-  readonly sampler: SamplerStats | null;
-}
-
 const SPOOL_BYTES = 256 << 20;
 /** The parts of `stop`, milliseconds from its begin; the whole stays under the deadline of the shutdown sequence. */
 const STOP_SAMPLER_MS = 1200;
@@ -83,6 +75,7 @@ export class Collector {
   private readonly startedAt = Date.now();
   private readonly ledger = new SampleLedger();
   private readonly marker: RunMarker;
+  private readonly records: ProfileRecords;
   private readonly discovery: NodeDiscovery;
   private readonly naming: WindowNaming;
   private readonly supervisor: Supervisor;
@@ -102,13 +95,14 @@ export class Collector {
   constructor(private readonly deps: CollectorDeps) {
     const { logger, kubernetes, dataDir } = deps;
     this.marker = new RunMarker(dataDir);
+    this.records = new ProfileRecords(deps.topicPrefix, this.epoch);
     this.discovery = deps.discovery ?? new LiveDiscovery({ kubernetes, logger });
     this.naming = new WindowNaming(deps, this.discovery, deps.podNames);
     this.reporter = new NodeReporter({ store: deps.nodeState, state: () => this.state(), logger });
     const { nodeState, node, cluster, rateHz, windowSeconds, sharedProcess, configPollMs: pollMs } = deps;
     this.control = new NodeControl({
       ...{ store: nodeState.config, node, cluster, dataDir, sharedProcess, logger, pollMs },
-      own: { rateHz, windowSeconds, rung: rungOf(deps.rung) },
+      own: { rateHz, windowSeconds, rung: wantedRung(deps.rung ?? 'auto') },
       apply: (settings) => this.supervisor.configure(settings),
       event: (kind, message) => this.event(kind, message),
     });
@@ -123,7 +117,7 @@ export class Collector {
     const previous = this.marker.previous();
     this.spool = Spool.open(join(dataDir, 'spool.db'), this.deps.spoolBytes ?? SPOOL_BYTES);
     if (this.spool.openedWith) logger.error(this.spool.openedWith);
-    this.closeEpoch(this.spool, previous);
+    if (previous && this.spool.hasEpoch(previous.epoch)) this.spool.append(this.records.ofUncleanEnd(previous));
     this.spool.beginEpoch(this.epoch, this.startedAt);
     this.mark(0, 0);
     this.publisher = new Publisher({ stream, spool: this.spool, node, logger });
@@ -184,7 +178,9 @@ export class Collector {
     this.discovery.stop();
     this.deps.podNames?.stop();
     const events = [eventRecord(this.source(), 'stopped', 'stopped on request', this.state())];
-    publisher.publish([...this.carriedLosses(spool), ...events]);
+    // Counts that the disk refused are said by a last message without samples.
+    const carried = Object.keys(spool.carried).length > 0 ? this.records.ofCounts({}) : [];
+    publisher.publish([...carried, ...events]);
     await publisher.drain(left());
     const leaving = within(STOP_PARTS_MS, this.reporter.leave());
     await publisher.stop(STOP_PARTS_MS);
@@ -211,7 +207,7 @@ export class Collector {
     this.supervisor.on('crash', ({ message }) => {
       logger.error(message);
       const counts = this.ledger.crashed();
-      if (counts) this.enqueue(() => this.publishCounts(counts));
+      if (counts) this.enqueue(() => this.publish(this.records.ofCounts(counts.lost)));
       this.event('sampler-crashed', message);
     });
     this.supervisor.on('rung', ({ from, to, reason }) => {
@@ -227,7 +223,7 @@ export class Collector {
     // Naming is slower than sampling only when the node is on its knees: then memory stays bounded and the loss is counted.
     if (this.pendingWindows >= 12) {
       const lost = { ...counts.lost, throttled: (counts.lost['throttled'] ?? 0) + counts.samples };
-      return this.enqueue(() => this.publishCounts({ ...counts, samples: 0, lost }));
+      return this.enqueue(() => this.publish(this.records.ofCounts(lost)));
     }
     this.enqueue(() => this.handleWindow(window, counts));
   }
@@ -259,37 +255,14 @@ export class Collector {
   }
 
   private publishWindow(window: Window, counts: WindowCounts, labelsOf: (process: number) => ResourceLabels): void {
-    const parts = windowToOtlp(window, labelsOf);
-    const records = parts.map((part, i) => this.profileRecord(part, i === parts.length - 1 ? counts.lost : {}));
+    const records = this.records.ofWindow(window, counts, labelsOf);
     if (records.length > 0) this.publish(records);
-    else if (Object.keys(counts.lost).length > 0) this.publishCounts(counts);
-  }
-
-  private publishCounts(counts: WindowCounts): void {
-    this.publish([this.profileRecord({ body: emptyOtlp(), samples: 0 }, counts.lost)]);
-  }
-
-  private profileRecord(part: { body: Uint8Array; samples: number }, lost: Record<string, number>): SpoolRecord {
-    return { topic: this.deps.topicPrefix + TOPICS.profiles, epoch: this.epoch, ...part, lost };
   }
 
   private publish(records: readonly SpoolRecord[]): void {
     if (this.publisher?.publish(records) === false) {
       this.deps.logger.error('the spool did not take a message (disk full?); its samples are counted as spool-full');
     }
-  }
-
-  /** Counts that the disk refused are said by a last message without samples. */
-  private carriedLosses(spool: Spool): SpoolRecord[] {
-    return Object.keys(spool.carried).length > 0 ? [this.profileRecord({ body: emptyOtlp(), samples: 0 }, {})] : [];
-  }
-
-  /** The samples that a killed run took after its last window are estimated at that window's count, and said in its name. */
-  private closeEpoch(spool: Spool, previous: RunRecord | null): void {
-    if (!previous || previous.lastWindowTaken === 0 || !spool.hasEpoch(previous.epoch)) return;
-    const topic = this.deps.topicPrefix + TOPICS.profiles;
-    const lost = { 'unclean-exit': previous.lastWindowTaken };
-    spool.append([{ topic, epoch: previous.epoch, body: emptyOtlp(), samples: 0, lost }]);
   }
 
   private mark(lastWindowAt: number, lastWindowTaken: number): void {
@@ -323,8 +296,4 @@ export class Collector {
       ...{ taken: counts?.taken ?? 0, published: counts?.stored ?? 0, lost: (counts?.lost ?? {}) as LossCounts },
     } as NodeState;
   }
-}
-
-function rungOf(rung: CollectorDeps['rung']): WantedRung {
-  return rung === undefined || rung === 'auto' ? 'auto' : (Number(rung) as WantedRung);
 }

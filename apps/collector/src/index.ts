@@ -1,4 +1,5 @@
-export type { CollectorDeps, CollectorStats } from './collector.ts';
+export type { CollectorDeps } from './collector.ts';
+export type { CollectorStats } from './collector-stats.ts';
 export * from './create-collector.ts';
 export { kubeletDeclaration } from './discovery/kubelet-declaration.ts';
 export * from './discovery/kubernetes-evidence.ts';

@@ -5,7 +5,7 @@ export * from './clock.ts';
 export * from './errors.ts';
 export * from './frames.ts';
 export * from './messages.ts';
-export type { WantedRung } from './rung-ladder.ts';
+export { wantedRung, type WantedRung } from './rung-ladder.ts';
 export * from './sampler-process.ts';
 export * from './supervision.ts';
 export * from './supervisor.ts';

@@ -2,6 +2,11 @@ export type StartRung = 1 | 2 | 3;
 /** `auto` = the best that the machine can. */
 export type WantedRung = 'auto' | StartRung;
 
+/** From a flag or a variable. */
+export function wantedRung(text: WantedRung | '1' | '2' | '3'): WantedRung {
+  return text === 'auto' ? 'auto' : (Number(text) as StartRung);
+}
+
 export interface RungLadderOptions {
   /** So many crashes of one rung within `crashWindowMs` move down the ladder. */
   readonly crashLimit: number;

@@ -1,0 +1,11 @@
+import type { NodeState } from '@perfleet/messages';
+import type { SamplerStats } from '@perfleet/sampler';
+
+export interface CollectorStats {
+  readonly epoch: string;
+  readonly state: NodeState;
+  readonly spooledBytes: number;
+  readonly streamAway: boolean;
+  readonly messagesSent: number;
+  readonly sampler: SamplerStats | null;
+}
