@@ -1,5 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { matchesPattern } from './pattern.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
 
 /** mulberry32: a run can be repeated by its seed. */
 function random(seed: number): (n: number) => number {

@@ -1,5 +1,10 @@
 import { parseFleetConfig } from '@perfleet/fleet-config';
-import { ConfigUnreadableError, type ConfigRevision, type ConfigStore } from '@perfleet/node-state';
+import {
+  ConfigUnreadableError,
+  NodeStateUnavailableError,
+  type ConfigRevision,
+  type ConfigStore,
+} from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
 import { LastGoodFile, messageOf, type KnownConfig } from './last-good.ts';
 
@@ -88,6 +93,8 @@ export class ConfigKeeper {
     } catch (error) {
       // A store that is away says nothing about the document, and the reporter says that it is away.
       if (error instanceof ConfigUnreadableError) this.refuse(error.message);
+      else if (!(error instanceof NodeStateUnavailableError))
+        this.options.logger.error(`the configuration could not be looked at: ${messageOf(error)}`);
     }
   }
 

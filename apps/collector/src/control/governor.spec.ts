@@ -1,6 +1,9 @@
 import { DEFAULT_BUDGET, type Budget } from '@perfleet/fleet-config';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { CALM, govern, ladderOf, retarget, type GovernorState, type Limits, type Usage } from './governor.ts';
+
+// Hours of thousands of judgements each: longer than the usual bound where the machine is busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 const limits = (budget: Partial<Budget> = {}, more: Partial<Limits> = {}): Limits => ({
   budget: { ...DEFAULT_BUDGET, cpuPercent: 10, memoryMib: 400, windowSeconds: 10, calmSeconds: 100, ...budget },
@@ -51,6 +54,16 @@ describe('the governor', () => {
       [3, 2, ''],
     ]);
     expect(state.over).toBe(true);
+  });
+
+  it('is over its budget until there is room, so that what hovers about it is told once', () => {
+    const tight = limits({ lowestRung: 1, minRateHz: 19 });
+    let state: GovernorState = CALM;
+    const over = [9.9, 10.1, 9.9, 10.1, 8.4, 9.9].map((cpu, i) => {
+      state = govern(state, tight, usage(cpu), i * 10_000).state;
+      return state.over;
+    });
+    expect(over).toEqual([false, true, true, true, false, false]);
   });
 
   it('restores one step after a calm period, and only where the next step is expected to fit', () => {

@@ -33,7 +33,7 @@ export interface GovernorState {
   readonly raisedAt: number;
   /** The calm that a step up needs is so many times `calmSeconds`: it doubles when a step up turns out to be too much. */
   readonly patience: number;
-  /** The last judgement found this step over budget. */
+  /** A judgement found this step over budget, and none since found room. */
   readonly over: boolean;
 }
 
@@ -90,7 +90,8 @@ export function govern(state: GovernorState, limits: Limits, usage: Usage, now: 
   }
 
   const above = ladder[step - 1];
-  const calm = { ...state, step, over: false, patience };
+  // What hovers about its budget is told once.
+  const calm = { ...state, step, over: state.over && excess.times > ROOM, patience };
   if (!above || !roomFor(above, ladder[step]!, usage, budget))
     return { state: { ...calm, calmSince: null }, reason: '' };
   const calmSince = state.calmSince ?? now;
