@@ -16,7 +16,7 @@ const limit = (min: number, max: number) => {
 
 /** What the profiler may cost a node, and how the governor keeps to it. */
 export const budgetSchema = z.strictObject({
-  /** CPU of collector and sampler, BPF programs included where the sampler measures them: percent of one core. */
+  /** CPU of collector and sampler, its BPF program included while the kernel counts that: percent of one core. */
   cpuPercent: limit(0.001, 100_000).optional(),
   /** Resident memory of collector and sampler together, MiB. */
   memoryMib: limit(1, 1 << 20).optional(),
