@@ -79,7 +79,7 @@ describe('perfleet config', () => {
     await waitFor(told, { timeoutMs: 60_000, what: 'the event of version 3' });
   });
 
-  it('is in force again after a restart, from the disk of the node', async () => {
+  it('is in force again after a restart', async () => {
     await up.stop();
     up = await startPerfleet(['up', '--http-port', '0', '--data', scratch.path, '--node', 'gpu-1', '--rate', '23']);
     server = urlIn(up.line).replace(/\/$/, '');
