@@ -106,9 +106,7 @@ impl Bpf {
             resolver: Resolver::new(controller.map_or(String::new(), |controller| controller.name)),
         };
         sampler.resolver.processes.read_all();
-        for cpu in cpus {
-            sampler.add(cpu).map_err(|error| perf::explain(&error))?;
-        }
+        perf::on_each(&cpus, |cpu| sampler.add(cpu))?;
         Ok(sampler)
     }
 
@@ -192,6 +190,11 @@ impl Sampler for Bpf {
         self.events.len()
     }
 
+    fn features(&self) -> Vec<&'static str> {
+        let walk = if self.fds.by_calls { "walk:tail-calls" } else { "walk:bpf_loop" };
+        [walk].into_iter().chain(self.sideband.build_ids().then_some("mmap2-build-ids")).collect()
+    }
+
     fn descriptors(&self) -> Vec<i32> {
         self.sideband.descriptors().chain([self.ring.epoll_fd(), self.unwinder.descriptor()]).collect()
     }
@@ -226,9 +229,15 @@ impl Sampler for Bpf {
     }
 
     fn refresh(&mut self) {
-        for cpu in online_cpus().unwrap_or_default() {
+        let Ok(online) = online_cpus() else { return };
+        if self.sideband.refresh(&online) {
+            self.records_lost = true;
+            self.unwinder.forget_all();
+        }
+        self.events.retain(|cpu, event| online.contains(cpu) && event.runs());
+        for cpu in online {
             if !self.events.contains_key(&cpu) {
-                let _ = self.sideband.add(cpu).and_then(|()| self.add(cpu));
+                let _ = self.add(cpu);
             }
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, anyhow};
 use libbpf_rs::{MapCore, Object, ObjectBuilder, PrintLevel};
 
+use crate::host;
 use crate::table_maps;
 
 const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sampler.bpf.o"));
@@ -27,6 +28,8 @@ pub struct Sizes {
 
 pub struct Descriptors {
     pub program: i32,
+    /// Stacks are walked by tail calls, for want of bpf_loop.
+    pub by_calls: bool,
     pub active: i32,
     pub books: i32,
     pub stacks: [i32; 2],
@@ -45,12 +48,13 @@ impl Descriptors {
         let name = if program_fd(object, "take_sample").is_ok() { "take_sample" } else { "take_sample_by_calls" };
         let descriptors = Descriptors {
             program: program_fd(object, name)?,
+            by_calls: name == "take_sample_by_calls",
             active: map("active")?,
             books: map("books")?,
             stacks: [map("stacks_0")?, map("stacks_1")?],
             counts: [map("counts_0")?, map("counts_1")?],
         };
-        if name == "take_sample_by_calls" {
+        if descriptors.by_calls {
             let next = program_fd(object, "walk_by_calls")?;
             crate::bpf_maps::set(map("calls")?, &0u32, &(next as u32)).context("cannot link the parts of the BPF program")?;
         }
@@ -134,12 +138,31 @@ fn seed() -> u64 {
 pub fn explain(error: anyhow::Error) -> anyhow::Error {
     let said = MESSAGES.lock().map(|messages| messages.join("").trim().replace('\n', " | ")).unwrap_or_default();
     let said: String = said.chars().rev().take(600).collect::<Vec<_>>().into_iter().rev().collect();
-    let fix = if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
+    let refused = format!("{error:#}").contains("ermi");
+    let locked = if refused { short_of_locked_memory() } else { None };
+    let fix = if let Some(kilobytes) = locked {
+        &format!("kernels before 5.11 charge BPF maps to RLIMIT_MEMLOCK: raise it (now {kilobytes} kB), or grant CAP_SYS_RESOURCE")
+    } else if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
         "the kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF"
-    } else if format!("{error:#}").contains("ermission") || format!("{error:#}").contains("permitted") {
+    } else if refused {
         "run as root or with CAP_BPF and CAP_PERFMON; where the kernel locks down BPF, nothing but another rung helps"
     } else {
         "kernels from 5.10 on are known to work"
     };
     anyhow!("eBPF: {error:#}; {fix}{}{said}", if said.is_empty() { "" } else { "; libbpf: " })
+}
+
+/// The limit in kB, where it alone can be why the kernel refuses a map to somebody who has the privilege.
+fn short_of_locked_memory() -> Option<u64> {
+    let release = host::kernel_release();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let version = (numbers.next()?, numbers.next()?);
+    let privileged = host::capabilities().iter().any(|name| ["CAP_BPF", "CAP_SYS_ADMIN"].contains(name));
+    // SAFETY: fills the structure that it is given.
+    let limit = unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit);
+        limit.rlim_cur
+    };
+    (version < (5, 11) && privileged && limit != libc::RLIM_INFINITY).then_some(limit >> 10)
 }

@@ -56,9 +56,7 @@ impl OwnProcesses {
 }
 
 fn ring(own: i32, cpu: i32) -> io::Result<Ring> {
-    let open = |pages: usize| Ring::new(Event::open(&perf::process_records((pages * PAGE / 2) as u32), own, cpu)?, pages);
-    // Little memory may be locked without a privilege.
-    open(PAGES).or_else(|_| open(8)).or_else(|_| open(2))
+    Ring::largest(PAGES, |watermark| Event::open(&perf::process_records(watermark), own, cpu))
 }
 
 impl Sampler for OwnProcesses {

@@ -1,5 +1,6 @@
 //! `perf_event_open` (man 2 perf_event_open): events, their attributes and the CPUs they run on.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -36,6 +37,8 @@ const TYPE_SOFTWARE: u32 = 1;
 const HW_CPU_CYCLES: u64 = 0;
 const SW_CPU_CLOCK: u64 = 0;
 const SW_DUMMY: u64 = 9;
+/// PERF_FORMAT_TOTAL_TIME_ENABLED
+const FORMAT_TIME_ENABLED: u64 = 1;
 const SAMPLE_IP: u64 = 1;
 const SAMPLE_TID: u64 = 1 << 1;
 const SAMPLE_TIME: u64 = 1 << 2;
@@ -104,6 +107,7 @@ fn base() -> Attr {
         kind: TYPE_SOFTWARE,
         size: size_of::<Attr>() as u32,
         sample_type: SAMPLE_TID | SAMPLE_TIME,
+        read_format: FORMAT_TIME_ENABLED,
         flags: DISABLED | EXCLUDE_HV | SAMPLE_ID_ALL | USE_CLOCKID,
         clockid: libc::CLOCK_MONOTONIC,
         ..Attr::default()
@@ -139,28 +143,33 @@ pub fn own_task(rate: u64, watermark: u32) -> Attr {
     Attr { flags: attr.flags | INHERIT | EXCLUDE_KERNEL | PROCESS_RECORDS, ..attr }
 }
 
-/// No samples: starts, mappings, names and ends of processes.
+/// No samples: starts, mappings, names and ends of processes. Without a privilege older kernels refuse even these for the kernel.
 pub fn process_records(watermark: u32) -> Attr {
     let base = base();
-    Attr { config: SW_DUMMY, sample_period: 1, flags: base.flags | PROCESS_RECORDS | WATERMARK, wakeup: watermark, ..base }
+    Attr { config: SW_DUMMY, sample_period: 1, flags: base.flags | EXCLUDE_KERNEL | PROCESS_RECORDS | WATERMARK, wakeup: watermark, ..base }
 }
 
 pub struct Event {
     fd: OwnedFd,
     clock: Clock,
+    /// The kernel puts build ids into mapping records.
+    pub build_ids: bool,
+    /// Nanoseconds that it had been enabled for when `runs` was called last.
+    enabled: Cell<u64>,
 }
 
 impl Event {
     /// `pid` -1 is everybody. Kernels before 5.12 know no build ids in mapping records: they are asked again without.
     pub fn open(attr: &Attr, pid: i32, cpu: i32) -> io::Result<Event> {
         let clock = if attr.flags & FREQ == 0 { Clock::CpuClock } else { Clock::Cycles };
-        let fd = match perf_event_open(attr, pid, cpu) {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && attr.flags & BUILD_ID != 0 => {
-                perf_event_open(&Attr { flags: attr.flags & !BUILD_ID, ..attr.clone() }, pid, cpu)?
+        let asked = attr.flags & BUILD_ID != 0;
+        let (fd, build_ids) = match perf_event_open(attr, pid, cpu) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && asked => {
+                (perf_event_open(&Attr { flags: attr.flags & !BUILD_ID, ..attr.clone() }, pid, cpu)?, false)
             }
-            other => other?,
+            other => (other?, asked),
         };
-        Ok(Event { fd, clock })
+        Ok(Event { fd, clock, build_ids, enabled: Cell::new(0) })
     }
 
     pub fn raw_fd(&self) -> i32 {
@@ -173,6 +182,16 @@ impl Event {
 
     pub fn disable(&self) -> io::Result<()> {
         self.ioctl(IOC_DISABLE, 0)
+    }
+
+    /// False when its CPU was taken away since the last call, if only for a moment, as while the machine was suspended: the event
+    /// never runs again then, and the CPU needs another one.
+    pub fn runs(&self) -> bool {
+        let mut value_and_time = [0u64; 2];
+        // SAFETY: reads at most the 16 bytes of the array, which outlives the call.
+        let bytes = unsafe { libc::read(self.fd.as_raw_fd(), value_and_time.as_mut_ptr().cast(), 16) };
+        let before = self.enabled.replace(value_and_time[1]);
+        bytes == 16 && value_and_time[1] > before
     }
 
     /// Samples a second.
@@ -210,6 +229,15 @@ fn perf_event_open(attr: &Attr, pid: i32, cpu: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
+/// Opens something on each CPU. One that went away after the list was read is left out: it comes back like a new one.
+pub fn on_each(cpus: &[i32], mut open: impl FnMut(i32) -> io::Result<()>) -> anyhow::Result<()> {
+    let gone = |error: &io::Error| error.raw_os_error() == Some(libc::ENODEV) && cpus.len() > 1;
+    cpus.iter().try_for_each(|&cpu| match open(cpu) {
+        Err(error) if !gone(&error) => Err(explain(&error)),
+        _ => Ok(()),
+    })
+}
+
 /// The cause and what would fix it.
 pub fn explain(error: &io::Error) -> anyhow::Error {
     let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
@@ -218,7 +246,7 @@ pub fn explain(error: &io::Error) -> anyhow::Error {
             format!("run as root or with CAP_PERFMON, or lower kernel.perf_event_paranoid (now {})", paranoid.trim())
         }
         Some(libc::EMFILE) => "raise the limit on open files".to_owned(),
-        Some(libc::ENOMEM) => "raise kernel.perf_event_mlock_kb".to_owned(),
+        Some(libc::ENOMEM) => "no more memory may be locked: raise kernel.perf_event_mlock_kb or RLIMIT_MEMLOCK, or grant CAP_IPC_LOCK".to_owned(),
         Some(libc::ENOSYS | libc::ENOENT) => "this kernel has no perf events, or a seccomp filter hides them".to_owned(),
         _ => "see the kernel log".to_owned(),
     };

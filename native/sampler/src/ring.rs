@@ -21,9 +21,22 @@ impl Ring {
         // SAFETY: a fresh shared mapping of an open descriptor; the result is checked before use.
         let base = unsafe { libc::mmap(std::ptr::null_mut(), length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, event.raw_fd(), 0) };
         if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
+            let error = io::Error::last_os_error();
+            // The kernel's way to say that no more memory may be locked, which is not a matter of perf events as such.
+            return Err(if error.raw_os_error() == Some(libc::EPERM) { io::Error::from_raw_os_error(libc::ENOMEM) } else { error });
         }
         Ok(Ring { event, base: base.cast(), data_bytes: data_pages * PAGE })
+    }
+
+    /// The largest ring that may be locked: `pages`, or less. `open` gets the bytes after which it should wake the reader.
+    pub fn largest(pages: usize, open: impl Fn(u32) -> io::Result<Event>) -> io::Result<Ring> {
+        let mut pages = pages;
+        loop {
+            match Ring::new(open((pages * PAGE / 2) as u32)?, pages) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && pages > 1 => pages = (pages / 4).max(1),
+                other => return other,
+            }
+        }
     }
 
     /// Copies out every record that is there and frees its space.

@@ -130,6 +130,7 @@ fn say_hello(options: &Options, sampler: Option<&dyn Sampler>, tried: &Tried) ->
         "protocol": 1, "rung": sampler.map_or(4, Sampler::rung), "reason": reason, "kernel": host::kernel_release(),
         "cpus": sampler.map_or(0, Sampler::cpus), "rateHz": options.rate, "event": sampler.map_or("cpu-clock", Sampler::event),
         "capabilities": host::capabilities(), "tried": tried,
+        "features": sampler.map_or(Vec::new(), Sampler::features),
     });
     Ok(protocol::send_json(protocol::HELLO, &hello)?)
 }

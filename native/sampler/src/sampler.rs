@@ -29,6 +29,10 @@ pub trait Sampler {
     /// `cpu-clock` or `cycles`.
     fn event(&self) -> &'static str;
     fn cpus(&self) -> usize;
+    /// What it uses of the kernel where kernels differ: `walk:bpf_loop` or `walk:tail-calls`, `mmap2-build-ids`.
+    fn features(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
     /// Readable when something wants to be drained before the window ends.
     fn descriptors(&self) -> Vec<i32>;
     /// Milliseconds after which the buffers could be full.

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::perf::{self, Event};
 use crate::records::{self, Record, parse};
-use crate::ring::{PAGE, Ring};
+use crate::ring::Ring;
 
 /// 512 KiB a CPU: 800 short-lived processes between two reads.
 const PAGES: usize = 128;
@@ -21,25 +21,31 @@ pub struct Sideband {
 impl Sideband {
     pub fn open(cpus: &[i32]) -> Result<Sideband> {
         let mut sideband = Sideband { rings: BTreeMap::new(), lost: 0 };
-        for &cpu in cpus {
-            sideband.add(cpu).map_err(|error| perf::explain(&error))?;
-        }
+        perf::on_each(cpus, |cpu| sideband.add(cpu))?;
         Ok(sideband)
     }
 
     /// Also for a CPU that came later.
     pub fn add(&mut self, cpu: i32) -> io::Result<()> {
-        let attr = perf::process_records((PAGES * PAGE / 2) as u32);
-        let ring = match Ring::new(Event::open(&attr, -1, cpu)?, PAGES) {
-            // Little memory may be locked: better a small ring than none.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM)) => {
-                Ring::new(Event::open(&perf::process_records(8 * PAGE as u32), -1, cpu)?, 16)?
-            }
-            other => other?,
-        };
+        let ring = Ring::largest(PAGES, |watermark| Event::open(&perf::process_records(watermark), -1, cpu))?;
         ring.event.enable()?;
         self.rings.insert(cpu, ring);
         Ok(())
+    }
+
+    pub fn build_ids(&self) -> bool {
+        self.rings.values().all(|ring| ring.event.build_ids)
+    }
+
+    /// Follows CPUs that come and go; true when records may be missing because one had no event that ran. What the rings hold must
+    /// have been read.
+    pub fn refresh(&mut self, online: &[i32]) -> bool {
+        self.rings.retain(|cpu, ring| online.contains(cpu) && ring.event.runs());
+        let came: Vec<i32> = online.iter().copied().filter(|cpu| !self.rings.contains_key(cpu)).collect();
+        for &cpu in &came {
+            let _ = self.add(cpu);
+        }
+        !came.is_empty()
     }
 
     pub fn descriptors(&self) -> impl Iterator<Item = i32> {

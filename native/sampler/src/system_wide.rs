@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::perf::{self, Clock, Event as PerfEvent, MAX_STACK, online_cpus};
 use crate::records::{Event, Record, parse};
 use crate::resolver::{Resolver, Sample, Thread};
-use crate::ring::{PAGE, Ring};
+use crate::ring::Ring;
 use crate::sampler::{Lost, Sampler};
 use crate::sideband::Sideband;
 
@@ -35,15 +35,12 @@ impl SystemWide {
         let sideband = Sideband::open(&cpus)?;
         let mut sampler = SystemWide { clock, rate, pages, rings: BTreeMap::new(), sideband, intake: Intake::new(only_pid) };
         sampler.intake.resolver.processes.read_all();
-        for cpu in cpus {
-            sampler.add(cpu).map_err(|error| perf::explain(&error))?;
-        }
+        perf::on_each(&cpus, |cpu| sampler.add(cpu))?;
         Ok(sampler)
     }
 
     fn add(&mut self, cpu: i32) -> io::Result<()> {
-        let attr = perf::call_chains(self.clock, self.rate, (self.pages * PAGE / 2) as u32);
-        let ring = Ring::new(PerfEvent::open(&attr, -1, cpu)?, self.pages)?;
+        let ring = Ring::largest(self.pages, |watermark| PerfEvent::open(&perf::call_chains(self.clock, self.rate, watermark), -1, cpu))?;
         ring.event.enable()?;
         self.rings.insert(cpu, ring);
         Ok(())
@@ -61,6 +58,10 @@ impl Sampler for SystemWide {
 
     fn cpus(&self) -> usize {
         self.rings.len()
+    }
+
+    fn features(&self) -> Vec<&'static str> {
+        self.sideband.build_ids().then_some("mmap2-build-ids").into_iter().collect()
     }
 
     fn descriptors(&self) -> Vec<i32> {
@@ -95,9 +96,14 @@ impl Sampler for SystemWide {
     }
 
     fn refresh(&mut self) {
-        for cpu in online_cpus().unwrap_or_default() {
+        let Ok(online) = online_cpus() else { return };
+        if self.sideband.refresh(&online) {
+            self.intake.resolver.processes.forget_all();
+        }
+        self.rings.retain(|cpu, ring| online.contains(cpu) && ring.event.runs());
+        for cpu in online {
             if !self.rings.contains_key(&cpu) {
-                let _ = self.sideband.add(cpu).and_then(|()| self.add(cpu));
+                let _ = self.add(cpu);
             }
         }
     }
