@@ -36,10 +36,14 @@ impl Mapping {
         Mapping { path: Rc::clone(&self.path), build_id: Rc::clone(&self.build_id), elf: self.elf.clone(), ..*self }
     }
 
-    /// Not anonymous memory, which the kernel names `[…]`, `//anon`, `/memfd:…`, `/dev/zero` or not at all.
+    /// Not anonymous memory, which the kernel names `[…]`, `//anon`, `/dev/zero` or not at all.
     pub fn is_file(&self) -> bool {
-        self.path.starts_with('/')
-            && !["//anon", "/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage"].iter().any(|prefix| self.path.starts_with(prefix))
+        self.path.starts_with('/') && !["//anon", "/dev/zero", "/SYSV", "/anon_hugepage"].iter().any(|prefix| self.path.starts_with(prefix))
+    }
+
+    /// A file without a place in the file system: a program's binary or what a runtime made.
+    pub fn is_memfd(&self) -> bool {
+        self.path.starts_with("/memfd:")
     }
 
     /// What the mapped file says of itself, where it can be had.

@@ -1,6 +1,8 @@
 //! What /proc says of a process whose main thread has ended before the others: its own directory is nearly empty then, and that of any
 //! thread that lives says all of it. Threads have such directories at the top, too, though /proc does not list them.
 
+use crate::system::{clock, monotonic};
+
 const MAX_THREADS: usize = 4096;
 
 /// Numbers of its threads, none when it is gone.
@@ -23,6 +25,26 @@ pub fn maps(pid: u32) -> String {
     if maps.is_empty() && alive(pid) != pid { read(alive(pid)) } else { maps }
 }
 
+/// Ticks of /proc, and the time from the start of a process to its record.
+const START_TOLERANCE_NS: i64 = 50_000_000;
+
+/// Whether the process that has this number now began at this time of CLOCK_MONOTONIC, in nanoseconds, give or take a little. False
+/// when it is gone.
+pub fn began_at(pid: u32, time: u64) -> bool {
+    // Field 22, in ticks of CLOCK_BOOTTIME; the name, which may hold anything, ends with the last bracket.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let ticks = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19)?.parse::<u64>().ok());
+    // SAFETY: takes a number.
+    let hertz = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
+    let asleep = clock(libc::CLOCK_BOOTTIME).wrapping_sub(monotonic()) as i64;
+    // While the machine is suspended one of the clocks stands still: what began before the last time seems to be later.
+    ticks.is_some_and(|ticks| {
+        let began = (ticks.saturating_mul(1_000_000_000 / hertz)) as i64;
+        let since_boot = time as i64;
+        (since_boot - START_TOLERANCE_NS..=since_boot + asleep + START_TOLERANCE_NS).contains(&began)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +55,11 @@ mod tests {
         assert_eq!(alive(own), own);
         assert!(threads(own).any(|tid| tid == own));
         assert!(maps(own).contains("[stack]"));
+        assert!(!began_at(own, 1) && !began_at(own, u64::MAX / 2) && !began_at(u32::MAX, 1));
+        let (before, mut child) = (crate::system::monotonic(), std::process::Command::new("sleep").arg("60").spawn().unwrap());
+        assert!(began_at(child.id(), before));
+        child.kill().unwrap();
+        child.wait().unwrap();
         // Nobody has this number.
         assert_eq!((alive(u32::MAX), threads(u32::MAX).count(), maps(u32::MAX).len()), (u32::MAX, 0, 0));
     }

@@ -21,6 +21,8 @@ pub struct Process {
     /// Its mappings are known from its first moment on, by the kernel's records.
     complete: bool,
     read: bool,
+    /// CLOCK_MONOTONIC, in nanoseconds, where the record of its start was seen.
+    started: Option<u64>,
     /// Windows that ended since it did. Its last samples can come one window late.
     exited: Option<u32>,
     cgroups: (u64, u64),
@@ -61,7 +63,7 @@ impl Processes {
         let process = self.by_pid.entry(pid).or_default();
         if !process.read {
             process.read_proc(pid);
-        } else if process.cgroups != cgroups {
+        } else if process.cgroups != cgroups && process.started.is_none_or(|time| proc::began_at(pid, time)) {
             process.read_cgroup(pid);
         }
         process.cgroups = cgroups;
@@ -81,7 +83,7 @@ impl Processes {
         let process = self.by_pid.entry(pid).or_default();
         if exec {
             // A new program: nothing of the old one is left. Its mappings come as records after this one.
-            *process = Process { complete: true, ..Process::default() };
+            *process = Process { complete: true, started: process.started, ..Process::default() };
         }
         if pid == tid {
             process.comm.clone_from(&comm);
@@ -89,7 +91,8 @@ impl Processes {
         process.threads.insert(tid, comm);
     }
 
-    pub fn forked(&mut self, pid: u32, parent: u32) {
+    /// `time` is that of the record.
+    pub fn forked(&mut self, pid: u32, parent: u32, time: u64) {
         if pid == parent {
             return;
         }
@@ -103,6 +106,7 @@ impl Processes {
             executable: known.executable.clone(),
             space: known.space.copy(),
             complete: known.complete || !known.space.is_empty(),
+            started: Some(time),
             ..Process::default()
         };
         self.by_pid.insert(pid, child);
@@ -153,11 +157,12 @@ impl Processes {
             let name = if mapping.path.starts_with('[') { Rc::clone(&mapping.path) } else { "[anon]".into() };
             return process.jit(pid, address).unwrap_or(Place::Anonymous(name));
         }
-        let (start, offset, path) = (mapping.start, mapping.offset, Rc::clone(&mapping.path));
+        let (start, offset, path, memfd) = (mapping.start, mapping.offset, Rc::clone(&mapping.path), mapping.is_memfd());
         let elf = mapping.elf(pid, &mut self.binaries);
         // Without its headers an offset is not an address: better the file's name alone than another function's.
         match elf.and_then(|elf| elf.virtual_address(address - start + offset).map(|address| (elf, address))) {
             Some((elf, address)) => Place::Binary { path, elf, address },
+            None if memfd => process.jit(pid, address).unwrap_or(Place::Anonymous("[anon]".into())),
             None => Place::Anonymous(path),
         }
     }
@@ -170,10 +175,19 @@ impl Process {
 
     fn read_proc(&mut self, pid: u32) {
         self.read = true;
-        if let Ok(link) = std::fs::read_link(format!("/proc/{}/exe", proc::alive(pid))) {
+        // Its samples come after it may have ended, and another process may have its number by now.
+        if self.started.is_some_and(|time| !proc::began_at(pid, time)) {
+            return;
+        }
+        // What the records said is of the moment of the sample; /proc may have a later program's.
+        if (self.executable.is_empty() || !self.complete)
+            && let Ok(link) = std::fs::read_link(format!("/proc/{}/exe", proc::alive(pid)))
+        {
             self.executable = link.to_string_lossy().trim_end_matches(" (deleted)").to_owned();
         }
-        if let Ok(comm) = std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+        if (self.comm.is_empty() || !self.complete)
+            && let Ok(comm) = std::fs::read_to_string(format!("/proc/{pid}/comm"))
+        {
             self.comm = comm.trim_end().to_owned();
         }
         self.read_cgroup(pid);
@@ -222,10 +236,27 @@ mod tests {
     fn a_child_starts_with_its_parents_mappings_and_exec_drops_them() {
         let mut processes = Processes::default();
         processes.mapped(1, Mapping::new(0x1000, 0x1000, 0, "/a", "", 0).unwrap());
-        processes.forked(2, 1);
+        processes.forked(2, 1, 0);
         assert!(processes.by_pid.get_mut(&2).unwrap().space.find(0x1000).is_some());
         processes.named(2, 2, true, "other".into());
         assert!(processes.by_pid.get_mut(&2).unwrap().space.find(0x1000).is_none());
         assert_eq!(processes.by_pid[&2].comm, "other");
+    }
+
+    /// This program stands for the one that has the number by the time that samples of the earlier one are looked at.
+    #[test]
+    fn a_process_is_not_described_by_the_next_one_with_its_number() {
+        let own = std::process::id();
+        let mut processes = Processes::default();
+        processes.mapped(1, Mapping::new(0x1000, 0x1000, 0, "/a", "", 0).unwrap());
+        processes.forked(own, 1, 1);
+        processes.named(own, own, true, "earlier".into());
+        processes.mapped(own, Mapping::new(0x2000, 0x1000, 0, "/bin/earlier", "", 0).unwrap());
+        let process = processes.get(own, (1, 1));
+        assert_eq!((&*process.comm, &*process.executable, &*process.cgroup_file), ("earlier", "/bin/earlier", ""));
+        // The one that is in /proc is.
+        let mut processes = Processes::default();
+        let process = processes.get(own, (1, 1));
+        assert!(process.executable.contains("perfleet_sampler") && !process.cgroup_file.is_empty(), "{}", process.executable);
     }
 }

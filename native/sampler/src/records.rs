@@ -9,7 +9,8 @@ pub enum Event {
     /// `inode` is 0 where the record tells the build id instead.
     Mmap { pid: u32, start: u64, length: u64, offset: u64, executable: bool, build_id: String, inode: u64, path: String },
     Comm { pid: u32, tid: u32, exec: bool, comm: String },
-    Fork { pid: u32, parent: u32, tid: u32, parent_tid: u32 },
+    /// `time` as the record has it.
+    Fork { pid: u32, parent: u32, tid: u32, parent_tid: u32, time: u64 },
     Exit { pid: u32, tid: u32 },
     Lost(u64),
     Throttle,
@@ -77,8 +78,9 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
             (u64_at(bytes, id + 8)?, event)
         }
         FORK => {
-            let event = Event::Fork { pid: u32_at(bytes, 8)?, parent: u32_at(bytes, 12)?, tid: u32_at(bytes, 16)?, parent_tid: u32_at(bytes, 20)? };
-            (u64_at(bytes, id + 8)?, event)
+            let time = u64_at(bytes, id + 8)?;
+            let [pid, parent, tid, parent_tid] = [u32_at(bytes, 8)?, u32_at(bytes, 12)?, u32_at(bytes, 16)?, u32_at(bytes, 20)?];
+            (time, Event::Fork { pid, parent, tid, parent_tid, time })
         }
         EXIT => (u64_at(bytes, id + 8)?, Event::Exit { pid: u32_at(bytes, 8)?, tid: u32_at(bytes, 16)? }),
         LOST => (u64_at(bytes, id + 8)?, Event::Lost(u64_at(bytes, 16)?)),

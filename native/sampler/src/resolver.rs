@@ -60,7 +60,7 @@ impl Resolver {
                 }
             }
             Event::Comm { pid, tid, exec, comm } => self.processes.named(pid, tid, exec, comm),
-            Event::Fork { pid, parent, .. } => self.processes.forked(pid, parent),
+            Event::Fork { pid, parent, time, .. } => self.processes.forked(pid, parent, time),
             Event::Exit { pid, tid } => self.processes.exited(pid, tid),
             _ => {}
         }
