@@ -8,7 +8,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{apps,libs,tools,bench}/**/*.spec.{ts,tsx}'],
+          include: ['{apps,libs,tools,bench,tests}/**/*.spec.{ts,tsx}'],
           exclude: ['**/node_modules/**', '**/dist/**'],
         },
       },

@@ -15,6 +15,9 @@ const PACKAGES: Readonly<Record<string, string>> = {
   promtool: 'prometheus',
   perf: 'linux-perf',
   objdump: 'binutils',
+  nm: 'binutils',
+  'qemu-system-x86_64': 'qemu-system-x86',
+  setpriv: 'util-linux',
   'llvm-symbolizer-14': 'llvm-14',
 };
 
