@@ -1,12 +1,14 @@
-//! Threads that compile unwind tables, so that sampling never waits for a large binary, nor a small binary for a large one.
+//! Threads that have unwind tables made, each by a process of its own, so that sampling never waits for a large binary, nor a small
+//! binary for a large one.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use perfleet_unwind::{Error, Limits, Source, compile_into};
 
+use crate::compile_process::CompileProcess;
 use crate::packed_table::{PackedTable, Packer};
 
 /// What a table is made from.
@@ -40,6 +42,9 @@ pub struct Compiler {
 /// table is missing every sample that needs it is copied and walked here, which costs more than the table; but what takes long
 /// must not hold up the node's own work.
 const WORKERS: [(&str, u64, i32); 3] = [("tables", 8 << 20, 0), ("large tables", 192 << 20, 5), ("huge tables", u64::MAX, 10)];
+
+/// A process without work ends after that, and what it took is the system's again.
+const IDLE: Duration = Duration::from_secs(2);
 
 impl Compiler {
     pub fn start() -> std::io::Result<Compiler> {
@@ -86,20 +91,22 @@ fn worker(name: &str, nice: i32, results: Sender<Outcome>, signal: OwnedFd) -> s
         // The thread that starts this one may be above the others.
         // SAFETY: takes no pointers; 0 is this thread.
         unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
-        for Job { ticket, input } in queue {
-            let table = match &input {
-                Input::File(file) => make(file),
-                Input::Bytes(bytes) => make(bytes.as_slice()),
+        let mut process = CompileProcess::default();
+        loop {
+            let Job { ticket, input } = match queue.recv_timeout(IDLE) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Timeout) => {
+                    process.end();
+                    match queue.recv() {
+                        Ok(job) => job,
+                        Err(_) => return,
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
             };
-            if results.send(Outcome { ticket, table }).is_err() {
+            if results.send(Outcome { ticket, table: process.make(input) }).is_err() {
                 return;
             }
-            #[cfg(target_env = "gnu")]
-            // What a large table took goes back to the system.
-            // SAFETY: takes a number.
-            unsafe {
-                libc::malloc_trim(0)
-            };
             let one = 1u64;
             // SAFETY: writes 8 bytes that outlive the call; a full counter is readable all the same.
             unsafe { libc::write(signal.as_raw_fd(), (&raw const one).cast(), 8) };
@@ -119,7 +126,8 @@ const LIMITS: Limits = Limits {
     max_time: Duration::from_secs(20),
 };
 
-fn make(source: &(impl Source + ?Sized)) -> Result<PackedTable, String> {
+/// In the process that makes tables.
+pub fn make(source: &(impl Source + ?Sized)) -> Result<PackedTable, String> {
     let made = || -> Result<PackedTable, Error> {
         let mut packer = Packer::default();
         compile_into(source, &LIMITS, &mut packer)?;

@@ -20,7 +20,13 @@ mod buffers;
 #[cfg(feature = "bpf")]
 mod cgroups;
 #[cfg(feature = "bpf")]
+mod compile_messages;
+#[cfg(feature = "bpf")]
+mod compile_process;
+#[cfg(feature = "bpf")]
 mod compiler;
+#[cfg(feature = "bpf")]
+mod confine;
 #[cfg(feature = "bpf")]
 mod deferred;
 mod elf;
@@ -76,6 +82,11 @@ fn now() -> u64 {
 }
 
 fn main() {
+    // Started by this very program.
+    #[cfg(feature = "bpf")]
+    if std::env::args().nth(1).is_some_and(|argument| argument == compile_process::FLAG) {
+        std::process::exit(if compile_process::serve().is_ok() { 0 } else { 1 });
+    }
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(Some(options)) => options,
         Ok(None) => return println!("{HELP}"),

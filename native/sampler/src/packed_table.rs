@@ -21,11 +21,11 @@ const GROUP_GAP: u64 = 8;
 const _: () = assert!((GROUP_ROWS as u64 - 1) * (GROUP_GAP - 1) <= DISTANCE_MASK as u64);
 
 /// Of ELF addresses, 1 GiB: what lies farther apart belongs to no program that would be profiled.
-const MAX_PAGES: u64 = 1 << 18;
+pub const MAX_PAGES: u64 = 1 << 18;
 /// Real binaries have up to three thousand. One that has more must not use up what all share.
-const MAX_RULES: usize = 8192;
+pub const MAX_RULES: usize = 8192;
 /// Groups and rows of shapes: 16 MB together. libchdb, the largest binary of all that were looked at, has 1.8 million.
-const MAX_GROUPS_AND_SHAPES: usize = 4 << 20;
+pub const MAX_GROUPS_AND_SHAPES: usize = 4 << 20;
 
 /// Takes the rows of `compile_into`.
 #[derive(Debug, Default)]

@@ -1,0 +1,74 @@
+//! The process that makes unwind tables from files of anybody, as the built sampler starts it.
+
+mod support;
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+
+use support::programs::Program;
+use support::{my_turn, sampler, skipped};
+
+/// Children of a process, zombies left out.
+fn children(pid: u32) -> Vec<u32> {
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_child = |number: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        let rest: Vec<&str> = stat.rsplit_once(')').map_or(Vec::new(), |(_, rest)| rest.split_ascii_whitespace().collect());
+        rest.get(1).is_some_and(|parent| *parent == pid.to_string()) && rest[0] != "Z"
+    };
+    numbers.filter(is_child).collect()
+}
+
+fn status(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
+}
+
+/// Reads and forgets, so that the sampler never waits for its reader.
+fn read_away(child: &mut Child) {
+    let mut out = child.stdout.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+}
+
+#[test]
+fn files_are_parsed_without_privileges_by_a_process_that_ends_with_the_sampler() {
+    if skipped("files_are_parsed_without_privileges_by_a_process_that_ends_with_the_sampler") {
+        return;
+    }
+    let _turn = my_turn();
+    let Some(program) = Program::cpp("isolated", &[]) else { return println!("SKIP files_are_parsed…: no g++") };
+    let mut parent = sampler(&["--rung", "1", "--rate", "99", "--window", "1"]);
+    read_away(&mut parent);
+    let _running = program.start(&["40"]);
+    // It has dropped everything before it takes its first file; while it starts it has not.
+    let confined = |pid: &u32| status(*pid).contains("Seccomp:\t2");
+    let child = loop {
+        assert!(parent.try_wait().unwrap().is_none());
+        if let Some(child) = children(parent.id()).into_iter().find(confined) {
+            break child;
+        }
+        std::thread::yield_now();
+    };
+    let text = status(child);
+    for line in ["CapEff:\t0000000000000000", "CapPrm:\t0000000000000000", "CapInh:\t0000000000000000", "NoNewPrivs:\t1", "Uid:\t65534\t65534"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let links = std::fs::read_dir(format!("/proc/{child}/fd")).unwrap().flatten().filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    let links: Vec<String> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+    assert!(!links.iter().any(|link| link.contains("bpf") || link.contains("perf_event")), "{links:?}");
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    while status(child).contains("State:") && !status(child).contains("State:\tZ") {
+        std::thread::yield_now();
+    }
+}
+
+/// What a hostile file could make it do, asked of it directly: without a socket it ends, and it never answers what it is told.
+#[test]
+fn the_process_takes_nothing_but_files() {
+    let program = env!("CARGO_BIN_EXE_perfleet-sampler");
+    let mut child = Command::new(program).arg("--compile").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdin.take());
+    let mut out = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut out).unwrap();
+    assert!(!child.wait().unwrap().success() && out.is_empty());
+}
