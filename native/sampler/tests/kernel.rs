@@ -254,7 +254,8 @@ fn without_privileges_it_takes_the_next_rung_and_says_why() {
     assert!(child.wait().unwrap().success());
     std::fs::remove_file(copy).unwrap();
     let output = parse(&bytes);
-    assert!(output.hello["rung"].as_u64().unwrap() >= 3);
+    let paranoid: i32 = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap().trim().parse().unwrap();
+    assert_eq!(output.hello["rung"], if paranoid <= 2 { 3 } else { 4 }, "{}", output.hello);
     let tried = output.hello["tried"].as_array().unwrap();
     assert!(tried.len() >= 2 && tried.iter().all(|rung| rung["error"].as_str().unwrap().contains("CAP_PERFMON")), "{tried:?}");
     assert!(output.stats.len() >= 2);
