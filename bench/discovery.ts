@@ -9,8 +9,21 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
-import { loadavg } from 'node:os';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -63,7 +76,7 @@ async function churn(root: string, starts: number): Promise<void> {
     }
     const container = join(pod, hash(`churn ${n}`));
     mkdirSync(container);
-    process.stdout.write(`${statSync(container).ino}\n`);
+    writeSync(1, `${statSync(container).ino}\n`);
   }
 }
 
@@ -79,22 +92,33 @@ async function main(): Promise<void> {
   const controller = statSync(hierarchy, { throwIfNoEntry: false }) && basename(hierarchy);
   const top = join(hierarchy, `perfleet-bench-${process.pid}`);
   const root = join(top, 'kubepods');
+  const scratch = mkdtempSync(join(tmpdir(), 'perfleet-bench-'));
+  const idFile = openSync(join(scratch, 'ids'), 'a+');
   let child: ChildProcess | undefined;
   const discovery = new LiveDiscovery({ logger: createLogger('bench', { level: 'error' }), kubernetes: 'yes' });
   try {
     const cgroups = makeStanding(root, Number(values.cgroups));
-    /** Ids of containers that started since the last window. */
+    /** Ids of containers that started since the last window: in a file, for a pipe's reading would count as discovery's. */
     let fresh = '';
+    let read = 0;
+    const takeFresh = () => {
+      const bytes = Buffer.alloc(fstatSync(idFile).size - read);
+      read += readSync(idFile, bytes, 0, bytes.length, read);
+      const taken = fresh + bytes.toString();
+      fresh = '';
+      return taken;
+    };
     let [named, unnamed, own] = [0, 0, 0];
     /** Names a window with a sample of each new container, most of them gone by now; its making is not counted. */
     const window = async () => {
       const cpu = process.cpuUsage();
-      const samples = fresh.split('\n').flatMap((inode, pid) => {
-        if (inode === '') return [];
-        const ids = { cgroupV1: BigInt(inode), cgroupV1Controller: controller, cgroupV2: 1n };
-        return [{ process: { pid, ...ids }, count: 1, stack: [] }];
-      });
-      fresh = '';
+      const samples = takeFresh()
+        .split('\n')
+        .flatMap((inode, pid) => {
+          if (inode === '') return [];
+          const ids = { cgroupV1: BigInt(inode), cgroupV1Controller: controller, cgroupV2: 1n };
+          return [{ process: { pid, ...ids }, count: 1, stack: [] }];
+        });
       const payload = encodeWindow({ taken: samples.length, samples });
       own += total(process.cpuUsage(cpu));
       const { placements } = await discovery.place(decodeWindow(payload));
@@ -126,8 +150,7 @@ async function main(): Promise<void> {
     const seconds = Number(values.seconds);
     const idle = await measure(seconds);
     const args = [process.argv[1]!, '--churn', root, '--starts', values.starts];
-    child = spawn(process.execPath, [...process.execArgv, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-    child.stdout!.on('data', (data: Buffer) => (fresh += data.toString()));
+    child = spawn(process.execPath, [...process.execArgv, ...args], { stdio: ['ignore', idFile, 'inherit'] });
     await sleep(2000);
     const busy = await measure(seconds);
     const result = {
@@ -147,6 +170,8 @@ async function main(): Promise<void> {
       child.kill('SIGKILL');
       await gone;
     }
+    closeSync(idFile);
+    rmSync(scratch, { recursive: true });
     if (existsSync(top)) removeTree(top);
   }
 }

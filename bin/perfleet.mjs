@@ -7,12 +7,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))));
 const bundle = join(root, 'apps/cli/dist/main.js');
-const addon = join(root, 'native/symbols/perfleet-symbols.node');
+const addons = ['inotify', 'symbols'].map((name) => join(root, `native/${name}/perfleet-${name}.node`));
 const pinned = join(root, 'node_modules/node/bin/node');
 
 for (const [file, what] of [
   [bundle, 'not built yet'],
-  [addon, 'its native part is not built (it needs Rust and gcc)'],
+  ...addons.map((addon) => [addon, 'its native part is not built (it needs Rust and gcc)']),
 ])
   if (!existsSync(file)) {
     process.stderr.write(`perfleet: ${what}; run \`npm run setup\` in the repository and see what it names\n`);

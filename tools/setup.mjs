@@ -94,6 +94,9 @@ async function debianPackages(wanted, notes) {
   );
 }
 
+/** Directories of `native` that are built into addons for Node. */
+const ADDONS = ['inotify', 'symbols'];
+
 /** Parts of the native build that need more than Rust and a C compiler: what is missing for each, and what goes without. */
 function optionalParts() {
   const commands = (...names) => names.filter((name) => !hasCommand(name));
@@ -114,25 +117,26 @@ async function nativeBuild(notes) {
     if (missing.length > 0) notes.push(`${without}: the build needs ${missing.join(', ')}`);
   const features = parts.filter(({ missing }) => missing.length === 0).map(({ feature }) => feature);
   const key = `${fingerprint(['native'])}:${features.join()}`;
-  const addon = join(root, 'native', 'symbols', 'perfleet-symbols.node');
-  const sampler = join(root, 'native/target/release/perfleet-sampler');
-  if (stampIs('native', key) && existsSync(addon) && existsSync(sampler)) return;
+  const addonPath = (name) => join(root, 'native', name, `perfleet-${name}.node`);
+  const built = [...ADDONS.map(addonPath), join(root, 'native/target/release/perfleet-sampler')];
+  if (stampIs('native', key) && built.every((path) => existsSync(path))) return;
   if (!hasCommand('cargo'))
     throw new Error(
       'cargo is missing; install Rust (https://rustup.rs), then run again. Nothing can be sampled until then',
     );
-  const build = ['build', '--release', '--locked', '-p', 'perfleet-symbols', '-p', 'perfleet-sampler'];
+  const packages = ['sampler', ...ADDONS].flatMap((name) => ['-p', `perfleet-${name}`]);
+  const build = ['build', '--release', '--locked', ...packages];
   await run(
-    'native build (sampler, symbols)',
+    'native build (sampler, addons)',
     'cargo',
     [...build, '--no-default-features', '--features', features.join()],
-    {
-      cwd: join(root, 'native'),
-    },
+    { cwd: join(root, 'native') },
   );
-  // A rename replaces the file whole: a process that has the old one loaded keeps it.
-  copyFileSync(join(root, 'native/target/release/libperfleet_symbols.so'), `${addon}.new`);
-  renameSync(`${addon}.new`, addon);
+  for (const name of ADDONS) {
+    // A rename replaces the file whole: a process that has the old one loaded keeps it.
+    copyFileSync(join(root, `native/target/release/libperfleet_${name}.so`), `${addonPath(name)}.new`);
+    renameSync(`${addonPath(name)}.new`, addonPath(name));
+  }
   setStamp('native', key);
 }
 

@@ -106,6 +106,25 @@ describe('CgroupIds', () => {
     expect(ids.lookup('pids', inode('pods/a'))).toBe('/kubepods/pods/a');
   });
 
+  it('does not take for gone what came during the walk, and what it had missed before is not there', async () => {
+    let now = 10;
+    const ids = new CgroupIds({ rememberMs: 1000, now: () => now });
+    ids.setMounts([mount()]);
+    ids.note(join(top, 'old'), 71n);
+    now = 20;
+    const walk = { directories: [] };
+    now = 30;
+    ids.note(join(top, 'young'), 72n);
+    ids.noteWalk(top, walk, 20);
+    now = 5000;
+    ids.noteWalk(top, { directories: [{ path: join(top, 'young'), inode: 72n }] }, now);
+    expect([ids.lookup('v2', 71n), ids.lookup('v2', 72n)]).toEqual(['', '/young']);
+    ids.noteWalk(top, walk, now);
+    now += 2000;
+    ids.noteWalk(top, walk, now);
+    expect(ids.lookup('v2', 72n)).toBe('');
+  });
+
   it('hears of directories that come and go, and does not walk again for what no walk finds', async () => {
     let walks = 0;
     const ids = new CgroupIds({ minWalkMs: 0, walk: async () => ({ directories: [], unreadable: [], cut: !++walks }) });

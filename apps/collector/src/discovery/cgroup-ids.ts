@@ -14,12 +14,19 @@ export interface IdMount {
   readonly controllers: readonly string[];
 }
 
+interface Entry {
+  readonly path: string;
+  /** When it was seen for the first time. */
+  readonly cameAt: number;
+  /** When it was missed first, Infinity while it exists. */
+  readonly goneAt: number;
+}
+
 interface Hierarchy {
   readonly mountpoint: string;
   /** Path inside the hierarchy of what is mounted; "" = all of it. */
   readonly base: string;
-  /** `goneAt`: when it was missed first, Infinity while it exists. */
-  readonly paths: Map<bigint, { readonly path: string; goneAt: number }>;
+  readonly paths: Map<bigint, Entry>;
   readonly idOf: Map<string, bigint>;
   /** Ids that a walk did not find, with the time until which they are not looked for again. */
   readonly unknown: Map<bigint, number>;
@@ -113,10 +120,10 @@ export class CgroupIds {
     }
   }
 
-  /** All directories of a mount, as a walk found them. */
-  noteWalk(mountpoint: string, walk: Pick<Walk, 'directories'>): void {
+  /** All directories of a mount, as a walk found them that began at `begunAt`, by the same clock as `now`. */
+  noteWalk(mountpoint: string, walk: Pick<Walk, 'directories'>, begunAt: number): void {
     for (const hierarchy of this.distinct) {
-      if (hierarchy.mountpoint === mountpoint) this.replace(hierarchy, walk);
+      if (hierarchy.mountpoint === mountpoint) this.replace(hierarchy, walk, begunAt);
     }
   }
 
@@ -136,9 +143,9 @@ export class CgroupIds {
     if (!hierarchy) return;
     if (hierarchy.walking) return hierarchy.walking;
     if (this.now() - hierarchy.walkedAt < this.minWalkMs) return;
-    hierarchy.walkedAt = this.now();
+    const begunAt = (hierarchy.walkedAt = this.now());
     hierarchy.walking = this.walk(hierarchy.mountpoint, this.mountpoints)
-      .then((walk) => this.replace(hierarchy, walk))
+      .then((walk) => this.replace(hierarchy, walk, begunAt))
       .catch(() => undefined)
       .finally(() => (hierarchy.walking = null));
     await hierarchy.walking;
@@ -146,21 +153,23 @@ export class CgroupIds {
     for (const id of ids) if (!hierarchy.paths.has(id)) hierarchy.unknown.set(id, this.now() + UNKNOWN_MS);
   }
 
-  private replace(hierarchy: Hierarchy, { directories }: Pick<Walk, 'directories'>): void {
+  private replace(hierarchy: Hierarchy, { directories }: Pick<Walk, 'directories'>, begunAt: number): void {
     const seen = new Set<bigint>();
     const { mountpoint, base } = hierarchy;
     for (const { path, inode } of directories) {
       seen.add(inode);
       this.set(hierarchy, inode, base + path.slice(mountpoint.length) || '/');
     }
-    for (const [id, entry] of hierarchy.paths) if (!seen.has(id) && entry.goneAt === Infinity) this.gone(hierarchy, id);
+    // What came during the walk may be where the walk had been before.
+    for (const [id, { cameAt, goneAt }] of hierarchy.paths)
+      if (!seen.has(id) && goneAt === Infinity && cameAt < begunAt) this.gone(hierarchy, id);
     this.forget(hierarchy);
   }
 
   private set(hierarchy: Hierarchy, id: bigint, path: string): void {
     const known = hierarchy.paths.get(id);
     if (known?.path === path && known.goneAt === Infinity) return;
-    hierarchy.paths.set(id, { path, goneAt: Infinity });
+    hierarchy.paths.set(id, { path, cameAt: this.now(), goneAt: Infinity });
     hierarchy.idOf.set(path, id);
     hierarchy.unknown.delete(id);
     if (hierarchy.paths.size > MAX_IDS * 1.1) this.forget(hierarchy);
@@ -171,7 +180,7 @@ export class CgroupIds {
     if (!entry || entry.goneAt !== Infinity) return;
     // Last in the map's order is last to be forgotten.
     hierarchy.paths.delete(id);
-    hierarchy.paths.set(id, { path: entry.path, goneAt: this.now() });
+    hierarchy.paths.set(id, { ...entry, goneAt: this.now() });
     if (hierarchy.idOf.get(entry.path) === id) hierarchy.idOf.delete(entry.path);
     // A look at all of them for each that goes would be as dear as a walk.
     if (++this.goneSinceForget >= 4096) this.distinct.forEach((each) => this.forget(each));

@@ -67,6 +67,23 @@ describe.skipIf(!can.available)(`discovery of real pods${can.reason && ` (skippe
     expect(changes).toEqual(['whole-system -> pods']);
   });
 
+  it('names a container that was gone before its first window, without a look', async () => {
+    await start();
+    const pod = await node.start('burstable');
+    await mode('pods');
+    const short = await node.start('besteffort');
+    const cgroupV1 = statSync(`/sys/fs/cgroup/memory${short.cgroup}`, { bigint: true }).ino;
+    // A window of something else: with it comes what happened until now.
+    await discovery.place(decodeWindow(encodeWindow({ taken: 0, samples: [] })));
+    await node.remove(short);
+    await node.remove(pod);
+    const process = { pid: 90_000_000, cgroupV1, cgroupV1Controller: 'memory', cgroupV2: 1n };
+    const samples = [{ process, count: 1, stack: [] }];
+    const { placements, unnamed } = await discovery.place(decodeWindow(encodeWindow({ taken: 1, samples })));
+    expect(placements).toEqual([{ podUid: short.podUid, containerId: short.containerId }]);
+    expect(unnamed).toEqual([]);
+  });
+
   it('falls back with the reason where the tree cannot be read, and comes back when it can', async () => {
     node.makeDirectory('/kubepods/burstable');
     node.chmod('/kubepods', '0700');

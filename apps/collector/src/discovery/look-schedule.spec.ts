@@ -56,4 +56,13 @@ describe('when the node is looked at', () => {
     expect(begun).toHaveLength(3);
     made.stop();
   });
+
+  it('is by the timer after five minutes at most, however long one look had to wait', async () => {
+    const { made, begun } = schedule(20_000);
+    await vi.advanceTimersByTimeAsync(319_000);
+    expect(begun).toEqual([0]);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(begun).toEqual([0, 320_000]);
+    made.stop();
+  });
 });

@@ -7,8 +7,12 @@ export interface LookScheduleOptions {
   readonly look: () => Promise<void>;
 }
 
-/** Of its length, that a look waits at least for the next one by the timer: so looks cost a hundredth of a core at most. */
-const TIMER_SHARE = 100;
+/**
+ * Times its length, that a look waits at least for the next one by the timer: so looks cost a quarter of a hundredth of a core.
+ * A node whose looks are long has its changes from the watch; the bound is for a look that was long because it had to wait.
+ */
+const TIMER_SHARE = 400;
+const TIMER_AT_MOST_MS = 300_000;
 /** The same for looks that something new causes, which are awaited: so bounded, milliseconds. */
 const SOON_SHARE = 20;
 const SOON_AT_MOST_MS = 5000;
@@ -60,7 +64,8 @@ export class LookSchedule {
       this.endedAt = performance.now();
       this.lengthMs = this.endedAt - begin;
       this.looking = null;
-      this.at(this.endedAt + Math.max(this.options.everyMs, this.lengthMs * TIMER_SHARE));
+      const rest = Math.min(this.lengthMs * TIMER_SHARE, TIMER_AT_MOST_MS);
+      this.at(this.endedAt + Math.max(this.options.everyMs, rest));
       if (this.again) this.at(this.soonest());
     }
   }

@@ -92,6 +92,7 @@ export class LiveDiscovery implements NodeDiscovery {
     this.watch = new CgroupWatch({
       wanted: (path) => this.holdsPods(path),
       onChange: (path, inode) => this.onDirectory(path, inode),
+      onLost: () => this.schedule.soon(),
     });
   }
 
@@ -112,6 +113,7 @@ export class LiveDiscovery implements NodeDiscovery {
   }
 
   async place(window: Window): Promise<Placements> {
+    this.watch.read();
     const { cgroupV1, cgroupV1Controller, cgroupV2 } = window.processes;
     const missing: Array<readonly [HierarchyKey, bigint]> = [];
     for (let i = 0; i < cgroupV2.length; i++) {
@@ -200,8 +202,9 @@ export class LiveDiscovery implements NodeDiscovery {
 
   /** Another hierarchy than the usual one is sampled: it is watched without waiting for the next look. */
   private async watchHierarchy(mountpoint: string): Promise<void> {
+    const begunAt = performance.now();
     const walk = await walkDirectories(mountpoint);
-    this.ids.noteWalk(mountpoint, walk);
+    this.ids.noteWalk(mountpoint, walk, begunAt);
     if (this.schedule.running) this.watch.extend(walk.directories.map(({ path }) => path));
   }
 
@@ -231,6 +234,7 @@ export class LiveDiscovery implements NodeDiscovery {
     const before = this.current;
     try {
       const { procDir, kubernetes = 'auto', capture = captureNode } = this.options;
+      const begunAt = performance.now();
       const walks = new Map<string, Parameters<CgroupIds['noteWalk']>[1]>();
       const layout = await capture({ procDir, onWalk: (mountpoint, walk) => walks.set(mountpoint, walk) });
       const found = discover(layout, await this.expectations(kubernetes));
@@ -240,7 +244,7 @@ export class LiveDiscovery implements NodeDiscovery {
       this.ids.setMounts(used);
       for (const { mountpoint } of used) {
         const walk = walks.get(mountpoint);
-        if (walk) this.ids.noteWalk(mountpoint, walk);
+        if (walk) this.ids.noteWalk(mountpoint, walk, begunAt);
       }
       if (this.schedule.running) {
         const watched = this.watchedHierarchies().map(({ mountpoint }) => walks.get(mountpoint)?.directories ?? []);
