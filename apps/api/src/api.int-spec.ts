@@ -65,6 +65,8 @@ const node = (name: string, change: Partial<NodeState> = {}): NodeState => ({
   mode: 'pods',
   fallback: false,
   modeReason: 'kubepods found',
+  podRoots: ['/kubepods', '/docker/x/kubepods'],
+  kubeletMismatches: [],
   rung: 1,
   rungReason: 'eBPF',
   rungWanted: 1,
@@ -120,7 +122,10 @@ beforeAll(async () => {
   await nodeState.put(node('n1'));
   await nodeState.heartbeat('n1', 'e', 600_000);
   await nodeState.put(
-    node('n2', { mode: 'whole-system', fallback: true, modeReason: 'no kubepods', rung: 2, rungReason: 'no BTF' }),
+    node('n2', {
+      ...{ mode: 'whole-system', fallback: true, modeReason: 'no kubepods', rung: 2, rungReason: 'no BTF' },
+      ...{ podRoots: [], kubeletMismatches: ['the kubelet declares cgroupsPerQOS: true'] },
+    }),
   );
 
   const webRoot = join(dir, 'web');
@@ -517,7 +522,9 @@ describe('nodes', () => {
       { node: 'n1', alive: true, mode: 'pods', rung: 1 },
       { node: 'n2', alive: false, mode: 'whole-system', fallback: true, rung: 2 },
     ]);
-    expect(await get('nodes/n1')).toMatchObject({ node: 'n1', kernel: '6.18' });
+    expect(await get('nodes/n1')).toMatchObject({
+      ...{ node: 'n1', kernel: '6.18', podRoots: ['/kubepods', '/docker/x/kubepods'], kubeletMismatches: [] },
+    });
     expect(await refused('nodes/n9')).toMatchObject({ status: 404 });
     expect((await refused(`nodes/${'x'.repeat(253)}`)).message).toContain('no node is called xxx');
   });
@@ -532,6 +539,7 @@ describe('nodes', () => {
       { kind: 'silent', node: 'n2', cluster: 'test' },
       { kind: 'fallback', node: 'n2', since: at, reason: 'mode whole-system: no kubepods' },
       { kind: 'rung', node: 'n2', since: 1000, reason: 'rung 2: no BTF' },
+      { kind: 'kubelet-mismatch', node: 'n2', state: 'pending' },
     ]);
   });
 
@@ -554,6 +562,7 @@ describe('nodes', () => {
         mode: 'whole-system',
         fallback: true,
         modeReason: 'no kubepods',
+        ...{ podRoots: '', kubeletMismatches: 'the kubelet declares cgroupsPerQOS: true' },
         rungReason: 'no BTF',
       },
     ]);
@@ -606,6 +615,8 @@ describe('nodes', () => {
     expect(text).toContain('perfleet_node_discovery_mode{node="n1",mode="pods"} 1');
     expect(text).toContain('perfleet_node_discovery_mode{node="n2",mode="pods"} 0');
     expect(text).toContain('perfleet_node_fallback{node="n2"} 1');
+    expect(text).toContain('perfleet_node_kubelet_mismatch{node="n1"} 0');
+    expect(text).toContain('perfleet_node_kubelet_mismatch{node="n2"} 1');
     expect(text).toContain('perfleet_node_rung{node="n2"} 2');
     expect(text).toContain('perfleet_node_governor{node="n1",state="ok"} 1');
     expect(text).toContain('perfleet_node_governor{node="n1",state="lowered"} 0');

@@ -217,7 +217,10 @@ describe('collector', () => {
     /** Knows the only cgroup from the n-th question on. */
     const discovery = (from: number): NodeDiscovery => {
       let asked = 0;
-      const state = { mode: 'pods', fallback: false, reason: 'x', podRoots: [], cgroupVersion: 'v2' } as const;
+      const state = {
+        ...({ mode: 'pods', fallback: false, reason: 'x', cgroupVersion: 'v2' } as const),
+        ...{ podRoots: ['/kubepods'], kubeletMismatches: ['the kubelet declares cgroupDriver: systemd'] },
+      };
       return {
         state,
         start: async () => undefined,
@@ -240,6 +243,9 @@ describe('collector', () => {
       const c = collector({ discovery: discovery(2) });
       await c.start();
       await until(() => expect(c.stats().state.published).toBe(25));
+      expect(c.stats().state).toMatchObject({
+        ...{ podRoots: ['/kubepods'], kubeletMismatches: ['the kubelet declares cgroupDriver: systemd'] },
+      });
       await c.stop();
       for (const each of await uids()) expect(new Set(each)).toEqual(new Set([uid]));
       assertBalanced(await profiles());

@@ -19,6 +19,7 @@ import type { Stream } from '@perfleet/stream';
 import type { CollectorStats } from './collector-stats.ts';
 import { NodeControl } from './control/node-control.ts';
 import { LiveDiscovery, type NodeDiscovery } from './discovery/node-discovery.ts';
+import { toldState } from './discovery/told-state.ts';
 import { logDoctorSummary } from './doctor-summary.ts';
 import { eventRecord } from './events.ts';
 import { NodeReporter } from './node-reporter.ts';
@@ -282,14 +283,14 @@ export class Collector {
 
   private state(): NodeState {
     const { node, cluster, version = '' } = this.deps;
-    const { mode, fallback, cgroupVersion } = this.discovery.state;
+    const { mode, fallback } = this.discovery.state;
     const names = podNamesNote(this.deps.podNames?.status() ?? [], mode);
     const reason = names ? `${this.discovery.state.reason}; ${names}` : this.discovery.state.reason;
     const { rung, reason: rungReason, restarts, lastExit, hello } = this.supervisor.state;
     const counts = this.spool?.isOpen ? this.spool.counts(this.epoch) : null;
     return {
       ...{ node, cluster, version, epoch: this.epoch, startedAt: this.startedAt, updatedAt: Date.now() },
-      ...{ mode, fallback, modeReason: reason.slice(0, 2000), cgroupVersion },
+      ...{ mode, fallback, modeReason: reason.slice(0, 2000), ...toldState(this.discovery.state) },
       ...{ rung, rungReason: rungReason.slice(0, 2000), restarts, lastExit: lastExit.slice(0, 500) },
       ...this.control.state(),
       ...{ kernel: hello?.kernel.slice(0, 200) || release(), cpus: hello?.cpus || cpus().length, clockSkewMs: 0 },

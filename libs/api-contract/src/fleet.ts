@@ -28,6 +28,10 @@ export interface FleetColumns {
   readonly mode: readonly number[];
   readonly fallback: readonly number[];
   readonly modeReason: readonly number[];
+  /** Joined by commas. */
+  readonly podRoots: readonly number[];
+  /** Joined by semicolons. */
+  readonly kubeletMismatches: readonly number[];
   readonly rung: readonly number[];
   readonly rungWanted: readonly number[];
   readonly rungReason: readonly number[];
@@ -61,6 +65,8 @@ export interface FleetNode {
   readonly mode: FleetMode;
   readonly fallback: boolean;
   readonly modeReason: string;
+  readonly podRoots: string;
+  readonly kubeletMismatches: string;
   readonly rung: number;
   readonly rungWanted: number;
   readonly rungReason: string;
@@ -92,6 +98,8 @@ export function fleetNodes(columns: FleetColumns): FleetNode[] {
     mode: FLEET_MODES[columns.mode[i] ?? 2] ?? 'whole-system',
     fallback: columns.fallback[i] === 1,
     modeReason: text(columns.modeReason, i),
+    podRoots: text(columns.podRoots, i),
+    kubeletMismatches: text(columns.kubeletMismatches, i),
     rung: columns.rung[i] ?? 4,
     rungWanted: columns.rungWanted[i] ?? 1,
     rungReason: text(columns.rungReason, i),

@@ -96,6 +96,10 @@ export interface NodeSummary {
   readonly mode: 'pods' | 'containers-only' | 'whole-system';
   readonly fallback: boolean;
   readonly modeReason: string;
+  /** Paths inside the cgroup hierarchies that hold pods. */
+  readonly podRoots: readonly string[];
+  /** What the kubelet declares and the cgroup layout contradicts. */
+  readonly kubeletMismatches: readonly string[];
   readonly rung: number;
   readonly rungReason: string;
   readonly rungWanted: number;

@@ -54,12 +54,14 @@ export function discover(capture: NodeCapture, options: DiscoverOptions = {}): D
   for (const { mountpoint, rejected } of hierarchies.filter((h) => h.rejected?.startsWith('cannot'))) {
     notes.push(`${mountpoint} ${rejected}`);
   }
-  notes.push(...kubeletMismatches(options.kubelet, roots, mode));
+  const mismatches = kubeletMismatches(options.kubelet, roots, mode);
+  notes.push(...mismatches);
   if (fallback) {
     const why = options.evidence?.length ? ` (${options.evidence.join(', ')})` : '';
     notes.push(`Kubernetes is evident on this node${why}`);
   }
-  return { mode, fallback, reason: notes.join('; '), hierarchies, podRoots: roots, pods };
+  const reason = notes.join('; ');
+  return { mode, fallback, reason, kubeletMismatches: mismatches, hierarchies, podRoots: roots, pods };
 }
 
 /** The best mount that holds a pod root, else the best one: a private cgroup namespace can hide what another mount shows. */

@@ -62,6 +62,12 @@ describe('discover', () => {
     const found = discover(byName('two classes, cgroupfs'), { kubelet });
     expect(found.reason).toContain('cgroupDriver: systemd');
     expect(found.podRoots).toEqual(['/kubepods']);
+    expect(found.kubeletMismatches).toEqual([
+      'the kubelet declares cgroupDriver: systemd, and its directories are no slices',
+    ]);
+    expect(discover(byName('two classes, cgroupfs'), { kubelet: { cgroupsPerQOS: true } }).kubeletMismatches).toEqual(
+      [],
+    );
     expect(discover(byName('a machine without containers'), { kubelet }).reason).toContain('cgroupsPerQOS: true');
   });
 });

@@ -62,6 +62,8 @@ export interface Discovery {
   readonly fallback: boolean;
   /** One line for an operator: what was found, what was not, and why. */
   readonly reason: string;
+  /** Where what the kubelet declares and what is there differ, each in a few words; part of the reason too. */
+  readonly kubeletMismatches: readonly string[];
   readonly hierarchies: readonly Hierarchy[];
   /** Paths inside the hierarchies that hold pods, sorted. */
   readonly podRoots: readonly string[];

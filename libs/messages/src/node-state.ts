@@ -19,6 +19,10 @@ export const nodeStateSchema = z.object({
   mode: z.enum(DISCOVERY_MODES),
   fallback: z.boolean(),
   modeReason: z.string().max(2000),
+  /** Paths inside the cgroup hierarchies that hold pods. */
+  podRoots: z.array(z.string().max(1000)).max(32).default([]),
+  /** What the kubelet declares and the cgroup layout contradicts, each in a few words. */
+  kubeletMismatches: z.array(z.string().max(300)).max(8).default([]),
   rung: z.number().int().min(1).max(4),
   rungReason: z.string().max(2000),
   /** The best rung that the configuration allows; 1 = whatever the machine can. */

@@ -41,10 +41,10 @@ describe('conditionsOf', () => {
     expect(found!.reason).toContain('SIGSEGV');
   });
 
-  it('reads what the kubelet declares out of the reason of discovery', () => {
-    const modeReason =
-      'pods under /kubepods; the kubelet declares cgroupDriver: systemd, and its directories are no slices';
-    const [found] = conditionsOf(factsOf(entryOf('n', { modeReason })), settings);
+  it('tells what the kubelet declares and the layout contradicts, whatever the reason says', () => {
+    const kubeletMismatches = ['the kubelet declares cgroupDriver: systemd, and its directories are no slices'];
+    expect(kinds(factsOf(entryOf('n', { modeReason: kubeletMismatches[0]! })))).toEqual([]);
+    const [found] = conditionsOf(factsOf(entryOf('n', { kubeletMismatches })), settings);
     expect(found).toMatchObject({ kind: 'kubelet-mismatch' });
     expect(found!.reason).toMatch(/^the kubelet declares cgroupDriver: systemd/);
   });

@@ -104,8 +104,10 @@ function conditionsOfNode(entry: NodeEntry, facts: Facts, settings: AlertSetting
     const reason = `rung ${state.rung}: ${state.rungReason}`;
     add('rung', settings.alertRungMinutes, { severity, reason, since: changes.rung ?? state.startedAt });
   }
-  const mismatch = kubeletMismatch(state.modeReason);
-  if (mismatch) add('kubelet-mismatch', settings.alertKubeletMinutes, { severity: 'warning', reason: mismatch });
+  if (state.kubeletMismatches.length > 0) {
+    const reason = `${state.kubeletMismatches.join('; ')}: the node's cgroups say otherwise`;
+    add('kubelet-mismatch', settings.alertKubeletMinutes, { severity: 'warning', reason });
+  }
   const shares = facts.shares?.get(node);
   if (shares) {
     const stored = shares.pod + shares.container + shares.host + shares.nothing;
@@ -120,14 +122,6 @@ function conditionsOfNode(entry: NodeEntry, facts: Facts, settings: AlertSetting
     }
   }
   return found;
-}
-
-/** What the kubelet declares and the layout contradicts, as discovery words it in its reason; "" when nothing. */
-export function kubeletMismatch(modeReason: string): string {
-  const clauses = modeReason.match(/the kubelet declares [^;]+/g) ?? [];
-  return clauses.length === 0
-    ? ''
-    : `${clauses.map((clause) => clause.trim()).join('; ')}: the node's cgroups say otherwise`;
 }
 
 function percent(part: number, whole: number): string {

@@ -35,6 +35,8 @@ export function fleetOf(entries: readonly NodeEntry[], shares: ReadonlyMap<strin
     mode: column(({ state }) => FLEET_MODES.indexOf(state.mode)),
     fallback: column(({ state }) => (state.fallback ? 1 : 0)),
     modeReason: column(({ state }) => text(state.modeReason)),
+    podRoots: column(({ state }) => text(state.podRoots.join(', '))),
+    kubeletMismatches: column(({ state }) => text(state.kubeletMismatches.join('; '))),
     rung: column(({ state }) => state.rung),
     rungWanted: column(({ state }) => state.rungWanted),
     rungReason: column(({ state }) => text(state.rungReason)),

@@ -1,7 +1,7 @@
 import { DISCOVERY_MODES, GOVERNOR_MOODS } from '@perfleet/messages';
 import type { NodeEntry } from '@perfleet/node-state';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { kubeletMismatch, type Shares } from '../alerts/conditions.ts';
+import type { Shares } from '../alerts/conditions.ts';
 
 const PARTS = ['pod', 'container', 'host', 'nothing', 'lost'] as const;
 /** A node that invents reasons makes no more series than this. */
@@ -85,7 +85,7 @@ export class NodeMetrics {
       const { node } = state;
       for (const mode of DISCOVERY_MODES) this.mode.set({ node, mode }, state.mode === mode ? 1 : 0);
       this.fallback.set({ node }, state.fallback ? 1 : 0);
-      this.mismatch.set({ node }, kubeletMismatch(state.modeReason) === '' ? 0 : 1);
+      this.mismatch.set({ node }, state.kubeletMismatches.length === 0 ? 0 : 1);
       this.rung.set({ node }, state.rung);
       this.wanted.set({ node }, state.rungWanted);
       this.alive.set({ node }, alive ? 1 : 0);

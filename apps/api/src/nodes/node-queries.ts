@@ -50,7 +50,7 @@ function summaryOf({ state, alive, lastSeen }: NodeEntry): NodeSummary {
   const { node, cluster, mode, fallback, modeReason, rung, rungReason, rungWanted, kernel, cgroupVersion, cpus } =
     state;
   const { rateWanted, configVersion, configError, governor, governorReason, cpuPercent, memoryMib } = state;
-  const { rateHz, restarts, lastExit, taken, published, lost, clockSkewMs } = state;
+  const { podRoots, kubeletMismatches, rateHz, restarts, lastExit, taken, published, lost, clockSkewMs } = state;
   return {
     node,
     cluster,
@@ -59,6 +59,8 @@ function summaryOf({ state, alive, lastSeen }: NodeEntry): NodeSummary {
     mode,
     fallback,
     modeReason,
+    podRoots,
+    kubeletMismatches,
     rung,
     rungReason,
     rungWanted,

@@ -41,6 +41,7 @@ export function nodesText(nodes: readonly FleetNode[], now: number): string {
     n.node,
     n.alive ? age(n.lastSeen, now) : `silent ${age(n.lastSeen, now)}`,
     n.fallback ? `${n.mode} (fallback)` : n.mode,
+    n.podRoots,
     `${n.rung} ${RUNG_NAMES[n.rung] ?? ''}`,
     n.rateHz < n.rateWanted ? `${n.rateHz} of ${n.rateWanted} Hz` : `${n.rateHz} Hz`,
     n.configVersion > 0 ? `${n.configVersion}${n.configError ? ' !' : ''}` : '-',
@@ -48,7 +49,7 @@ export function nodesText(nodes: readonly FleetNode[], now: number): string {
     n.taken > 0 ? `${((100 * n.lost) / n.taken).toFixed(2)} %` : '-',
     reasonOf(n),
   ]);
-  return `${formatTable(['node', 'heartbeat', 'mode', 'rung', 'rate', 'config', 'restarts', 'lost', 'why'], rows)}\n`;
+  return `${formatTable(['node', 'heartbeat', 'mode', 'pods below', 'rung', 'rate', 'config', 'restarts', 'lost', 'why'], rows)}\n`;
 }
 
 function isTroubled(n: FleetNode): boolean {
@@ -59,7 +60,8 @@ function isTroubled(n: FleetNode): boolean {
     n.restarts > 0 ||
     n.configError !== '' ||
     n.governor === 'lowered' ||
-    n.governor === 'exhausted'
+    n.governor === 'exhausted' ||
+    n.kubeletMismatches !== ''
   );
 }
 
@@ -71,7 +73,7 @@ function reasonOf(n: FleetNode): string {
     exhausted: 'over budget, nothing left to lower',
   };
   const reasons = [n.fallback && n.modeReason, n.rung > 1 && n.rungReason, n.configError, n.restarts > 0 && n.crash];
-  return [...reasons, budget[n.governor]].find(Boolean) || '';
+  return [...reasons, budget[n.governor], n.kubeletMismatches].find(Boolean) || '';
 }
 
 function age(lastSeen: number, now: number): string {

@@ -80,6 +80,7 @@ describe('LiveDiscovery', () => {
 
   it('tells in the reason where the kubelet declares something else, and why pods were expected', async () => {
     const { discovery } = await discover([capture(['0::/\n'])], ['process kubelet'], { cgroupsPerQOS: true });
+    expect(discovery.state.kubeletMismatches).toEqual(['the kubelet declares cgroupsPerQOS: true']);
     expect(discovery.state.reason).toMatch(/cgroupsPerQOS: true.*evident on this node \(process kubelet\)/);
     discovery.stop();
   });

@@ -28,6 +28,8 @@ export interface DiscoveryState {
   readonly fallback: boolean;
   readonly reason: string;
   readonly podRoots: readonly string[];
+  /** What the kubelet declares and the layout contradicts, each in a few words. */
+  readonly kubeletMismatches: readonly string[];
   readonly cgroupVersion: 'v1' | 'v2' | 'hybrid' | 'none';
 }
 
@@ -66,6 +68,7 @@ const UNKNOWN: DiscoveryState = {
   fallback: false,
   reason: 'not looked at yet',
   podRoots: [],
+  kubeletMismatches: [],
   cgroupVersion: 'none',
 };
 const NOWHERE: Placement = { podUid: null, containerId: null };
@@ -277,6 +280,7 @@ export class LiveDiscovery implements NodeDiscovery {
   }
 }
 
-function stateOf({ mode, fallback, reason, podRoots, hierarchies }: Discovery): DiscoveryState {
-  return { mode, fallback, reason, podRoots, cgroupVersion: cgroupVersion(hierarchies) };
+function stateOf({ hierarchies, ...found }: Discovery): DiscoveryState {
+  const { mode, fallback, reason, podRoots, kubeletMismatches } = found;
+  return { mode, fallback, reason, podRoots, kubeletMismatches, cgroupVersion: cgroupVersion(hierarchies) };
 }

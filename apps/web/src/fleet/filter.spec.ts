@@ -19,6 +19,7 @@ const node = (name: string, change: Partial<FleetNode> = {}): FleetNode => ({
     lost: 0,
     kernel: '6.1',
   },
+  ...{ podRoots: '', kubeletMismatches: '' },
   ...{ cgroupVersion: 'v2', lostShare: null, unattributedShare: null, ...change },
 });
 const fleet = [

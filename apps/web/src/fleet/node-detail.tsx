@@ -63,6 +63,8 @@ function Facts({ summary }: { summary: NodeSummary }) {
   const lost = Object.entries(summary.lost).filter(([, count]) => count > 0);
   const facts: Array<readonly [string, string]> = [
     ['mode', summary.modeReason],
+    ['pod roots', summary.podRoots.join(', ')],
+    ['kubelet', summary.kubeletMismatches.join('; ')],
     ['sampler', summary.rungReason],
     ['last exit', summary.lastExit],
     [
