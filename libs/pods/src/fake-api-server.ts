@@ -23,6 +23,8 @@ export class FakeApiServer {
   /** Requests that were not as they must be. */
   readonly refused: string[] = [];
   lists = 0;
+  /** Watches that were muted and that nobody has left yet. */
+  muted = 0;
   watches = 0;
   private pods = new Map<string, FakePod>();
   private version = 100;
@@ -68,6 +70,17 @@ export class FakeApiServer {
     this.version++;
   }
 
+  /** Open watches hear nothing any more and stay open, as when the way to the server is cut. */
+  muteWatches(): void {
+    this.muted += this.open.size;
+    this.open.clear();
+  }
+
+  /** What a real one sends to every watch about once in a minute. */
+  sendBookmarks(): void {
+    for (const response of this.open) send(response, this.bookmark());
+  }
+
   /** Ends all watches: in order, by reset, or because their version is too old. */
   endWatches(how: 'closes' | 'resets' | 'gone'): void {
     for (const response of this.open) {
@@ -98,7 +111,11 @@ export class FakeApiServer {
             ? 'authorization'
             : query['watch'] && !(Number(query['resourceVersion']) >= 100)
               ? `a watch from version ${query['resourceVersion']}`
-              : '';
+              : query['watch'] && !(Number(query['timeoutSeconds']) > 0 && Number(query['timeoutSeconds']) <= 600)
+                ? `a watch for ${query['timeoutSeconds']} s`
+                : query['watch'] && query['allowWatchBookmarks'] !== 'true'
+                  ? 'a watch without bookmarks'
+                  : '';
     if (wrong) {
       this.refused.push(wrong);
       return void response.writeHead(403).end();
@@ -120,9 +137,15 @@ export class FakeApiServer {
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
     this.open.add(response);
-    response.on('close', () => this.open.delete(response));
+    response.on('close', () => {
+      if (!this.open.delete(response) && this.muted > 0) this.muted--;
+    });
     for (const { version, event } of this.log) if (version > Number(query['resourceVersion'])) send(response, event);
-    send(response, { type: 'BOOKMARK', object: { kind: 'Pod', metadata: { resourceVersion: String(this.version) } } });
+    send(response, this.bookmark());
+  }
+
+  private bookmark(): unknown {
+    return { type: 'BOOKMARK', object: { kind: 'Pod', metadata: { resourceVersion: String(this.version) } } };
   }
 
   private announce(event: unknown): void {

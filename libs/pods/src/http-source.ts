@@ -9,8 +9,16 @@ const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|localhost|\[::1\])$/;
 /** 500 pods of 100 kB. */
 const MAX_BODY_BYTES = 64 << 20;
-/** The server ends a watch after this; one that is silent for longer hangs. */
+/** The server ends a watch after this, as client-go asks for; a server that does not is left a while later. */
 const WATCH_SECONDS = 300;
+const WATCH_GRACE_SECONDS = 15;
+/**
+ * A watch that allows bookmarks has one about every minute (kube-apiserver's watch cache), whatever happens: after a longer
+ * silence the pods are listed again. A server that sends none is asked for a list so often.
+ */
+const SILENT_MS = 90_000;
+/** TCP asks a silent peer after this, and gives it up ten seconds later: a half-open connection is seen before a silent one. */
+const KEEP_ALIVE_MS = 15_000;
 /** For the begin of an answer. */
 const ANSWER_MS = 10_000;
 
@@ -29,8 +37,10 @@ export function apiServerSource(options: {
   readonly nodeName: string;
   readonly tokenFile?: string;
   readonly caFile?: string;
+  /** A watch without a byte for so long hangs, milliseconds. */
+  readonly silentMs?: number;
 }): PodSource {
-  const { server, nodeName, ...files } = options;
+  const { server, nodeName, silentMs = SILENT_MS, ...files } = options;
   const url = new URL('/api/v1/pods', server);
   url.searchParams.set('fieldSelector', `spec.nodeName=${nodeName}`);
   let listed: readonly PodRecord[] = [];
@@ -46,8 +56,9 @@ export function apiServerSource(options: {
     async follow(signal, onRecords) {
       const timeoutSeconds = String(WATCH_SECONDS);
       const parameters = { watch: '1', allowWatchBookmarks: 'true', resourceVersion: version, timeoutSeconds };
-      const response = await open(withParameters(url, parameters), files, signal);
-      response.setTimeout((WATCH_SECONDS + 30) * 1000, () => response.destroy(new Error('the watch is silent')));
+      const deadline = AbortSignal.timeout((WATCH_SECONDS + WATCH_GRACE_SECONDS) * 1000);
+      const response = await open(withParameters(url, parameters), files, AbortSignal.any([signal, deadline]));
+      response.setTimeout(silentMs, () => response.destroy(new Error(`the watch is silent for ${silentMs} ms`)));
       await readPodWatch(response, listed, onRecords);
     },
   };
@@ -84,6 +95,7 @@ async function open(url: string, access: Access, signal: AbortSignal): Promise<I
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const request = (secure ? httpsRequest : httpRequest)(url, { headers, ca, signal }, resolve);
     request.on('error', reject);
+    request.setSocketKeepAlive(true, KEEP_ALIVE_MS);
     request.setTimeout(ANSWER_MS, () => request.destroy(new Error(`no answer within ${ANSWER_MS} ms`)));
     request.end();
   });

@@ -1,4 +1,4 @@
-import type { PodName, PodSource, SourceStatus } from './model.ts';
+import { keyOf, type PodName, type PodRecord, type PodSource, type SourceStatus } from './model.ts';
 import { findName, SourceIndex } from './source-index.ts';
 
 export interface PodNamesOptions {
@@ -43,19 +43,18 @@ export function createPodNames(options: PodNamesOptions): PodNames {
   let askedAt = -Infinity;
   let stopped = new AbortController();
 
-  const refresh = () => {
+  const refresh = (ask: (each: FollowedSource) => Promise<void> = (each) => each.refresh(stopped.signal)) => {
     askedAt = performance.now();
-    return (running ??= Promise.all(followed.map((each) => each.refresh(stopped.signal))).then(
-      () => void (running = null),
-    ));
+    return (running ??= Promise.all(followed.map(ask)).then(() => void (running = null)));
   };
-  const missing = (podUid: string | null, containerId: string | null) => {
+  const missing = (podUid: string | null, containerId: string | null, podKnown: boolean) => {
     const at = performance.now();
     const key = `${podUid} ${containerId}`;
     if (!timer || at - askedAt < minMs || at - (asked.get(key) ?? -Infinity) < ASK_AGAIN_MS) return;
     if (asked.size >= MAX_ASKED) asked.clear();
     asked.set(key, at);
-    void refresh();
+    // A watch tells of a pod long before it runs: one that did not is asked whether it still hears anything.
+    void refresh(podKnown ? undefined : (each) => each.verify(stopped.signal));
   };
 
   return {
@@ -76,7 +75,8 @@ export function createPodNames(options: PodNamesOptions): PodNames {
         podUid,
         containerId,
       );
-      if (found === undefined || (containerId !== null && found.container === undefined)) missing(podUid, containerId);
+      if (found === undefined || (containerId !== null && found.container === undefined))
+        missing(podUid, containerId, found !== undefined);
       return found;
     },
     status: () => followed.map(({ status }) => status),
@@ -86,7 +86,10 @@ export function createPodNames(options: PodNamesOptions): PodNames {
 /** One source: its last answer, whether it answers, and its changes where it tells of them. */
 class FollowedSource {
   status: SourceStatus;
-  private following = false;
+  private following: AbortController | null = null;
+  private last: readonly PodRecord[] = [];
+  /** Pods that were listed before the watch began, or that it told of. */
+  private followed: ReadonlySet<string> = new Set();
 
   constructor(
     private readonly source: PodSource,
@@ -101,6 +104,15 @@ class FollowedSource {
     if (!this.following) await this.list(stopped);
   }
 
+  /** Asks also a source that is followed; one that tells less than it knows when asked is followed anew. Never rejects. */
+  async verify(stopped: AbortSignal): Promise<void> {
+    const watch = this.following;
+    const records = await this.list(stopped);
+    // It may be the server that does not answer: then the pods are listed until it does, and followed after that.
+    const behind = records === null || records.some((record) => !this.followed.has(keyOf(record)));
+    if (behind) watch?.abort(new Error('the watch is behind'));
+  }
+
   /** Follows until it is stopped: a source that ends, fails or hangs is listed and followed again. Never rejects. */
   async follow(stopped: AbortSignal): Promise<void> {
     if (!this.source.follow) return;
@@ -108,17 +120,19 @@ class FollowedSource {
     let wait = followAgainMs;
     while (!stopped.aborted) {
       if (this.status.ok) {
-        this.following = true;
+        this.following = new AbortController();
+        this.followed = keysOf(this.last);
         const quiet = await this.source
-          .follow(stopped, (records) => {
+          .follow(AbortSignal.any([stopped, this.following.signal]), (records) => {
             wait = followAgainMs;
+            this.followed = keysOf(records);
             this.answered(records);
           })
           .then(
             () => true,
             () => false,
           );
-        this.following = false;
+        this.following = null;
         if (quiet) wait = followAgainMs;
       }
       await pause(wait, stopped);
@@ -127,18 +141,22 @@ class FollowedSource {
     }
   }
 
-  private async list(stopped: AbortSignal): Promise<void> {
+  private async list(stopped: AbortSignal): Promise<readonly PodRecord[] | null> {
     const { timeoutMs = 5000 } = this.options;
     try {
       const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), stopped]);
-      this.answered(await within(this.source, signal));
+      const records = await within(this.source, signal);
+      this.answered(records);
+      return records;
     } catch (cause) {
       const error = cause instanceof Error ? cause.message : String(cause);
       if (!stopped.aborted) this.report({ ...this.status, ok: false, error: error.slice(0, 500) });
+      return null;
     }
   }
 
   private answered(records: Parameters<SourceIndex['replace']>[0]): void {
+    this.last = records;
     this.index.replace(records);
     const answeredAt = (this.options.now ?? Date.now)();
     this.report({ source: this.source.name, ok: true, error: '', answeredAt, pods: records.length });
@@ -149,6 +167,10 @@ class FollowedSource {
     this.status = status;
     if (before.ok !== status.ok || before.error === NOT_ASKED) this.options.onChange?.(status, before);
   }
+}
+
+function keysOf(records: readonly PodRecord[]): ReadonlySet<string> {
+  return new Set(records.map(keyOf));
 }
 
 /** The signal bounds the wait even where a source does not heed it. */
