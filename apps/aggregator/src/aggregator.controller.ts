@@ -2,6 +2,7 @@ import { Controller, Inject } from '@nestjs/common';
 import { TOPICS } from '@perfleet/messages';
 import type { PartitionAssignment, PartitionHandler } from '@perfleet/stream';
 import { StreamHandler } from '@perfleet/stream/nest';
+import type { alertsSink } from './alerts-sink.ts';
 import { BlockHandler, type BlockLimits } from './block-handler.ts';
 import type { profilesSink } from './profiles-sink.ts';
 import type { eventsSink, symbolsSink } from './small-sinks.ts';
@@ -15,6 +16,7 @@ export interface Sinks {
   readonly profiles: ReturnType<typeof profilesSink>;
   readonly symbols: ReturnType<typeof symbolsSink>;
   readonly events: ReturnType<typeof eventsSink>;
+  readonly alerts: ReturnType<typeof alertsSink>;
 }
 
 const group = AGGREGATOR_GROUP;
@@ -40,5 +42,10 @@ export class AggregatorController {
   @StreamHandler({ topic: TOPICS.events, group })
   events(assignment: PartitionAssignment): PartitionHandler {
     return new BlockHandler(assignment, this.sinks.events, this.limits, false);
+  }
+
+  @StreamHandler({ topic: TOPICS.alerts, group })
+  alerts(assignment: PartitionAssignment): PartitionHandler {
+    return new BlockHandler(assignment, this.sinks.alerts, this.limits, false);
   }
 }

@@ -305,6 +305,34 @@ describe('aggregator', () => {
     expect(await readAll(stream, topics(prefix).dead)).toHaveLength(1);
   });
 
+  it('keeps changes of alerts in their order, and their history once', async () => {
+    const change = (of: object) => ({
+      key: 'alerts',
+      value: Buffer.from(JSON.stringify({ item: 'silence', body: '', ...of })),
+    });
+    const told = { time: 5000, alert: 'x', kind: 'fallback', node: 'n1', cluster: 'c', what: 'acknowledged' };
+    const history = change({ item: 'history', id: 'h', body: JSON.stringify({ ...told, detail: ' by me' }) });
+    await running(make(), async () => {
+      await send(
+        topics(prefix).alerts,
+        ...[change({ id: 's', body: '{"a":1}' }), history, change({ id: 's', body: '{"a":2}' }), history],
+        ...[change({ id: '' }), change({ id: 's', removed: true })],
+      );
+      await expect.poll(() => value('SELECT count() FROM alert_change_log'), { timeout: 20_000 }).toBe(5);
+    });
+    expect(
+      await store.query(`SELECT body, removed FROM alert_change_log WHERE item = 'silence' ORDER BY time, \`offset\``),
+    ).toEqual([
+      { body: '{"a":1}', removed: 0 },
+      { body: '{"a":2}', removed: 0 },
+      { body: '', removed: 1 },
+    ]);
+    expect(await store.query('SELECT toUnixTimestamp(time) AS t, node, what, detail FROM alert_history')).toEqual([
+      { t: 5, node: 'n1', what: 'acknowledged', detail: ' by me' },
+    ]);
+    expect(await readAll(stream, topics(prefix).dead)).toHaveLength(1);
+  });
+
   it('covers: every sample is a pod’s, a container’s, the host’s, nothing’s or lost, minute by minute', async () => {
     await running(make(), async () => {
       const minute = Math.floor(NOW / 60) * 60;

@@ -6,6 +6,7 @@ import { TOPICS, TOPIC_SPECS } from '@perfleet/messages';
 import type { Logger } from '@perfleet/observability';
 import type { Stream, StreamProducer } from '@perfleet/stream';
 import { StreamServer } from '@perfleet/stream/nest';
+import { alertsSink } from './alerts-sink.ts';
 import { AGGREGATOR_GROUP, type Sinks } from './aggregator.controller.ts';
 import { AggregatorModule } from './aggregator.module.ts';
 import type { BlockLimits } from './block-handler.ts';
@@ -64,7 +65,7 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
 
   return {
     async start() {
-      const names = ['profiles', 'symbols', 'events', 'dead'] as const;
+      const names = ['profiles', 'symbols', 'events', 'alerts', 'dead'] as const;
       await stream.ensureTopics(names.map((name) => ({ name: topic(name), ...TOPIC_SPECS[name] })));
       producer = await stream.producer();
       const parts: SinkParts = { store, producer, deadTopic: topic('dead'), cluster, stats };
@@ -72,6 +73,7 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
         profiles: profilesSink(parts, new WrittenIds()),
         symbols: symbolsSink(parts),
         events: eventsSink(parts),
+        alerts: alertsSink(parts),
       };
       const module = AggregatorModule.register(sinks, limits);
       app = await NestFactory.createMicroservice(module, { strategy: server(), logger: false, abortOnError: false });

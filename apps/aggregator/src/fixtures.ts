@@ -138,5 +138,6 @@ export const topics = (prefix: string) => ({
   profiles: prefix + TOPICS.profiles,
   symbols: prefix + TOPICS.symbols,
   events: prefix + TOPICS.events,
+  alerts: prefix + TOPICS.alerts,
   dead: prefix + TOPICS.dead,
 });

@@ -9,6 +9,8 @@ export interface AggregatorStats {
   clamped: number;
   symbols: number;
   events: number;
+  /** Changes of alerts. */
+  alerts: number;
   /** Offsets that retention removed before they were read. */
   skipped: number;
   errors: number;
@@ -26,6 +28,7 @@ export const emptyStats = (): AggregatorStats => ({
   clamped: 0,
   symbols: 0,
   events: 0,
+  alerts: 0,
   skipped: 0,
   errors: 0,
   lastError: '',

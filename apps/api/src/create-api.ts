@@ -3,12 +3,15 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Store } from '@perfleet/clickhouse';
+import type { AlertChange } from '@perfleet/messages';
 import type { NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import { PusherService, QuerierService } from '@perfleet/pyroscope';
+import { AlertArchive } from './alerts/alert-archive.ts';
 import { AlertEngine, type AlertTiming } from './alerts/alert-engine.ts';
+import { AlertPublisher, type AlertLog } from './alerts/alert-publisher.ts';
 import { AlertService } from './alerts/alert-service.ts';
 import { FactReader } from './alerts/facts.ts';
 import { DEFAULT_ALERT_SETTINGS, type AlertSettings } from './alerts/settings.ts';
@@ -56,6 +59,8 @@ export interface ApiOptions {
   readonly allowedHosts?: readonly string[];
   /** How other agents' profiles are received; without it they are not. */
   readonly ingest?: IngestSettings;
+  /** Where changes of alerts are kept, so that a lost node state store loses none; without it they are not. */
+  readonly alertLog?: AlertLog;
   /** Thresholds and receivers of alerts. */
   readonly alerts?: AlertSettings;
   readonly alertTiming?: Partial<AlertTiming>;
@@ -80,12 +85,17 @@ export function createApi(options: ApiOptions): Api {
   const db = new StoreDb(options.store);
   const settings = options.alerts ?? DEFAULT_ALERT_SETTINGS;
   const facts = new FactReader(options.nodeState, db, settings);
-  const engine = new AlertEngine(options.nodeState, facts, settings, options.logger, options.alertTiming);
-  const parts = { db, facts, engine, alerts: new AlertService(options.nodeState, facts, settings) };
+  const { nodeState, logger } = options;
+  const publisher = options.alertLog ? new AlertPublisher(options.alertLog) : null;
+  const archive = new AlertArchive(nodeState.alerts, () => facts.keptAlerts(), publisher, logger);
+  const engine = new AlertEngine(nodeState, facts, settings, archive, logger, options.alertTiming);
+  const onAction = (change: AlertChange) => void publisher?.send([change]).catch(() => undefined);
+  const parts = { db, facts, engine, alerts: new AlertService(nodeState, facts, settings, onAction) };
   const stop = async () => {
     await engine.stop();
     await app?.close();
     await ingest?.close();
+    await publisher?.close();
     app = null;
     ingest = null;
   };

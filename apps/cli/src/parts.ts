@@ -91,6 +91,7 @@ export function makeApi(
     port: settings.httpPort,
     cluster: settings.cluster,
     alerts: settings,
+    alertLog: { stream, topicPrefix: settings.topicPrefix },
     allowedHosts: settings.allowedHosts,
     ingest: {
       stream,

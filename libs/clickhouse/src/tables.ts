@@ -27,5 +27,6 @@ export const TABLES = {
   node_event_log: columns(
     'time DateTime64(3); cluster String; node String; epoch String; kind String; message String; state String',
   ),
+  alert_change_log: columns('time DateTime64(3); offset UInt64; item String; id String; removed UInt8; body String'),
 } as const satisfies Record<string, readonly Column[]>;
 export type TableName = keyof typeof TABLES;

@@ -1,3 +1,4 @@
+export * from './alert-changes.ts';
 export * from './node-state.ts';
 export * from './profiles.ts';
 export * from './symbols.ts';

@@ -4,6 +4,7 @@ export const TOPICS = {
   addresses: 'perfleet.addresses',
   symbols: 'perfleet.symbols',
   events: 'perfleet.events',
+  alerts: 'perfleet.alerts',
   dead: 'perfleet.dead',
 } as const;
 export type TopicName = keyof typeof TOPICS;
@@ -20,5 +21,7 @@ export const TOPIC_SPECS: Record<TopicName, TopicSpec> = {
   addresses: { partitions: 16, retentionMs: 7 * DAY, compacted: false },
   symbols: { partitions: 16, retentionMs: -1, compacted: true },
   events: { partitions: 4, retentionMs: 7 * DAY, compacted: false },
+  // One order for all of them.
+  alerts: { partitions: 1, retentionMs: 14 * DAY, compacted: false },
   dead: { partitions: 4, retentionMs: 14 * DAY, compacted: false },
 };

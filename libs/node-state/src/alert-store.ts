@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { AlertRecovery } from './alert-recovery.ts';
 
 const text = (max: number) => z.string().max(max);
 
@@ -84,7 +85,7 @@ export const HISTORY_LIMIT = 10_000;
  * Alerts of the fleet, shared by all replicas of the api. One replica leads: only it decides what fires and delivers,
  * and its writes count only while it still leads, so that one that stood still for a while cannot overwrite the next.
  */
-export interface AlertStore {
+export interface AlertStore extends AlertRecovery {
   /** Takes the lease or prolongs it. @returns whether `owner` leads now, for `ttlMs` */
   lead(owner: string, ttlMs: number): Promise<boolean>;
   /** Gives the lease back, if `owner` has it. */

@@ -1,3 +1,4 @@
+export * from './alert-recovery.ts';
 export * from './alert-store.ts';
 export * from './config-store.ts';
 export * from './errors.ts';

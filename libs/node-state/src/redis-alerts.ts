@@ -7,6 +7,7 @@ import {
   type AlertStore,
 } from './alert-store.ts';
 import { parseAll } from './parse-state.ts';
+import { redisAlertRecovery } from './redis-alert-recovery.ts';
 import type { RedisClient } from './redis-client.ts';
 
 const LEAD = `
@@ -35,11 +36,12 @@ const COMMIT = `
   redis.call('LTRIM', KEYS[4], 0, tonumber(ARGV[2]) - 1)
   return 1`;
 
-/** Keys: `alerts` (hash: id -> record), `alert-acks`, `alert-silences` (hashes), `alert-history` (list, newest first), `alert-lease`. */
+/** Keys: `alerts` (hash: id -> record), `alert-acks`, `alert-silences` (hashes), `alert-history` (list, newest first), `alert-lease`, `alerts-complete`. */
 export function redisAlerts(client: RedisClient): AlertStore {
   const { key } = client;
   const keys = {
     lease: key('alert-lease'),
+    complete: key('alerts-complete'),
     alerts: key('alerts'),
     acks: key('alert-acks'),
     silences: key('alert-silences'),
@@ -51,6 +53,7 @@ export function redisAlerts(client: RedisClient): AlertStore {
     client.call(async (redis) => void (await redis.hset(name, id, JSON.stringify(body))));
 
   return {
+    ...redisAlertRecovery(client, keys),
     lead: (owner, ttlMs) =>
       client.call(
         async (redis) => (await redis.eval(LEAD, 1, keys.lease, owner, Math.max(1, Math.round(ttlMs)))) === 1,

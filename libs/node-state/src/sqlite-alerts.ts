@@ -16,6 +16,7 @@ export const ALERT_SCHEMA = `
   CREATE TABLE IF NOT EXISTS alerts (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS alert_acknowledgements (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS alert_silences (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS alerts_complete (id INTEGER PRIMARY KEY CHECK (id = 1)) STRICT;
   CREATE TABLE IF NOT EXISTS alert_history (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL) STRICT;
 `;
 
@@ -35,6 +36,16 @@ export function sqliteAlerts(
     const insert = db.prepare(`INSERT INTO alert_history (body) VALUES (?)`);
     for (const entry of entries) insert.run(JSON.stringify(entry));
     db.prepare(`DELETE FROM alert_history WHERE id <= (SELECT max(id) FROM alert_history) - ?`).run(HISTORY_LIMIT);
+  };
+  const add = (table: string, id: string, body: unknown) =>
+    db.prepare(`INSERT OR IGNORE INTO ${table} VALUES (?, ?)`).run(id, JSON.stringify(body));
+  const newest = (limit: number) => {
+    const select = db.prepare(`SELECT body FROM alert_history ORDER BY id DESC LIMIT ?`);
+    const rows = select.all(Math.min(limit, HISTORY_LIMIT)) as Array<{ body: string }>;
+    return parseAll(
+      alertHistorySchema,
+      rows.map((row) => row.body),
+    );
   };
   const leads = (owner: string) =>
     db.prepare(`SELECT 1 FROM alert_lease WHERE owner = ? AND until > ?`).get(owner, Date.now()) !== undefined;
@@ -88,13 +99,30 @@ export function sqliteAlerts(
     async remember(entry) {
       atomic(() => remember([entry]));
     },
+    async snapshot(historyLimit) {
+      return atomic(() => ({
+        complete: db.prepare(`SELECT 1 FROM alerts_complete`).get() !== undefined,
+        records: parseAll(alertRecordSchema, bodies('alerts')),
+        acknowledgements: parseAll(acknowledgementSchema, bodies('alert_acknowledgements')),
+        silences: parseAll(silenceSchema, bodies('alert_silences')).filter(({ until }) => until > Date.now()),
+        history: newest(historyLimit),
+      }));
+    },
+    async restore({ records, acknowledgements, silences, history }) {
+      return atomic(() => {
+        if (db.prepare(`INSERT OR IGNORE INTO alerts_complete VALUES (1)`).run().changes === 0) return false;
+        for (const record of records) add('alerts', record.id, record);
+        for (const ack of acknowledgements) add('alert_acknowledgements', ack.alert, ack);
+        for (const silence of silences) add('alert_silences', silence.id, silence);
+        // What was done meanwhile is newer.
+        const meanwhile = newest(HISTORY_LIMIT);
+        db.prepare(`DELETE FROM alert_history`).run();
+        remember([...meanwhile, ...history].reverse());
+        return true;
+      });
+    },
     async history(limit) {
-      const sql = `SELECT body FROM alert_history ORDER BY id DESC LIMIT ?`;
-      const rows = run(() => db.prepare(sql).all(Math.min(limit, HISTORY_LIMIT)) as Array<{ body: string }>);
-      return parseAll(
-        alertHistorySchema,
-        rows.map((row) => row.body),
-      );
+      return run(() => newest(limit));
     },
   };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { NodeStateUnavailableError, type AlertRecord, type NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
+import type { AlertArchive } from './alert-archive.ts';
 import { conditionsOf, unknownKinds } from './conditions.ts';
 import type { FactReader } from './facts.ts';
 import { historyOf, step } from './lifecycle.ts';
@@ -46,6 +47,7 @@ export class AlertEngine {
     private readonly store: NodeStateStore,
     private readonly facts: FactReader,
     private readonly settings: AlertSettings,
+    private readonly archive: AlertArchive,
     private readonly logger: Logger,
     timing: Partial<AlertTiming> = {},
   ) {
@@ -88,8 +90,9 @@ export class AlertEngine {
       this.leading = await this.store.alerts.lead(this.owner, this.timing.leaseMs);
       if (this.leading) {
         await this.restoreRegistry();
+        await this.archive.look();
         await this.evaluate();
-      }
+      } else this.archive.forget();
       if (this.trouble !== '') this.logger.info('alerts are evaluated again');
       this.trouble = '';
     } catch (error) {

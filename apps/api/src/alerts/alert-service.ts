@@ -9,10 +9,12 @@ import type {
   SilenceSummary,
 } from '@perfleet/api-contract';
 import { ALERT_KINDS } from '@perfleet/api-contract';
+import type { AlertChange } from '@perfleet/messages';
 import type { NodeStateStore } from '@perfleet/node-state';
 import { z } from 'zod';
 import { badRequest, notFound } from '../http/api-error.ts';
 import { reachNodeState } from '../nodes/reach.ts';
+import { ofAcknowledgement, ofSilence } from './alert-items.ts';
 import { conditionsOf, unknownKinds } from './conditions.ts';
 import type { FactReader } from './facts.ts';
 import { historyOf, occurrenceOf, step, toAlert } from './lifecycle.ts';
@@ -37,6 +39,8 @@ export class AlertService {
     private readonly store: NodeStateStore,
     private readonly facts: FactReader,
     private readonly settings: AlertSettings,
+    /** Hears at once of what an operator did; the leader's next look makes it sure. */
+    private readonly onAction: (change: AlertChange) => void = () => undefined,
   ) {}
 
   /** As of now: what is stored, and what the facts of this moment make of it. */
@@ -63,7 +67,9 @@ export class AlertService {
     const at = Date.now();
     const occurrence = occurrenceOf(alert);
     await reachNodeState(async () => {
-      await this.store.alerts.acknowledge({ alert: id, occurrence, at, by, comment });
+      const acknowledgement = { alert: id, occurrence, at, by, comment };
+      await this.store.alerts.acknowledge(acknowledgement);
+      this.onAction({ ...ofAcknowledgement(acknowledgement), removed: false });
       await this.store.alerts.remember(historyOf(alert, 'acknowledged', said(by, comment), at));
     });
     return { ...alert, acknowledged: { by, at, comment } };
@@ -73,6 +79,7 @@ export class AlertService {
     const alert = await this.find(id);
     await reachNodeState(async () => {
       await this.store.alerts.unacknowledge(id);
+      this.onAction({ item: 'acknowledgement', id, removed: true, body: '' });
       await this.store.alerts.remember(historyOf(alert, 'unacknowledged', '', Date.now()));
     });
     return { ...alert, acknowledged: null };
@@ -90,6 +97,7 @@ export class AlertService {
       if ((await this.store.alerts.silences()).length >= MAX_SILENCES)
         throw badRequest(`there are ${MAX_SILENCES} silences already; remove some`);
       await this.store.alerts.putSilence(silence);
+      this.onAction({ ...ofSilence(silence), removed: false });
       const detail = `for ${minutes} min${said(fields.by, fields.comment)}`;
       await this.store.alerts.remember(historyOf(silence, 'silenced', detail, now));
       return silence;
@@ -101,6 +109,7 @@ export class AlertService {
       const silence = (await this.store.alerts.silences()).find((s) => s.id === id);
       if (!silence) throw notFound('there is no such silence; it may have ended');
       await this.store.alerts.removeSilence(id);
+      this.onAction({ item: 'silence', id, removed: true, body: '' });
       await this.store.alerts.remember(historyOf(silence, 'unsilenced', '', Date.now()));
     });
     return this.silences();

@@ -1,7 +1,8 @@
-import type { NodeStateStore, RestoredNode } from '@perfleet/node-state';
+import { HISTORY_LIMIT, type NodeStateStore, type RestoredNode } from '@perfleet/node-state';
 import { nodeStateSchema } from '@perfleet/messages';
 import { ApiError } from '../http/api-error.ts';
 import type { AskOptions, Db } from '../queries/db.ts';
+import type { KeptItem } from './alert-items.ts';
 import type { Crashes, Facts, LastChanges, Shares } from './conditions.ts';
 import type { AlertSettings } from './settings.ts';
 
@@ -12,6 +13,8 @@ const SHARES_MS = 30_000;
 const LOOK_BACK_MINUTES = 60;
 /** A registry that was lost gets back the nodes that were heard of within so many days. */
 const RESTORE_DAYS = 30;
+/** More than the alerts, acknowledgements and silences of a fleet can be. */
+const MAX_KEPT = 100_000;
 
 /** What conditions are made of, read from the registry and, where it answers, from the profile store. */
 export class FactReader {
@@ -64,6 +67,19 @@ WHERE greatest(e.last, coalesce(d.last, e.last)) > (toUnixTimestamp(now()) - ${R
         return state.success ? [{ state: state.data, lastSeen: Number(last) }] : [];
       })
     );
+  }
+
+  /** The alert store as its changes tell; those that were removed are left out. null while the store is away. */
+  async keptAlerts(): Promise<KeptItem[] | null> {
+    const rows = await this.ask(
+      `SELECT item, id, body FROM (
+  SELECT item, id, argMax(body, (time, \`offset\`)) AS body, argMax(removed, (time, \`offset\`)) AS gone
+  FROM alert_change_log WHERE item != 'history' GROUP BY item, id) WHERE gone = 0 LIMIT ${MAX_KEPT}
+UNION ALL
+SELECT item, id, any(body) FROM alert_change_log WHERE item = 'history' AND time > now() - INTERVAL ${RESTORE_DAYS} DAY
+GROUP BY item, id ORDER BY max(time) DESC LIMIT ${HISTORY_LIMIT}`,
+    );
+    return rows && rows.map(([item, id, body]) => ({ item, id, body }) as KeptItem);
   }
 
   private async lastChanges(signal?: AbortSignal): Promise<Map<string, LastChanges> | null> {

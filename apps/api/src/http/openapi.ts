@@ -88,7 +88,7 @@ export const openApiDocument = {
     '/api/v1/sql': {
       post: {
         ...operation(
-          'One read-only SELECT over the public views profiles, functions, nodes, node_events, deliveries, coverage, unresolved_binaries',
+          'One read-only SELECT over the public views profiles, functions, nodes, node_events, alert_history, deliveries, coverage, unresolved_binaries',
         ),
         requestBody: {
           required: true,

@@ -7,6 +7,7 @@ export const PUBLIC_VIEWS = [
   'functions',
   'nodes',
   'node_events',
+  'alert_history',
   'deliveries',
   'coverage',
   'unresolved_binaries',

@@ -37,7 +37,9 @@ export function registerQuery(program: Command): void {
 
   program
     .command('sql')
-    .description('SQL over the views profiles, functions, nodes, node_events, deliveries and unresolved_binaries')
+    .description(
+      'SQL over the views profiles, functions, nodes, node_events, alert_history, deliveries and unresolved_binaries',
+    )
     .argument('<query>', 'e.g. "SELECT function, sum(self) FROM functions GROUP BY function ORDER BY 2 DESC LIMIT 10"')
     .addOption(new Option('--format <format>', 'what to print').choices(['table', 'json', 'csv']).default('table'))
     .addOption(serverOption())
