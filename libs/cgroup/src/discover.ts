@@ -30,7 +30,7 @@ export function discover(capture: NodeCapture, options: DiscoverOptions = {}): D
     if (found) used.push({ group, scan: found.scan });
   }
 
-  const { roots, stale } = selectRoots(used, processes);
+  const { roots, stale, undecided } = selectRoots(used, processes);
   const pods = collectPods(used, processes);
   const unlistable = new Map(used.flatMap(({ scan }) => [...scan.unlistable]));
   const podProcesses = processes.filter((process) => process.attribution.podUid !== null).length;
@@ -51,6 +51,7 @@ export function discover(capture: NodeCapture, options: DiscoverOptions = {}): D
     ...unlistableNotes(new Map(used.flatMap(({ scan }) => [...scan.unlistableClasses]))),
   );
   for (const path of stale) notes.push(`${path} is stale: it has no process`);
+  if (undecided.length > 1) notes.push(`no process below ${undecided.join(', ')}: none of them is taken for stale`);
   for (const { mountpoint, rejected } of hierarchies.filter((h) => h.rejected?.startsWith('cannot'))) {
     notes.push(`${mountpoint} ${rejected}`);
   }
@@ -81,13 +82,18 @@ function scanGroup(
   return first;
 }
 
-/** Of several kubepods roots in one hierarchy those without a process are left over, e.g. from another cgroup driver. */
+/**
+ * Of several kubepods roots in one hierarchy those without a process are left over, e.g. from another cgroup driver. That is
+ * said by comparison only: where no root has a process (the node has just booted, or its processes cannot be read) all of
+ * them are roots, for to leave out the right one would lose pods, and to keep a stale one loses nothing.
+ */
 function selectRoots(
   used: readonly UsedHierarchy[],
   processes: readonly CapturedProcess[],
-): { roots: string[]; stale: string[] } {
+): { roots: string[]; stale: string[]; undecided: string[] } {
   const live = new Set<string>();
   const stale = new Set<string>();
+  const undecided = new Set<string>();
   for (const { group, scan } of used) {
     const paths = [...scan.kubepods.keys()];
     const below = (root: string, hierarchy: MountGroup | null) =>
@@ -95,14 +101,15 @@ function selectRoots(
     let alive = paths.filter((root) => below(root, group));
     if (alive.length === 0) alive = paths.filter((root) => below(root, null));
     for (const root of alive) live.add(root);
-    // Without any process nothing can be told apart.
-    if (paths.length > 1 && alive.length > 0) for (const root of paths) if (!alive.includes(root)) stale.add(root);
+    const rest = paths.length > 1 ? paths.filter((root) => !alive.includes(root)) : [];
+    for (const root of rest) (alive.length > 0 ? stale : undecided).add(root);
   }
   const all = new Set(used.flatMap(({ scan }) => [...scan.kubepods.keys()]));
   const left = [...stale].filter((root) => !live.has(root)).sort();
   const kept = [...all].filter((root) => !left.includes(root));
   const colon = used.flatMap(({ scan }) => [...scan.colonParents]);
-  return { roots: [...new Set([...kept, ...colon])].sort(), stale: left };
+  const roots = [...new Set([...kept, ...colon])].sort();
+  return { roots, stale: left, undecided: kept.filter((root) => undecided.has(root) && !live.has(root)).sort() };
 }
 
 /** Pods that can be listed, and pods that only a process names because no mount shows them. */

@@ -149,6 +149,46 @@ describe('nodes outside the corpus', () => {
     expect(discover(capture).reason).toContain('/sys/fs/cgroup/kubepods/burstable cannot be listed: EACCES');
   });
 
+  describe('two kubepods roots in one hierarchy', () => {
+    const roots = ['/kubepods', '/kubepods.slice'];
+    const capture = (processes: ReturnType<typeof process>[], more: Partial<NodeCapture> = {}): NodeCapture => ({
+      mountinfo: [CG2],
+      directories: [`/sys/fs/cgroup/kubepods/pod${UID}`, '/sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice'],
+      ...{ processes, ...more },
+    });
+
+    it('are both listed when no process is below either, and the reason says so', () => {
+      for (const processes of [[], [process('/system.slice/sshd.service'), process('/')]]) {
+        const { mode, podRoots, reason } = discover(capture(processes));
+        expect([mode, podRoots]).toEqual(['pods', roots]);
+        expect(reason).toContain('no process below /kubepods, /kubepods.slice: none of them is taken for stale');
+        expect(reason).not.toContain('is stale');
+      }
+    });
+
+    it('are told apart by the first process below one of them', () => {
+      const { podRoots, reason } = discover(capture([process(`/kubepods.slice/kubepods-pod${UNDER}.slice`)]));
+      expect(podRoots).toEqual(['/kubepods.slice']);
+      expect(reason).toContain('/kubepods is stale');
+      expect(reason).not.toContain('none of them');
+    });
+
+    it('are both listed, without a word, when each has one; and one root alone is never stale', () => {
+      const both = discover(capture([process(`/kubepods.slice/x`), process(`/kubepods/pod${UID}`)]));
+      expect(both.podRoots).toEqual(roots);
+      expect(both.reason).not.toMatch(/stale/);
+      const one = discover(capture([], { directories: ['/sys/fs/cgroup/kubepods'] }));
+      expect([one.podRoots, one.reason.includes('stale')]).toEqual([['/kubepods'], false]);
+    });
+
+    it('are decided in each hierarchy for itself: a root that lives in one is not stale in another', () => {
+      const dirs = ['memory', 'pids'].flatMap((name) => roots.map((root) => `/sys/fs/cgroup/${name}${root}`));
+      const processes = [{ name: 'p', procCgroup: ['4:memory:/kubepods/x', '5:pids:/kubepods.slice/x'] }];
+      const { podRoots } = discover({ mountinfo: [v1(40, 'memory'), v1(41, 'pids')], directories: dirs, processes });
+      expect(podRoots).toEqual(roots);
+    });
+  });
+
   it('expects pods below a root that cannot be read', () => {
     const [, capture] = CASES.find(([name]) => name.startsWith('a root that is only known'))!;
     expect(discover(capture).fallback).toBe(true);
