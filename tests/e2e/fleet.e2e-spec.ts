@@ -35,6 +35,8 @@ function synthetic(i: number): { state: NodeState; alive: boolean } {
     ...{
       kernel: '6.1.0-18-amd64',
       cgroupVersion: 'v2',
+      podRoots: ['/kubepods.slice'],
+      kubeletMismatches: i === 3 ? ['the kubelet declares cgroupRoot: /pods'] : [],
       cpus: 16,
       taken: 1_000_000 + i,
       published: 990_000,
@@ -216,6 +218,9 @@ describe.skipIf(!tool.available)(
         expect.stringContaining('whole-system (fallback)'),
       );
       expect(await detail.locator('.legend').textContent()).toMatch(/pod 7\d\.\d %.*lost \d/);
+      const facts = (await detail.locator('.facts > div').allTextContents()).join('\n');
+      expect(facts).toContain('pod roots/kubepods.slice');
+      expect(facts).toContain('kubeletthe kubelet declares cgroupRoot: /pods');
       await page.mouse.move(5, 5);
       await detail.screenshot({ path: join(shots, 'node.png') });
       await detail.getByRole('button', { name: 'close' }).click();
