@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))));
 const bundle = join(root, 'apps/cli/dist/main.js');
-const addons = ['inotify', 'symbols'].map((name) => join(root, `native/${name}/perfleet-${name}.node`));
+const addons = ['inotify', 'mapping', 'symbols'].map((name) => join(root, `native/${name}/perfleet-${name}.node`));
 const pinned = join(root, 'node_modules/node/bin/node');
 
 for (const [file, what] of [

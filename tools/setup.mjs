@@ -10,7 +10,6 @@ import { copyFileSync, existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fingerprint, hasCommand, hasHeader, nodeBinary, root, run, setStamp, stampIs, toolEnv } from './steps.mjs';
-
 const DEBIAN_BUILD = ['clang', 'libelf-dev', 'zlib1g-dev', 'pkg-config', 'make', 'gcc', 'g++'];
 const DEBIAN_TEST = [
   'redis-server',
@@ -95,7 +94,7 @@ async function debianPackages(wanted, notes) {
 }
 
 /** Directories of `native` that are built into addons for Node. */
-const ADDONS = ['inotify', 'symbols'];
+const ADDONS = ['inotify', 'mapping', 'symbols'];
 
 /** Parts of the native build that need more than Rust and a C compiler: what is missing for each, and what goes without. */
 function optionalParts() {
@@ -115,7 +114,8 @@ async function nativeBuild(notes) {
   const parts = optionalParts();
   for (const { missing, without } of parts)
     if (missing.length > 0) notes.push(`${without}: the build needs ${missing.join(', ')}`);
-  const features = parts.filter(({ missing }) => missing.length === 0).map(({ feature }) => feature);
+  const possible = parts.filter(({ missing }) => missing.length === 0).map(({ feature }) => feature);
+  const features = ['perfleet-mapping/addon', ...possible];
   const key = `${fingerprint(['native'])}:${features.join()}`;
   const addonPath = (name) => join(root, 'native', name, `perfleet-${name}.node`);
   const built = [...ADDONS.map(addonPath), join(root, 'native/target/release/perfleet-sampler')];

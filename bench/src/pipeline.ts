@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
-import { createAggregator, encodeSamples, readProfiles } from '@perfleet/aggregator';
-import { openStore, RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
+import { createAggregator } from '@perfleet/aggregator';
+import { openStore, type RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
 import { encodeProfileHeaders, TOPICS, TOPIC_SPECS } from '@perfleet/messages';
 import { createLogger } from '@perfleet/observability';
-import { decodeProfiles, OTLP_SCHEMA } from '@perfleet/otlp';
+import { OTLP_SCHEMA } from '@perfleet/otlp';
 import { DEFAULT_FLEET, Fleet, nodeMessage, PERIOD, Totals } from '@perfleet/simulate';
 import { openEmbeddedStream, type OutgoingMessage, type Stream, type StreamMessage } from '@perfleet/stream';
 import { cpuSeconds, measure, parseCount, residentMb } from './measure.ts';
+import { measureStages } from './pipeline-stages.ts';
 import { untilMerged } from './query-store.ts';
 import { ratio, type Benchmark, type Cell } from './report.ts';
 
@@ -41,7 +42,7 @@ export const pipeline: Benchmark = {
       progress('publishing');
       const published = await publish(fleet, stream, wanted);
       progress(`${published.rows} rows in ${published.messages.length} messages; stage by stage`);
-      const stages = await measureStages(published);
+      const stages = await measureStages(published.messages);
       progress('the floor: prepared blocks');
       const floor = await insertPrepared(store, stages.blocks);
       progress('through the aggregator');
@@ -57,8 +58,11 @@ export const pipeline: Benchmark = {
       const stageRows: Cell[][] = [
         ['encode OTLP (the generator, not the product)', perSecond(published.encodeCpu), published.encodeCpu],
         ['decode', perSecond(stages.decodeCpu), stages.decodeCpu],
-        ['decode and map', perSecond(stages.mapCpu), stages.mapCpu],
-        ['rows to blocks', perSecond(stages.blocksCpu), stages.blocksCpu],
+        ['decode in TypeScript (collector, API)', perSecond(stages.typescriptCpu), stages.typescriptCpu],
+        ['decode and map, everything known', perSecond(stages.warm.map), stages.warm.map],
+        ['rows to blocks, everything known', perSecond(stages.warm.blocks), stages.warm.blocks],
+        ['decode and map, everything new', perSecond(stages.cold.map), stages.cold.map],
+        ['rows to blocks, everything new', perSecond(stages.cold.blocks), stages.cold.blocks],
         ['insert prepared blocks (the floor)', perSecond(floor.cpu), floor.cpu],
         ['stream to store, all of it', perSecond(whole.cpu), whole.cpu],
       ];
@@ -174,30 +178,6 @@ function outgoing(node: string, seq: number, taken: number, body: Uint8Array): O
     lost: {},
   });
   return { key: node, value: body, headers };
-}
-
-/** The aggregator's own functions, one after another, over the same messages. */
-async function measureStages({ messages }: Published) {
-  const decode = await measure(() => {
-    for (const { value } of messages) decodeProfiles(value!);
-  });
-  const blocks: RowBinaryBlock[] = [];
-  let [mapCpu, blocksCpu] = [0, 0];
-  // As many messages as a block of the aggregator has rows.
-  for (let from = 0; from < messages.length;) {
-    const before = cpuSeconds();
-    const items = [];
-    for (let rows = 0; from < messages.length && rows < 200_000; from++) {
-      const item = readProfiles(messages[from]!, 'bench').rows!;
-      items.push(item.samples);
-      rows += item.samples.length;
-    }
-    const mapped = cpuSeconds();
-    blocks.push(encodeSamples(items));
-    mapCpu += mapped - before;
-    blocksCpu += cpuSeconds() - mapped;
-  }
-  return { decodeCpu: decode.cpu, mapCpu, blocksCpu, blocks };
 }
 
 /** The floor: an identical table, the same rows, nothing else. Merges that it causes while it runs count for it. */

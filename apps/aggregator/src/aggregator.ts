@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import type { INestMicroservice } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Store } from '@perfleet/clickhouse';
+import { ProfileMapper } from '@perfleet/mapping';
 import { TOPICS, TOPIC_SPECS } from '@perfleet/messages';
 import type { Logger } from '@perfleet/observability';
 import type { Stream, StreamProducer } from '@perfleet/stream';
@@ -10,7 +11,7 @@ import { alertsSink } from './alerts-sink.ts';
 import { AGGREGATOR_GROUP, type Sinks } from './aggregator.controller.ts';
 import { AggregatorModule } from './aggregator.module.ts';
 import type { BlockLimits } from './block-handler.ts';
-import { profilesSink, WrittenIds } from './profiles-sink.ts';
+import { profilesSink } from './profiles-sink.ts';
 import { eventsSink, symbolsSink, type SinkParts } from './small-sinks.ts';
 import { emptyStats, type AggregatorStats } from './stats.ts';
 
@@ -70,7 +71,7 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
       producer = await stream.producer();
       const parts: SinkParts = { store, producer, deadTopic: topic('dead'), cluster, stats };
       const sinks: Sinks = {
-        profiles: profilesSink(parts, new WrittenIds()),
+        profiles: profilesSink(parts, new ProfileMapper(cluster)),
         symbols: symbolsSink(parts),
         events: eventsSink(parts),
         alerts: alertsSink(parts),

@@ -1,6 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { PartitionAssignment, PartitionHandler, StreamBatch, StreamMessage } from '@perfleet/stream';
 
+const CHUNK_BYTES = 4 << 20;
+const CHUNK_MESSAGES = 256;
+
 /** Offsets `from` (included) to `to` (not included). */
 export interface OffsetRange {
   readonly from: bigint;
@@ -14,10 +17,18 @@ export interface Block<T> {
   token(table: string): string;
 }
 
+export interface Accepted<T> {
+  readonly item: T;
+  readonly rows: number;
+}
+
 /** What becomes of one topic's messages. */
 export interface Sink<T> {
-  /** Never throws on what a message holds. */
-  accept(message: StreamMessage, assignment: PartitionAssignment): { item: T; rows: number };
+  /** In the order of the messages. Never fails on what a message holds, and remembers nothing of a call. */
+  accept(
+    messages: readonly StreamMessage[],
+    assignment: PartitionAssignment,
+  ): readonly Accepted<T>[] | Promise<readonly Accepted<T>[]>;
   /** Rejects while the store is away. Called again with the same block it changes nothing. */
   write(block: Block<T>, assignment: PartitionAssignment): Promise<void>;
 }
@@ -64,16 +75,20 @@ export class BlockHandler<T> implements PartitionHandler {
 
   async onBatch(batch: StreamBatch): Promise<void> {
     await this.finishPending();
-    for (const message of batch.messages) {
-      // After a rejection the same offsets come again.
-      if (this.next !== null && message.offset < this.next) continue;
-      if (this.replay && message.offset >= this.replay.to) await this.flush();
-      this.add(message);
-      if (this.replay) {
-        if (message.offset + 1n >= this.replay.to) await this.flush();
-      } else if (this.rows >= this.limits.maxRows || this.bytes >= this.limits.maxBytes) {
-        await this.flush();
-        await batch.heartbeat();
+    // After a rejection the same offsets come again.
+    const from = this.next;
+    const unread = from === null ? batch.messages : batch.messages.filter((message) => message.offset >= from);
+    for (const chunk of chunks(unread)) {
+      const accepted = await this.sink.accept(chunk, this.assignment);
+      for (const [i, message] of chunk.entries()) {
+        if (this.replay && message.offset >= this.replay.to) await this.flush();
+        this.add(message, accepted[i]!);
+        if (this.replay) {
+          if (message.offset + 1n >= this.replay.to) await this.flush();
+        } else if (this.rows >= this.limits.maxRows || this.bytes >= this.limits.maxBytes) {
+          await this.flush();
+          await batch.heartbeat();
+        }
       }
     }
     if (!this.replay && this.items.length > 0 && this.now() - this.since >= this.limits.flushMs) await this.flush();
@@ -92,12 +107,11 @@ export class BlockHandler<T> implements PartitionHandler {
     await this.flush();
   }
 
-  private add(message: StreamMessage): void {
+  private add(message: StreamMessage, { item, rows }: Accepted<T>): void {
     if (this.items.length === 0) {
       this.since = this.now();
       this.from = this.replay?.from ?? message.offset;
     }
-    const { item, rows } = this.sink.accept(message, this.assignment);
     this.items.push(item);
     this.rows += rows;
     this.bytes += message.value?.byteLength ?? 0;
@@ -138,6 +152,20 @@ export class BlockHandler<T> implements PartitionHandler {
     this.pending = null;
     this.replay = null;
   }
+}
+
+/** Messages that are accepted together: enough to be worth a turn of the thread pool, and bounded in memory. */
+function* chunks(messages: readonly StreamMessage[]): Generator<readonly StreamMessage[]> {
+  let from = 0;
+  let bytes = 0;
+  for (const [i, message] of messages.entries()) {
+    bytes += message.value?.byteLength ?? 0;
+    if (bytes < CHUNK_BYTES && i + 1 - from < CHUNK_MESSAGES) continue;
+    yield messages.slice(from, i + 1);
+    from = i + 1;
+    bytes = 0;
+  }
+  if (from < messages.length) yield messages.slice(from);
 }
 
 /** The stored range, or null when there is none or it is not one of ours. */

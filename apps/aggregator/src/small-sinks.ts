@@ -1,9 +1,15 @@
 import { RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
 import { nativeFrameId } from '@perfleet/ids';
-import { nodeEventSchema, parseJson, symbolsSchema, type NodeEvent, type SymbolsMessage } from '@perfleet/messages';
+import {
+  believableTime,
+  nodeEventSchema,
+  parseJson,
+  symbolsSchema,
+  type NodeEvent,
+  type SymbolsMessage,
+} from '@perfleet/messages';
 import type { StreamMessage, StreamProducer } from '@perfleet/stream';
-import { believableTime } from './believable-time.ts';
-import type { Sink } from './block-handler.ts';
+import type { Accepted, Sink } from './block-handler.ts';
 import { sendDead } from './dead-letters.ts';
 import type { AggregatorStats } from './stats.ts';
 
@@ -17,16 +23,21 @@ export interface SinkParts {
 
 type Item<T> = { readonly value: T | null; readonly message: StreamMessage; readonly reason: string };
 
+const each =
+  <T>(accept: (message: StreamMessage) => Accepted<T>) =>
+  (messages: readonly StreamMessage[]) =>
+    messages.map(accept);
+
 /** Resolved frames: one row each, idempotent by frame id, the better quality wins. */
 export function symbolsSink({ store, producer, deadTopic, stats }: SinkParts): Sink<Item<SymbolsMessage>> {
   return {
-    accept(message) {
+    accept: each<Item<SymbolsMessage>>((message) => {
       // A deleted key of a compacted topic says nothing about frames that are stored.
       if (message.value === null) return { item: { value: null, message, reason: '' }, rows: 0 };
       const parsed = parseJson(symbolsSchema, message.value);
       if (!parsed.ok) return { item: { value: null, message, reason: parsed.error }, rows: 0 };
       return { item: { value: parsed.value, message, reason: '' }, rows: parsed.value.frames.length };
-    },
+    }),
     async write(block) {
       const dead = block.items.filter((item) => item.reason !== '');
       const rows = new RowBinaryBlock(1 << 16);
@@ -49,11 +60,11 @@ export function symbolsSink({ store, producer, deadTopic, stats }: SinkParts): S
 
 export function eventsSink({ store, producer, deadTopic, cluster, stats }: SinkParts): Sink<Item<NodeEvent>> {
   return {
-    accept(message) {
+    accept: each<Item<NodeEvent>>((message) => {
       const parsed = parseJson(nodeEventSchema, message.value);
       if (!parsed.ok) return { item: { value: null, message, reason: parsed.error }, rows: 0 };
       return { item: { value: parsed.value, message, reason: '' }, rows: 1 };
-    },
+    }),
     async write(block) {
       const dead = block.items.filter((item) => item.reason !== '');
       const rows = new RowBinaryBlock();

@@ -8,6 +8,15 @@ export class RowBinaryBlock {
   /** Rows that were ended. */
   rows = 0;
 
+  /** A block of rows that are RowBinary already; the bytes are not copied. */
+  static of(bytes: Buffer, rows: number): RowBinaryBlock {
+    const block = new RowBinaryBlock(0);
+    block.buffer = bytes;
+    block.length = bytes.length;
+    block.rows = rows;
+    return block;
+  }
+
   constructor(initialBytes = 4096) {
     this.buffer = Buffer.allocUnsafe(initialBytes);
   }
@@ -63,24 +72,6 @@ export class RowBinaryBlock {
   array<T>(values: ArrayLike<T>, write: (block: this, value: T) => void): this {
     this.varint(values.length);
     for (let i = 0; i < values.length; i++) write(this, values[i] as T);
-    return this;
-  }
-
-  /** Array(UInt64). @param halves (low, high) of each value */
-  u64Array(halves: Uint32Array): this {
-    const bytes = new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength);
-    this.varint(halves.length / 2).reserve(bytes.length);
-    this.buffer.set(bytes, this.length);
-    this.length += bytes.length;
-    return this;
-  }
-
-  /** Whole rows that are RowBinary already. */
-  raw(bytes: Uint8Array, rows: number): this {
-    this.reserve(bytes.length);
-    this.buffer.set(bytes, this.length);
-    this.length += bytes.length;
-    this.rows += rows;
     return this;
   }
 

@@ -1,4 +1,5 @@
 export * from './alert-changes.ts';
+export * from './believable-time.ts';
 export * from './node-state.ts';
 export * from './profiles.ts';
 export * from './symbols.ts';

@@ -23,6 +23,7 @@ export class IntColumn {
 export class RaggedColumn {
   readonly values = new IntColumn();
   private readonly offsets = new IntColumn();
+  private start = 0;
 
   constructor() {
     this.offsets.push(0);
@@ -32,8 +33,14 @@ export class RaggedColumn {
     return this.offsets.length - 1;
   }
 
+  /** Values of the row that is not ended yet. */
+  get open(): number {
+    return this.values.length - this.start;
+  }
+
   endRow(): void {
-    this.offsets.push(this.values.length);
+    this.start = this.values.length;
+    this.offsets.push(this.start);
   }
 
   done(): Ragged {

@@ -94,9 +94,8 @@ export function decodeDictionary(readers: readonly WireReader[], limits: DecodeL
   }
 
   function scalars(into: RaggedColumn, max: number): void {
-    const before = into.values.length;
     reader.repeated(0, () => {
-      if (into.values.length - before >= max) reader.fail(`more than ${max} entries in one row`);
+      if (into.open >= max) reader.fail(`more than ${max} entries in one row`);
       into.values.push(reader.varint32());
     });
   }
@@ -212,7 +211,7 @@ export function decodeDictionary(readers: readonly WireReader[], limits: DecodeL
 
   const check = (column: Int32Array, length: number, what: string): Int32Array => {
     for (const index of column)
-      if (index < 0 || index >= length) reader.fail(`${what} ${index} is out of range (${length})`);
+      if (index >>> 0 >= length) reader.fail(`${what} ${index >>> 0} is out of range (${length})`);
     return column;
   };
   for (const [row, reference] of attribute.reference) {

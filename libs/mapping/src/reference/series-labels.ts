@@ -1,7 +1,7 @@
 import { seriesId } from '@perfleet/ids';
 import { ATTRIBUTION } from '@perfleet/messages';
 import { LABEL_PREFIX, type AttributeValue } from '@perfleet/otlp';
-import { id64, type SeriesRow } from './rows.ts';
+import type { SeriesRow } from './rows.ts';
 
 export interface SeriesType {
   readonly type: string;
@@ -78,7 +78,7 @@ export function seriesOf(
     ['period', String(row.period)],
     ...row.labels.map(([name, value]) => [`label.${name}`, value] as const),
   ]);
-  return { ...id64(id), ...row };
+  return { id, ...row };
 }
 
 /**
@@ -101,6 +101,6 @@ function addedLabels(
   return first.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-export function baseName(path: string): string {
+function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }

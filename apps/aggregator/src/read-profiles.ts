@@ -1,0 +1,62 @@
+import { SAMPLE_ROW_BYTES, type MappedMessages, type ProfileMapper } from '@perfleet/mapping';
+import { decodeProfileHeaders, type ProfileHeaders } from '@perfleet/messages';
+import { OTLP_SCHEMA } from '@perfleet/otlp';
+import type { StreamMessage } from '@perfleet/stream';
+
+const MAX_SKEW_MS = 60_000;
+
+/** What became of a message that can be used. */
+export interface MappedProfiles {
+  /** Its own rows of samples. */
+  readonly samples: Uint8Array;
+  /** Series, stacks and frames that it and its neighbours refer to and that were not written before. */
+  readonly batch: MappedMessages;
+  readonly stored: number;
+  readonly clamped: number;
+}
+
+export interface ProfilesItem {
+  readonly message: StreamMessage;
+  readonly headers: ProfileHeaders | null;
+  /** Null when it cannot be used. */
+  readonly mapped: MappedProfiles | null;
+  /** Why it cannot be used; empty when it can. */
+  readonly reason: string;
+  readonly skewMs: number;
+}
+
+/** Rows of an item, the row of its delivery not counted. */
+export const sampleRows = ({ mapped }: ProfilesItem) => (mapped?.samples.byteLength ?? 0) / SAMPLE_ROW_BYTES;
+
+/** Never rejects on what a message holds: what cannot be used is a value with a reason. In the order of the messages. */
+export async function readProfiles(mapper: ProfileMapper, messages: readonly StreamMessage[]): Promise<ProfilesItem[]> {
+  const items = messages.map(readHeaders);
+  const usable = items.flatMap(({ message, headers, skewMs, reason }, at) =>
+    headers && message.value && reason === ''
+      ? [{ at, body: message.value, node: headers.node, timestamp: message.timestamp, shiftMs: skewMs }]
+      : [],
+  );
+  if (usable.length === 0) return items;
+  const batch = await mapper.map(usable);
+  usable.forEach(({ at }, i) => {
+    const item = items[at]!;
+    const reason = batch.reasons[i]!;
+    const rows = (row: number) => row * SAMPLE_ROW_BYTES;
+    const samples = batch.samples.subarray(rows(batch.ends[i - 1] ?? 0), rows(batch.ends[i]!));
+    const mapped = { samples, batch, stored: batch.stored[i]!, clamped: batch.clamped[i]! };
+    // The body has become rows: holding it until the block is written would double the memory.
+    items[at] = reason ? { ...item, reason } : { ...item, mapped, message: { ...item.message, value: null } };
+  });
+  return items;
+}
+
+function readHeaders(message: StreamMessage): ProfilesItem {
+  const parsed = decodeProfileHeaders(message.headers);
+  if (!parsed.ok) return { message, headers: null, mapped: null, reason: `headers: ${parsed.error}`, skewMs: 0 };
+  const headers = parsed.value;
+  const difference = message.timestamp - headers.sent;
+  const skewMs = Math.abs(difference) > MAX_SKEW_MS ? difference : 0;
+  let reason = message.value === null ? 'empty body' : '';
+  if (headers.schema !== OTLP_SCHEMA) reason = `schema ${headers.schema} is not ${OTLP_SCHEMA}`;
+  return { message, headers, mapped: null, reason, skewMs };
+}

@@ -1,0 +1,240 @@
+import { createHash } from 'node:crypto';
+import type { RowBinaryBlock } from '@perfleet/clickhouse';
+import { decodeProfiles, OtlpDecodeError, ProfilesEncoder } from '@perfleet/otlp';
+import { WireWriter } from '@perfleet/otlp/wire';
+import { Random } from '@perfleet/simulate';
+import { describe, expect, it } from 'vitest';
+import { ProfileMapper, SAMPLE_ROW_BYTES, type BlockTables, type MappedMessages } from './index.ts';
+import { damaged, randomMessage } from './random-message.fixture.ts';
+import { encodeFrames, encodeSamples, encodeSeries, encodeStacks } from './reference/encode.ts';
+import { mapProfiles } from './reference/map-profiles.ts';
+import type { MessageRows } from './reference/rows.ts';
+
+const NOW = 1_700_000_000_000;
+const SEEN = NOW / 1000;
+const context = { node: 'n1', cluster: 'c', timestamp: NOW, shiftMs: 0 };
+const newMapper = () => new ProfileMapper('c');
+const message = (body: Uint8Array, shiftMs = 0) => ({ body, node: 'n1', timestamp: NOW, shiftMs });
+
+/** Rows by the reference, or why the message cannot be used. */
+function expected(body: Uint8Array, shiftMs = 0): MessageRows | string {
+  try {
+    return mapProfiles(decodeProfiles(body), { ...context, shiftMs });
+  } catch (error) {
+    if (error instanceof OtlpDecodeError) return error.message;
+    throw error;
+  }
+}
+
+function blockOf(mapper: ProfileMapper, ...mapped: MappedMessages[]): Promise<BlockTables> {
+  return mapper.block({
+    samples: mapped.map(({ samples }) => samples),
+    series: mapped.map(({ series }) => series),
+    stacks: mapped.map(({ stacks }) => stacks),
+    frames: mapped.map(({ frames }) => frames),
+    seen: SEEN,
+  });
+}
+
+const hex = (block: RowBinaryBlock | { bytes: Buffer }) =>
+  createHash('sha256')
+    .update(typeof block.bytes === 'function' ? block.bytes() : block.bytes)
+    .digest('hex');
+
+/** Each once, the first wins. */
+const once = <R extends { id: bigint }>(rows: readonly R[]) => [
+  ...new Map([...rows].reverse().map((row) => [row.id, row])).values(),
+];
+
+async function compare(bodies: readonly Uint8Array[], shiftMs = 0): Promise<{ used: number; refused: Set<string> }> {
+  const mapper = newMapper();
+  const mapped = await mapper.map(bodies.map((body) => message(body, shiftMs)));
+  const wanted = bodies.map((body) => expected(body, shiftMs));
+  expect(mapped.reasons).toEqual(wanted.map((one) => (typeof one === 'string' ? one : '')));
+  const rows = wanted.map((one) => (typeof one === 'string' ? null : one));
+  expect([...mapped.stored]).toEqual(rows.map((one) => one?.stored ?? 0));
+  expect([...mapped.clamped]).toEqual(rows.map((one) => one?.clamped ?? 0));
+  expect([...mapped.ends].map((end, i) => end - (mapped.ends[i - 1] ?? 0))).toEqual(
+    rows.map((one) => one?.samples.length ?? 0),
+  );
+  const used = rows.filter((one) => one !== null);
+  const block = await blockOf(mapper, mapped);
+  const samples = used.flatMap((one) => one.samples);
+  expect(hex(block.samples)).toBe(hex(encodeSamples(samples)));
+  const sorted = <R extends { id: bigint }>(all: readonly R[]) =>
+    once(all).sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  const want = {
+    series: encodeSeries(sorted(used.flatMap((one) => one.series)), SEEN),
+    stacks: encodeStacks(sorted(used.flatMap((one) => one.stacks))),
+    frames: encodeFrames(sorted(used.flatMap((one) => one.frames))),
+  };
+  for (const table of ['series', 'stacks', 'frames'] as const) {
+    expect(block[table].rows).toBe(want[table].rows);
+    expect(hex({ bytes: byId(mapped[table], table === 'series' ? SEEN : null) })).toBe(hex(want[table]));
+  }
+  return { used: used.length, refused: new Set(mapped.reasons.filter(Boolean)) };
+}
+
+/** Rows in the order of their ids, with the last column that a series still lacks. */
+function byId({ bytes, ends }: MappedMessages['series'], seen: number | null): Buffer {
+  const last = seen === null ? [] : [...new Uint8Array(Uint32Array.of(seen).buffer)];
+  const rows = [...ends].map((end, i) => Buffer.from([...bytes.subarray(ends[i - 1] ?? 0, end), ...last]));
+  const id = (row: Buffer) => row.readBigUInt64LE(0);
+  return Buffer.concat(rows.sort((a, b) => (id(a) < id(b) ? -1 : id(a) > id(b) ? 1 : 0)));
+}
+
+describe('against the reference', () => {
+  const seed = Number(process.env['MAPPING_SEED'] ?? 1);
+  const rounds = Number(process.env['MAPPING_ROUNDS'] ?? 60);
+
+  it(`makes the same rows of random messages (seed ${seed})`, async () => {
+    let used = 0;
+    for (let round = 0; round < rounds; round++) {
+      const random = new Random(seed, round);
+      const bodies = Array.from({ length: 10 }, () => randomMessage(random));
+      used += (await compare(bodies, [0, 7_000, -90_000_000_000][round % 3])).used;
+    }
+    expect(used).toBeGreaterThan(rounds * 5);
+  });
+
+  it(`refuses the same damaged messages for the same reasons (seed ${seed})`, async () => {
+    const refused = new Set<string>();
+    for (let round = 0; round < rounds; round++) {
+      const random = new Random(seed, round, 1);
+      const bodies = Array.from({ length: 20 }, () => damaged(random, randomMessage(random)));
+      for (const reason of (await compare(bodies)).refused) refused.add(reason.replace(/\d+/g, 'N'));
+    }
+    expect(refused.size).toBeGreaterThan(10);
+  });
+});
+
+/** One stack of one location that the node named, counted once. */
+function named(change: (e: ProfilesEncoder) => ReadonlyArray<readonly [string, string]>, samples = 1): Uint8Array {
+  const e = new ProfilesEncoder();
+  const profile = e.resource(change(e)).profile({
+    sampleType: { type: 'samples', unit: 'count' },
+    periodType: { type: 'cpu', unit: 'nanoseconds' },
+    period: 10,
+    timeUnixNano: BigInt(NOW) * 1_000_000n,
+    durationNano: 0n,
+  });
+  for (let i = 0; i < samples; i++)
+    profile.sample(e.stack([e.location({ kind: 'kernel', lines: [[e.func('f', ''), i]] })]), [], 1);
+  return e.finish();
+}
+
+describe('what is written', () => {
+  it('is left out, and the samples are the same', async () => {
+    const mapper = newMapper();
+    const body = named(() => [['service.name', 'a']], 3);
+    const first = await blockOf(mapper, await mapper.map([message(body)]));
+    expect([first.series.rows, first.stacks.rows, first.frames.rows]).toEqual([1, 3, 3]);
+    await mapper.written(first.series.ids, first.stacks.ids, first.frames.ids, SEEN);
+    const mapped = await mapper.map([message(body)]);
+    expect([mapped.series, mapped.stacks, mapped.frames].map(({ ends }) => ends.length)).toEqual([0, 0, 0]);
+    expect((await blockOf(mapper, mapped)).samples.bytes).toEqual(first.samples.bytes);
+    const tomorrow = await mapper.map([{ ...message(body), timestamp: NOW + 86_400_000 }]);
+    expect([tomorrow.series, tomorrow.stacks].map(({ ends }) => ends.length)).toEqual([1, 0]);
+  });
+
+  it('is looked up again when a block is made: another partition may have been faster', async () => {
+    const mapper = newMapper();
+    const [one, two] = await Promise.all(
+      ['a', 'b'].map((service) => mapper.map([message(named(() => [['service.name', service]], 2))])),
+    );
+    const first = await blockOf(mapper, one!);
+    await mapper.written(first.series.ids, first.stacks.ids, first.frames.ids, SEEN);
+    const second = await blockOf(mapper, two!);
+    expect([second.series.rows, second.stacks.rows, second.frames.rows, second.samples.rows]).toEqual([1, 0, 0, 2]);
+  });
+});
+
+describe('hostile messages', () => {
+  const only = async (body: Uint8Array) => {
+    const mapped = await newMapper().map([message(body), message(named(() => []))]);
+    expect(mapped.reasons[1]).toBe('');
+    expect(mapped.samples.byteLength / SAMPLE_ROW_BYTES).toBe(mapped.ends[1]);
+    return mapped.reasons[0];
+  };
+  /** `[field, message]` entries of the dictionary, and a profile of samples of each stack. */
+  const request = (dictionary: (w: WireWriter) => void, stacks: number) =>
+    new WireWriter()
+      .message(2, dictionary)
+      .message(1, (r) =>
+        r.message(2, (s) =>
+          s.message(2, (p) => {
+            for (let i = 0; i < stacks; i++) p.message(2, (sample) => sample.integer(1, i));
+          }),
+        ),
+      )
+      .bytes()
+      .slice();
+
+  it('cannot have a table of one long name on very many lines', async () => {
+    const body = request((d) => {
+      d.text(5, '').text(5, 'x'.repeat(60_000));
+      d.message(3, (f) => f.integer(1, 1));
+      for (let at = 0; at < 2_000; at++) d.message(2, (l) => l.message(3, (line) => line.integer(2, at)));
+      d.message(7, () => undefined);
+    }, 0);
+    expect(await only(body)).toMatch(/hashes of more than 64 MiB/);
+  });
+
+  it('cannot have stacks of a location of very many lines', async () => {
+    const body = request((d) => {
+      d.message(2, (l) => {
+        for (let line = 0; line < 1000; line++) l.message(3, (w) => w.integer(2, line));
+      });
+      for (let stack = 0; stack < 20; stack++) d.message(7, (s) => s.packed(1, new Array<number>(1000).fill(0)));
+    }, 20);
+    expect(await only(body)).toMatch(/hashes of more than 64 MiB/);
+  });
+
+  it('cannot have very many series of large labels', async () => {
+    const label = (i: number) => `perfleet.label.l${i}`;
+    const e = new ProfilesEncoder();
+    const labels = Array.from({ length: 31 }, (_, i) => [label(i), 'v'.repeat(1024)] as const);
+    const profile = e.resource(labels).profile({
+      sampleType: { type: 'samples', unit: 'count' },
+      periodType: { type: 'cpu', unit: 'nanoseconds' },
+      period: 1,
+      timeUnixNano: 0n,
+      durationNano: 0n,
+    });
+    const stack = e.stack([e.location({ kind: 'native' })]);
+    for (let i = 0; i < 3000; i++) profile.sample(stack, [e.attribute(label(31), `v${i}`)], 1);
+    expect(await only(e.finish())).toMatch(/series take more than 64 MiB/);
+  });
+
+  it('keep the first labels by name, and lose what a sample takes away', async () => {
+    const e = new ProfilesEncoder();
+    const labels = Array.from(
+      { length: 40 },
+      (_, i) => [`perfleet.label.l${String(i).padStart(2, '0')}`, 'v'] as const,
+    );
+    const profile = e.resource(labels).profile({
+      sampleType: { type: 'samples', unit: 'count' },
+      periodType: { type: 'cpu', unit: 'nanoseconds' },
+      period: 1,
+      timeUnixNano: 0n,
+      durationNano: 0n,
+    });
+    const stack = e.stack([e.location({ kind: 'native' })]);
+    profile.sample(stack, [e.attribute('perfleet.label.l03', 1), e.attribute('perfleet.label.l05', '')], 1);
+    profile.sample(stack, [], 1);
+    await compare([e.finish()]);
+  });
+
+  it('has no more locations in a stack than the limit, in one field or in many', async () => {
+    const long = (write: (s: WireWriter) => void) => request((d) => d.message(7, write), 1);
+    const bodies = [1024, 1025].flatMap((depth) => [
+      long((s) => s.packed(1, new Array<number>(depth).fill(0))),
+      long((s) => {
+        for (let i = 0; i < depth; i++) s.tag(1, 0).varint(0);
+      }),
+    ]);
+    const { used, refused } = await compare(bodies);
+    expect(used).toBe(2);
+    expect([...refused].every((reason) => /more than 1024 entries in one row/.test(reason))).toBe(true);
+  });
+});

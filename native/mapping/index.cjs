@@ -1,0 +1,4 @@
+'use strict';
+// The addon is built by cargo and copied here by the set-up. Exports are spelled out, so that ES modules see their names.
+const addon = require('./perfleet-mapping.node');
+exports.ProfileMapper = addon.ProfileMapper;

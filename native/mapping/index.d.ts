@@ -1,0 +1,76 @@
+/** OTLP profiles into rows of the store. See README.md. */
+
+/** One message of the profiles topic. The body must not change until the promise is settled. */
+export interface ProfileMessage {
+  readonly body: Uint8Array;
+  /** Node of samples that do not name one. */
+  readonly node: string;
+  /** Broker time, Unix milliseconds: stands in where the producer gave no time. */
+  readonly timestamp: number;
+  /** Added to every sample's time, milliseconds. */
+  readonly shiftMs: number;
+}
+
+/** Rows of RowBinary that begin with their 64-bit id; row `i` ends at `ends[i]`. */
+export interface TableRows {
+  readonly bytes: Uint8Array;
+  readonly ends: Uint32Array;
+}
+
+/** What messages became, in their order. */
+export interface MappedMessages {
+  /** Rows of `SAMPLE_ROW_BYTES`, for `block`: time u32, series u64, stack u64, value f64, little endian. */
+  readonly samples: Uint8Array;
+  /** Message `i`'s samples end before row `ends[i]`. */
+  readonly ends: Uint32Array;
+  /** Samples in each, in the sense of the header `taken`. */
+  readonly stored: Float64Array;
+  /** Samples whose time could not be true and was moved to the nearest that could. */
+  readonly clamped: Uint32Array;
+  /** Why a message cannot be used; '' when it can. */
+  readonly reasons: readonly string[];
+  /** Of all messages together, each once, those left out that were `written`. Series lack their last column, `seen`. */
+  readonly series: TableRows;
+  readonly stacks: TableRows;
+  readonly frames: TableRows;
+}
+
+export interface BlockParts {
+  /** Rows of samples of the messages that count. */
+  readonly samples: readonly Uint8Array[];
+  readonly series: readonly TableRows[];
+  readonly stacks: readonly TableRows[];
+  readonly frames: readonly TableRows[];
+  /** Unix seconds: the column `seen` of series. */
+  readonly seen: number;
+}
+
+/** What one insert takes. */
+export interface BlockTable {
+  /** RowBinary. */
+  readonly bytes: Buffer;
+  readonly rows: number;
+  /** Ids of the rows, 8 bytes each, little endian; empty for samples. */
+  readonly ids: Buffer;
+}
+
+export interface BlockTables {
+  readonly samples: BlockTable;
+  readonly series: BlockTable;
+  readonly stacks: BlockTable;
+  readonly frames: BlockTable;
+}
+
+/** Maps messages off the event loop and remembers, within bounds, what it was told is written. Calls may overlap. */
+export class ProfileMapper {
+  /** @param cluster of samples that do not name one */
+  constructor(cluster: string);
+  /** Never rejects on what a message holds. */
+  map(messages: readonly ProfileMessage[]): Promise<MappedMessages>;
+  /** Only decodes, for measurements. @returns the number of samples; rejects on a message that cannot be used */
+  decode(bodies: readonly Uint8Array[]): Promise<number>;
+  /** What the messages of a block insert: samples of one key added up, other rows once and only when not `written`. */
+  block(parts: BlockParts): Promise<BlockTables>;
+  /** These rows are in the store: `ids` of the tables that `block` gave. A series is written again on another day. */
+  written(series: Uint8Array, stacks: Uint8Array, frames: Uint8Array, seen: number): Promise<void>;
+}

@@ -1,0 +1,21 @@
+//! OTLP profiles into rows of the store (README.md). `addon` is the face towards Node.
+
+#[cfg(feature = "addon")]
+mod addon;
+pub mod block;
+mod budget;
+mod dictionary;
+mod frames;
+mod limits;
+mod map;
+mod profiles;
+mod recent;
+mod row_binary;
+mod samples;
+mod series;
+mod text;
+mod wire;
+
+pub use map::{Batch, Counts, Input, Scratch, Written};
+pub use row_binary::{Rows, each_row};
+pub use samples::ROW as SAMPLE_ROW;

@@ -1,0 +1,269 @@
+//! Messages into rows: a pure function of a message's bytes, its headers and the broker's time, but for stacks, frames and
+//! series that are known to be in the store and need not be made again.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::budget::{Budget, Spent};
+use crate::frames::Frames;
+use crate::limits::{MAX_AGE_MS, MAX_AHEAD_MS};
+use crate::profiles::{Message, Profile, Samples};
+use crate::recent::{IdSet, RecentIds};
+use crate::row_binary::Rows;
+use crate::samples;
+use crate::series::{Attributes, SeriesType};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// A message on the stream. Times are Unix milliseconds.
+pub struct Input<'a> {
+    pub body: &'a [u8],
+    /// Of samples that do not name one.
+    pub node: &'a str,
+    /// The broker's.
+    pub timestamp: i64,
+    /// Added to every sample's time.
+    pub shift_ms: i64,
+}
+
+/// Ids that are in the store.
+pub struct Written {
+    pub series: RecentIds,
+    pub stacks: RecentIds,
+    pub frames: RecentIds,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Written { series: RecentIds::new(200_000), stacks: RecentIds::new(1_000_000), frames: RecentIds::new(1_000_000) }
+    }
+}
+
+/// Rows of messages that were mapped together. A stack, frame or series stands in it once, whichever message had it first.
+#[derive(Default)]
+pub struct Batch {
+    /// `samples::push`, message by message.
+    pub samples: Vec<u8>,
+    pub series: Rows,
+    pub stacks: Rows,
+    pub frames: Rows,
+    offered: Offered,
+}
+
+#[derive(Default)]
+struct Offered {
+    series: IdSet,
+    stacks: IdSet,
+    frames: IdSet,
+}
+
+/// Counts of one message.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct Counts {
+    /// Samples in it, in the sense of the header `taken`.
+    pub stored: f64,
+    /// Samples whose time could not be true.
+    pub clamped: u32,
+}
+
+/// Columns that are reused from one message to the next.
+#[derive(Default)]
+pub struct Scratch {
+    message: Message,
+    frames: Frames,
+    /// Whether a stack's id is in `ids`.
+    made: Vec<bool>,
+    ids: Vec<u64>,
+    /// Whether a location's frames were looked at.
+    listed: Vec<bool>,
+    /// Frame ids of the stack at hand: their bytes are what a stack id is the hash of.
+    stack: Vec<u8>,
+    row: Vec<u8>,
+}
+
+impl Scratch {
+    /// Memory that is kept for the next message, but for small columns.
+    pub fn bytes(&self) -> usize {
+        self.message.bytes() + (self.frames.ids.capacity() + self.ids.capacity()) * 8 + self.made.capacity() + self.listed.capacity()
+    }
+
+    /// The decoder alone. # Errors: why the message cannot be used.
+    pub fn decode(&mut self, body: &[u8]) -> Result<usize, String> {
+        self.message.decode(body).map_err(|error| error.to_string())?;
+        Ok(self.message.samples.stacks.len())
+    }
+
+    /// Appends a message's rows to `batch`. # Errors: why the message cannot be used; then it has no samples there.
+    pub fn map(&mut self, input: &Input<'_>, cluster: &str, written: &Written, batch: &mut Batch) -> Result<Counts, String> {
+        self.decode(input.body)?;
+        let start = batch.samples.len();
+        let mapped = self.rows(input, cluster, written, batch);
+        mapped.map_err(|Spent(why)| {
+            batch.samples.truncate(start);
+            why.to_owned()
+        })
+    }
+
+    /// As `map`, for a process that must outlive a mistake in here: a panic is an error like others.
+    pub fn map_guarded(&mut self, input: &Input<'_>, cluster: &str, written: &Written, batch: &mut Batch) -> Result<Counts, String> {
+        let start = batch.samples.len();
+        catch_unwind(AssertUnwindSafe(|| self.map(input, cluster, written, batch))).unwrap_or_else(|_| {
+            *self = Scratch::default();
+            batch.samples.truncate(start);
+            [&mut batch.series, &mut batch.stacks, &mut batch.frames].into_iter().for_each(Rows::abandon);
+            Err("the mapper failed on it, which is a mistake of the mapper".into())
+        })
+    }
+
+    fn rows(&mut self, input: &Input<'_>, cluster: &str, written: &Written, batch: &mut Batch) -> Result<Counts, Spent> {
+        let bytes = input.body;
+        let mut budget = Budget::default();
+        let mut counts = Counts::default();
+        self.frames.make(bytes, &self.message.dictionary, &mut budget)?;
+        self.reset();
+        for r in 0..self.message.resources.len() {
+            for p in self.message.resources[r].profiles.clone() {
+                self.profile(r, p, input, cluster, written, batch, &mut budget, &mut counts)?;
+            }
+        }
+        Ok(counts)
+    }
+
+    fn reset(&mut self) {
+        let d = &self.message.dictionary;
+        self.made.clear();
+        self.made.resize(d.stacks.rows(), false);
+        self.ids.clear();
+        self.ids.resize(d.stacks.rows(), 0);
+        self.listed.clear();
+        self.listed.resize(d.location_mappings.len(), false);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message, which are borrowed apart")]
+    fn profile(
+        &mut self,
+        resource: usize,
+        profile: usize,
+        input: &Input<'_>,
+        cluster: &str,
+        written: &Written,
+        batch: &mut Batch,
+        budget: &mut Budget,
+        counts: &mut Counts,
+    ) -> Result<(), Spent> {
+        let Scratch { message, frames, made, ids, listed, stack: stack_bytes, row } = self;
+        let bytes = input.body;
+        let d = &message.dictionary;
+        let of = &message.profiles[profile];
+        let kind = SeriesType::of(bytes, d, of);
+        let mut base = Attributes::default();
+        for &(key, value) in &message.attributes[message.resources[resource].attributes.clone()] {
+            base.set(key.of(bytes), value);
+        }
+        base.set_all(bytes, d, &message.profile_attributes[of.attributes.clone()]);
+        base.settle();
+        let day = (input.timestamp / DAY_MS) as u32;
+        let mut by_set: HashMap<&[u32], u64> = HashMap::new();
+        let mut last: Option<(&[u32], u64)> = None;
+        for sample in of.samples.clone() {
+            let set = message.samples.attributes.row(sample);
+            // Samples of one thread stand together.
+            let series = match last {
+                Some((same, id)) if same == set => id,
+                _ => match by_set.get(set) {
+                    Some(&id) => id,
+                    None => {
+                        row.clear();
+                        let id = base.with(bytes, d, set).series(bytes, &kind, cluster, input.node, row);
+                        budget.make(row.len())?;
+                        by_set.insert(set, id);
+                        if !written.series.has(id, day) && batch.offered.series.insert(id) {
+                            batch.series.bytes.extend_from_slice(row);
+                            batch.series.end();
+                        }
+                        id
+                    }
+                },
+            };
+            last = Some((set, series));
+            let index = message.samples.stacks[sample] as usize;
+            if !made[index] {
+                made[index] = true;
+                let locations = d.stacks.row(index);
+                frame_ids(frames, locations, stack_bytes, budget)?;
+                let id = perfleet_ids::stack_id(stack_bytes);
+                ids[index] = id;
+                if !written.stacks.has(id, 0) && batch.offered.stacks.insert(id) {
+                    let out = &mut batch.stacks;
+                    out.bytes.extend_from_slice(&id.to_le_bytes());
+                    crate::row_binary::varint(&mut out.bytes, stack_bytes.len() / 8);
+                    out.bytes.extend_from_slice(stack_bytes);
+                    out.end();
+                    let Batch { frames: rows, offered, .. } = batch;
+                    for &location in locations {
+                        let location = location as usize;
+                        if std::mem::replace(&mut listed[location], true) {
+                            continue;
+                        }
+                        let before = rows.bytes.len();
+                        frames.write(bytes, d, location, rows, |id| !written.frames.has(id, 0) && offered.frames.insert(id));
+                        budget.make(rows.bytes.len() - before)?;
+                    }
+                }
+            }
+            each_value(&message.samples, of, sample, |nanoseconds, value| {
+                counts.stored += if kind.counted { value } else { 1.0 };
+                let told = if nanoseconds > 0 { (nanoseconds / 1_000_000) as i64 + input.shift_ms } else { input.timestamp };
+                let ms = told.max(input.timestamp - MAX_AGE_MS).min(input.timestamp + MAX_AHEAD_MS);
+                counts.clamped += u32::from(ms != told);
+                let seconds = ms.div_euclid(1000).clamp(0, i64::from(u32::MAX)) as u32;
+                samples::push(&mut batch.samples, seconds, series, ids[index], value * kind.factor);
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a stack's frame ids. Leaf first on the wire, root first in the id.
+fn frame_ids(frames: &Frames, locations: &[u32], out: &mut Vec<u8>, budget: &mut Budget) -> Result<(), Spent> {
+    budget.hash(locations.len() * 8)?;
+    if frames.single {
+        out.resize(locations.len() * 8, 0);
+        for (slot, &location) in out.chunks_exact_mut(8).zip(locations.iter().rev()) {
+            slot.copy_from_slice(&frames.ids[location as usize].to_le_bytes());
+        }
+        return Ok(());
+    }
+    out.clear();
+    for &location in locations.iter().rev() {
+        let [from, to] = [location as usize, location as usize + 1].map(|at| frames.starts[at] as usize);
+        budget.hash((to - from) * 8)?;
+        for id in frames.ids[from..to].iter().rev() {
+            out.extend_from_slice(&id.to_le_bytes());
+        }
+    }
+    Ok(())
+}
+
+/// Without values each timestamp counts one; with as many of each they pair up; else the sum stands at the first time.
+fn each_value(samples: &Samples, profile: &Profile, sample: usize, mut emit: impl FnMut(u64, f64)) {
+    let row = |offsets: &[u32]| offsets[sample] as usize..offsets[sample + 1] as usize;
+    let values = &samples.values[row(&samples.value_offsets)];
+    let times = &samples.times[row(&samples.time_offsets)];
+    let first = times.first().copied().unwrap_or(profile.time_unix_nano);
+    if values.is_empty() {
+        if times.is_empty() {
+            emit(profile.time_unix_nano, 1.0);
+        }
+        times.iter().for_each(|&time| emit(time, 1.0));
+    } else if values.len() == times.len() {
+        for (&time, &value) in times.iter().zip(values).filter(|(_, value)| **value > 0) {
+            emit(time, value as f64);
+        }
+    } else {
+        let sum = values.iter().fold(0.0, |sum, &value| sum + value as f64);
+        if sum > 0.0 {
+            emit(first, sum);
+        }
+    }
+}

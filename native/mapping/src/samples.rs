@@ -1,0 +1,96 @@
+//! Rows of samples: 28 bytes as RowBinary has them (time u32, series u64, stack u64, value u64), little endian.
+//! Between a message and its block the value is an f64: counts of an absurd size are added up as numbers are.
+
+use crate::recent::Keyed;
+
+pub const ROW: usize = 28;
+const KEY: usize = 20;
+
+#[inline]
+pub fn push(out: &mut Vec<u8>, time: u32, series: u64, stack: u64, value: f64) {
+    let mut row = [0; ROW];
+    row[..4].copy_from_slice(&time.to_le_bytes());
+    row[4..12].copy_from_slice(&series.to_le_bytes());
+    row[12..20].copy_from_slice(&stack.to_le_bytes());
+    row[20..].copy_from_slice(&value.to_le_bytes());
+    out.extend_from_slice(&row);
+}
+
+/// Rows of one second, series and stack are added up; they stand in the order of their first.
+pub fn merge<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
+    let rows: usize = parts.clone().map(|part| part.len() / ROW).sum();
+    let keyed = Keyed::default();
+    // 1 + the row; 0 = free. At most half full.
+    let mut slots = vec![0u32; (rows * 2).next_power_of_two()];
+    let mask = slots.len() - 1;
+    let mut merged: Vec<u8> = Vec::with_capacity(rows * ROW);
+    for row in parts.flat_map(|part| part.chunks_exact(ROW)) {
+        let mut slot = hash(keyed, row) as usize & mask;
+        loop {
+            let at = slots[slot] as usize;
+            if at == 0 {
+                merged.extend_from_slice(row);
+                slots[slot] = (merged.len() / ROW) as u32;
+                break;
+            }
+            let known = &mut merged[(at - 1) * ROW..at * ROW];
+            if known[..KEY] == row[..KEY] {
+                let sum = f64_of(known) + f64_of(row);
+                known[KEY..].copy_from_slice(&sum.to_le_bytes());
+                break;
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+    for row in merged.chunks_exact_mut(ROW) {
+        let value = whole(f64_of(row));
+        row[KEY..].copy_from_slice(&value.to_le_bytes());
+    }
+    merged
+}
+
+#[inline]
+fn hash(keyed: Keyed, row: &[u8]) -> u64 {
+    let word = |at: usize| u64::from_le_bytes(row[at..at + 8].try_into().expect("eight bytes"));
+    let time = u32::from_le_bytes(row[..4].try_into().expect("four bytes"));
+    keyed.mix(keyed.mix(word(4) ^ u64::from(time)) ^ word(12))
+}
+
+#[inline]
+fn f64_of(row: &[u8]) -> f64 {
+    f64::from_le_bytes(row[KEY..ROW].try_into().expect("eight bytes"))
+}
+
+/// The nearest whole number modulo 2^64, which is what is left of a sum that no column holds.
+fn whole(value: f64) -> u64 {
+    const HALF: f64 = 4_294_967_296.0;
+    let value = value.round();
+    let (low, high) = (value % HALF, (value / HALF).floor() % HALF);
+    low as u64 | (high as u64) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds_up_rows_of_one_key_in_the_order_of_the_first() {
+        let mut out = Vec::new();
+        for (time, series, stack, value) in [(1, 2, 3, 10.0), (1, 2, 4, 1.0), (1, 2, 3, 5.0), (2, 2, 3, 7.0)] {
+            push(&mut out, time, series, stack, value);
+        }
+        let (first, second) = out.split_at(2 * ROW);
+        let merged = merge([first, second].into_iter());
+        let values: Vec<u64> = merged.chunks_exact(ROW).map(|row| u64::from_le_bytes(row[KEY..].try_into().unwrap())).collect();
+        assert_eq!(values, [15, 1, 7]);
+        assert_eq!(&merged[..KEY], &out[..KEY]);
+        assert!(merge(std::iter::empty::<&[u8]>()).is_empty());
+    }
+
+    #[test]
+    fn keeps_64_bits_of_any_number() {
+        assert_eq!(whole(9_007_199_254_740_992.0), 1 << 53);
+        assert_eq!(whole(18_446_744_073_709_551_616.0), 0);
+        assert_eq!(whole(3.0 * 18_446_744_073_709_551_616.0 + 4096.0 * 4_294_967_296.0), 4096 << 32);
+    }
+}
