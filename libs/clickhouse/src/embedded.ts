@@ -143,8 +143,10 @@ export class EmbeddedStore implements Store {
         input_format_parallel_parsing: 0,
         ...settings,
       };
-      const sql = `INSERT INTO ${target} SELECT * FROM file(${quote(file)}, ${format}, ${quote(structure)})`;
-      await this.run(sql, 'Null', { settings: all, connection: 'ingest' });
+      // In the statement and not around it: one round trip through the engine instead of three.
+      const from = `file(${quote(file)}, ${format}, ${quote(structure)})`;
+      const sql = `INSERT INTO ${target} SETTINGS ${settingsList(all)} SELECT * FROM ${from}`;
+      await this.run(sql, 'Null', { connection: 'ingest' });
     } finally {
       await unlink(file);
     }
