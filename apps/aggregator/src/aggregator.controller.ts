@@ -17,6 +17,8 @@ export interface Sinks {
   readonly symbols: ReturnType<typeof symbolsSink>;
   readonly events: ReturnType<typeof eventsSink>;
   readonly alerts: ReturnType<typeof alertsSink>;
+  /** Messages of profiles behind the last batch of a partition; null when it is no longer read here. */
+  readonly onLag: (partition: number, messages: number | null) => void;
 }
 
 const group = AGGREGATOR_GROUP;
@@ -31,7 +33,8 @@ export class AggregatorController {
 
   @StreamHandler({ topic: TOPICS.profiles, group })
   profiles(assignment: PartitionAssignment): PartitionHandler {
-    return new BlockHandler(assignment, this.sinks.profiles, this.limits, false);
+    const onLag = (messages: number | null) => this.sinks.onLag(assignment.partition, messages);
+    return new BlockHandler(assignment, this.sinks.profiles, this.limits, false, { onLag });
   }
 
   @StreamHandler({ topic: TOPICS.symbols, group })

@@ -39,6 +39,11 @@ export interface BlockLimits {
   readonly maxBytes: number;
 }
 
+export interface BlockHandlerOptions {
+  /** Messages behind a batch that was read; null when the assignment ended. */
+  readonly onLag?: (messages: number | null) => void;
+}
+
 /**
  * Exactly once in effect, for one assignment of one partition:
  *
@@ -68,12 +73,14 @@ export class BlockHandler<T> implements PartitionHandler {
     private readonly limits: BlockLimits,
     /** Retention may have removed the end of a stored range of a compacted topic. */
     private readonly compacted: boolean,
-    private readonly now: () => number = Date.now,
+    private readonly options: BlockHandlerOptions = {},
   ) {
     this.replay = parseRange(assignment.committed?.metadata);
   }
 
   async onBatch(batch: StreamBatch): Promise<void> {
+    const last = batch.messages.at(-1);
+    if (last) this.options.onLag?.(Number(batch.highWatermark - last.offset) - 1);
     await this.finishPending();
     // After a rejection the same offsets come again.
     const from = this.next;
@@ -91,7 +98,7 @@ export class BlockHandler<T> implements PartitionHandler {
         }
       }
     }
-    if (!this.replay && this.items.length > 0 && this.now() - this.since >= this.limits.flushMs) await this.flush();
+    if (!this.replay && this.items.length > 0 && Date.now() - this.since >= this.limits.flushMs) await this.flush();
   }
 
   async onIdle(): Promise<void> {
@@ -102,6 +109,7 @@ export class BlockHandler<T> implements PartitionHandler {
 
   /** What is held back is still in the log: the next owner reads it again. */
   async onClose(): Promise<void> {
+    this.options.onLag?.(null);
     if (this.assignment.signal.aborted || (this.replay && !this.compacted)) return;
     await this.finishPending();
     await this.flush();
@@ -109,7 +117,7 @@ export class BlockHandler<T> implements PartitionHandler {
 
   private add(message: StreamMessage, { item, rows }: Accepted<T>): void {
     if (this.items.length === 0) {
-      this.since = this.now();
+      this.since = Date.now();
       this.from = this.replay?.from ?? message.offset;
     }
     this.items.push(item);

@@ -25,6 +25,7 @@ export function profilesSink(parts: SinkParts, mapper: ProfileMapper): Sink<Prof
       // After the tables: an outage of the store, with its retries, sends no letter twice.
       await sendDead(producer, deadTopic, dead);
       stats.messages += block.items.length;
+      stats.bytes += block.items.reduce((sum, item) => sum + item.bytes, 0);
       stats.blocks += 1;
       stats.rows += samples.rows;
       stats.dead += dead.length;

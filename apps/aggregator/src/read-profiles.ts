@@ -17,6 +17,8 @@ export interface MappedProfiles {
 
 export interface ProfilesItem {
   readonly message: StreamMessage;
+  /** Of the body, which `message` may no longer have. */
+  readonly bytes: number;
   readonly headers: ProfileHeaders | null;
   /** Null when it cannot be used. */
   readonly mapped: MappedProfiles | null;
@@ -52,11 +54,12 @@ export async function readProfiles(mapper: ProfileMapper, messages: readonly Str
 
 function readHeaders(message: StreamMessage): ProfilesItem {
   const parsed = decodeProfileHeaders(message.headers);
-  if (!parsed.ok) return { message, headers: null, mapped: null, reason: `headers: ${parsed.error}`, skewMs: 0 };
+  const item = { message, bytes: message.value?.byteLength ?? 0, mapped: null };
+  if (!parsed.ok) return { ...item, headers: null, reason: `headers: ${parsed.error}`, skewMs: 0 };
   const headers = parsed.value;
   const difference = message.timestamp - headers.sent;
   const skewMs = Math.abs(difference) > MAX_SKEW_MS ? difference : 0;
   let reason = message.value === null ? 'empty body' : '';
   if (headers.schema !== OTLP_SCHEMA) reason = `schema ${headers.schema} is not ${OTLP_SCHEMA}`;
-  return { message, headers, mapped: null, reason, skewMs };
+  return { ...item, headers, reason, skewMs };
 }

@@ -1,6 +1,8 @@
 /** Counts since the start. */
 export interface AggregatorStats {
   messages: number;
+  /** Of the bodies of those messages. */
+  bytes: number;
   blocks: number;
   rows: number;
   dead: number;
@@ -17,10 +19,13 @@ export interface AggregatorStats {
   lastError: string;
   /** When a block was last committed; Unix milliseconds, 0 = never. */
   lastCommit: number;
+  /** Messages of profiles behind the last batch that was read, by partition of this process. */
+  lag: Record<string, number>;
 }
 
 export const emptyStats = (): AggregatorStats => ({
   messages: 0,
+  bytes: 0,
   blocks: 0,
   rows: 0,
   dead: 0,
@@ -33,4 +38,5 @@ export const emptyStats = (): AggregatorStats => ({
   errors: 0,
   lastError: '',
   lastCommit: 0,
+  lag: {},
 });

@@ -1,1 +1,2 @@
 export * from './symbolizer-service.ts';
+export { symbolizerMetrics } from './metrics.ts';

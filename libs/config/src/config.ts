@@ -125,6 +125,9 @@ export const fields = {
     .pipe(z.array(z.url({ protocol: /^https?$/, error: 'must be http:// or https:// addresses' }))),
   httpHost: z.string().default('127.0.0.1'),
   httpPort: integer(0, 65535).default(4700),
+  /** Where the aggregator and the symbolizer, which serve nothing else, answer scrapes. The API does at its own port. */
+  metricsHost: z.string().default('127.0.0.1'),
+  metricsPort: optionalPort.default(null),
   /** Comma-separated host names, besides addresses and localhost, by which a browser may call the page and the API. */
   allowedHosts: z
     .string()

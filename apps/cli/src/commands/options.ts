@@ -9,6 +9,10 @@ const OPTIONS = {
   otlpHost: [['--otlp-host <address>', 'address to receive OTLP profiles on (127.0.0.1)']],
   otlpGrpcPort: [['--otlp-grpc-port <port>', 'port for OTLP over gRPC, or off (4317)']],
   otlpHttpPort: [['--otlp-http-port <port>', 'port for OTLP over HTTP, or off (4318)']],
+  metrics: [
+    ['--metrics-port <port>', 'port to serve /metrics at, or off (off)'],
+    ['--metrics-host <address>', 'address to serve /metrics at (127.0.0.1)'],
+  ],
   rate: [['--rate <hz>', 'samples a second and CPU (19)']],
   rung: [['--rung <n>', 'sampler: auto, 1 (eBPF), 2 (perf, whole system), 3 (perf, own processes)']],
   node: [['--node <name>', "this node's name (host name)"]],

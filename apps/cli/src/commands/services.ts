@@ -1,7 +1,10 @@
+import { aggregatorMetrics } from '@perfleet/aggregator';
 import { serveClickhouse } from '@perfleet/clickhouse';
 import { ConfigError } from '@perfleet/config';
-import type { Shutdown } from '@perfleet/observability';
+import { serveMetrics, type Shutdown } from '@perfleet/observability';
+import { symbolizerMetrics } from '@perfleet/symbolizer';
 import type { Command } from 'commander';
+import type { Registry } from 'prom-client';
 import { ensureDataDir, openNodeState, openProfileStore, openReachableNodeState, openStream } from '../adapters.ts';
 import { makeAggregator, makeApi, makeCollector, makeSymbolizer, serviceLogger } from '../parts.ts';
 import { lazyPublishingStream, openPublishingStream } from '../publishing-stream.ts';
@@ -46,25 +49,32 @@ export function registerServices(program: Command): void {
     },
   );
 
-  service('symbolizer', 'resolve addresses to functions', ['node', 'kafka', 'binaries'], async (settings, shutdown) => {
-    const symbolizer = makeSymbolizer(await streamPorts(settings, shutdown));
-    shutdown.add('symbolizer', () => symbolizer.stop());
-    await symbolizer.start();
-    return 'symbolizer is running';
-  });
+  service(
+    'symbolizer',
+    'resolve addresses to functions',
+    ['node', 'kafka', 'binaries', 'metrics'],
+    async (settings, shutdown) => {
+      const symbolizer = makeSymbolizer(await streamPorts(settings, shutdown));
+      shutdown.add('symbolizer', () => symbolizer.stop());
+      const metrics = await openMetrics(settings, shutdown, symbolizerMetrics(symbolizer.stats));
+      await symbolizer.start();
+      return `symbolizer is running${metrics}`;
+    },
+  );
 
   service(
     'aggregator',
     'write the stream into ClickHouse',
-    ['kafka', 'clickhouse', 'cluster'],
+    ['kafka', 'clickhouse', 'cluster', 'metrics'],
     async (settings, shutdown) => {
       requireServer(settings);
       const store = await openProfileStore(settings);
       shutdown.add('store', () => store.close());
       const aggregator = makeAggregator(await streamPorts(settings, shutdown), store);
       shutdown.add('aggregator', () => aggregator.stop());
+      const metrics = await openMetrics(settings, shutdown, aggregatorMetrics(aggregator.stats));
       await aggregator.start();
-      return 'aggregator is running';
+      return `aggregator is running${metrics}`;
     },
   );
 
@@ -104,6 +114,14 @@ export function registerServices(program: Command): void {
     },
     { PERFLEET_HTTP_PORT: CLICKHOUSE_PORT },
   );
+}
+
+/** @returns what the line that says the service is ready says of it */
+async function openMetrics(settings: Settings, shutdown: Shutdown, registry: Registry): Promise<string> {
+  if (settings.metricsPort === null) return '';
+  const server = await serveMetrics({ registry, host: settings.metricsHost, port: settings.metricsPort });
+  shutdown.add('metrics', () => server.close());
+  return `; metrics: ${server.url}`;
 }
 
 /** One process holds the embedded engine's data path; a service beside it must speak HTTP. */
