@@ -10,6 +10,7 @@ import { copyFileSync, existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fingerprint, hasCommand, hasHeader, nodeBinary, root, run, setStamp, stampIs, toolEnv } from './steps.mjs';
+
 const DEBIAN_BUILD = ['clang', 'libelf-dev', 'zlib1g-dev', 'pkg-config', 'make', 'gcc', 'g++'];
 const DEBIAN_TEST = [
   'redis-server',

@@ -27,13 +27,14 @@ export async function measureStages(messages: readonly StreamMessage[]) {
   const warm = { map: 0, blocks: 0 };
   // The second time every series, stack and frame is written already, which is how an aggregator spends its days.
   for (const spent of [cold, warm]) {
-    let pending: Mapped[] = [];
+    const messageMapper = mapper.open();
+    let pending: ProfilesItem[] = [];
     const close = async () => {
       const seen = Math.floor(Date.now() / 1000);
       const before = cpuSeconds();
-      const batches = [...new Set(pending.map(({ batch }) => batch))];
+      const batches = [...new Set(pending.flatMap(({ batch }) => batch ?? []))];
       const { samples, series, stacks, frames } = await mapper.block({
-        samples: pending.map((mapped) => mapped.samples),
+        samples: pending.map(({ mapped }) => mapped!.samples),
         series: batches.map((batch) => batch.series),
         stacks: batches.map((batch) => batch.stacks),
         frames: batches.map((batch) => batch.frames),
@@ -41,15 +42,16 @@ export async function measureStages(messages: readonly StreamMessage[]) {
       });
       spent.blocks += cpuSeconds() - before;
       await mapper.written(series.ids, stacks.ids, frames.ids, seen);
+      messageMapper.forget();
       if (spent === cold) blocks.push(RowBinaryBlock.of(samples.bytes, samples.rows));
       pending = [];
     };
     let rows = 0;
     for (const some of groups(messages, MESSAGES_AT_ONCE)) {
       const before = cpuSeconds();
-      const items = await readProfiles(mapper, some);
+      const items = await readProfiles(messageMapper, some);
       spent.map += cpuSeconds() - before;
-      pending.push(...items.map((item) => item.mapped!));
+      pending.push(...items);
       rows += items.reduce((sum, item) => sum + item.mapped!.samples.byteLength / SAMPLE_ROW_BYTES, 0);
       if (rows < BLOCK_ROWS) continue;
       await close();
@@ -60,7 +62,7 @@ export async function measureStages(messages: readonly StreamMessage[]) {
   return { typescriptCpu: typescript.cpu, decodeCpu: decode.cpu, cold, warm, blocks };
 }
 
-type Mapped = NonNullable<Awaited<ReturnType<typeof readProfiles>>[number]['mapped']>;
+type ProfilesItem = Awaited<ReturnType<typeof readProfiles>>[number];
 
 const groups = <T>(all: readonly T[], size: number) =>
   Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));

@@ -29,7 +29,7 @@ export interface MappedMessages {
   readonly clamped: Uint32Array;
   /** Why a message cannot be used; '' when it can. */
   readonly reasons: readonly string[];
-  /** Of all messages together, each once, those left out that were `written`. Series lack their last column, `seen`. */
+  /** Of all messages together, but for those that were `written` or given before. Series lack their last column, `seen`. */
   readonly series: TableRows;
   readonly stacks: TableRows;
   readonly frames: TableRows;
@@ -61,12 +61,24 @@ export interface BlockTables {
   readonly frames: BlockTable;
 }
 
-/** Maps messages off the event loop and remembers, within bounds, what it was told is written. Calls may overlap. */
+/**
+ * Maps messages whose rows are written in their order: what it gave once it does not give again until `forget`. Off the event
+ * loop; one call at a time.
+ */
+export class MessageMapper {
+  private constructor();
+  /** Never rejects on what a message holds. */
+  map(messages: readonly ProfileMessage[]): Promise<MappedMessages>;
+  /** Everything that was given so far is in the store. */
+  forget(): void;
+}
+
+/** Remembers, within bounds, what it was told is written. Works off the event loop; calls may overlap. */
 export class ProfileMapper {
   /** @param cluster of samples that do not name one */
   constructor(cluster: string);
-  /** Never rejects on what a message holds. */
-  map(messages: readonly ProfileMessage[]): Promise<MappedMessages>;
+  /** For one sequence of messages, as the assignment of a partition is. */
+  open(): MessageMapper;
   /** Only decodes, for measurements. @returns the number of samples; rejects on a message that cannot be used */
   decode(bodies: readonly Uint8Array[]): Promise<number>;
   /** What the messages of a block insert: samples of one key added up, other rows once and only when not `written`. */

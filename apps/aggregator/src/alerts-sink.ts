@@ -3,18 +3,18 @@ import { alertChangeSchema, parseJson, type AlertChange } from '@perfleet/messag
 import type { StreamMessage } from '@perfleet/stream';
 import type { Sink } from './block-handler.ts';
 import { sendDead } from './dead-letters.ts';
-import type { SinkParts } from './small-sinks.ts';
+import { each, type SinkParts } from './small-sinks.ts';
 
 type Item = { readonly value: AlertChange | null; readonly message: StreamMessage; readonly reason: string };
 
 /** Changes of the alert store, one row each: the last one of an item is what it is. */
 export function alertsSink({ store, producer, deadTopic, stats }: SinkParts): Sink<Item> {
   return {
-    accept(message) {
+    accept: each<Item>((message) => {
       const parsed = parseJson(alertChangeSchema, message.value);
       if (!parsed.ok) return { item: { value: null, message, reason: parsed.error }, rows: 0 };
       return { item: { value: parsed.value, message, reason: '' }, rows: 1 };
-    },
+    }),
     async write(block) {
       const dead = block.items.filter((item) => item.reason !== '');
       const rows = new RowBinaryBlock();

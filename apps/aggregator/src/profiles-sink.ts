@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
-import type { BlockTable, ProfileMapper } from '@perfleet/mapping';
+import type { BlockTable, MessageMapper, ProfileMapper } from '@perfleet/mapping';
 import type { PartitionAssignment } from '@perfleet/stream';
 import type { Block, Sink } from './block-handler.ts';
 import { sendDead } from './dead-letters.ts';
@@ -10,16 +10,25 @@ import type { SinkParts } from './small-sinks.ts';
 /** Series, stacks and frames first, then samples, and the deliveries last: a replay decides alike. */
 export function profilesSink(parts: SinkParts, mapper: ProfileMapper): Sink<ProfilesItem> {
   const { store, producer, deadTopic, stats } = parts;
+  const oneAtATime = exclusive();
+  /** Blocks of an assignment are written in order: a row that one has no later one needs. */
+  const mappers = new WeakMap<PartitionAssignment, MessageMapper>();
+  const mapperOf = (assignment: PartitionAssignment) => {
+    const known = mappers.get(assignment) ?? mapper.open();
+    mappers.set(assignment, known);
+    return known;
+  };
   return {
-    async accept(messages) {
-      const items = await readProfiles(mapper, messages);
+    async accept(messages, assignment) {
+      const items = await readProfiles(mapperOf(assignment), messages);
       return items.map((item) => ({ item, rows: sampleRows(item) + 1 }));
     },
     async write(block, assignment) {
       const dead = block.items.filter((item) => item.reason !== '');
       const duplicates = await findDuplicates(store, block, assignment);
       const live = block.items.filter((item) => item.mapped !== null && !duplicates.has(item));
-      const samples = await writeTables(store, mapper, live, block);
+      const samples = await writeTables(store, mapper, oneAtATime, live, block);
+      mapperOf(assignment).forget();
       const log = encodeDeliveries(block.items, duplicates, assignment);
       await store.insert('delivery_log', TABLES.delivery_log, log, block.token('delivery_log'));
       // After the tables: an outage of the store, with its retries, sends no letter twice.
@@ -36,31 +45,48 @@ export function profilesSink(parts: SinkParts, mapper: ProfileMapper): Sink<Prof
   };
 }
 
+type Exclusive = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** Runs what it is given in turn; what fails holds nobody up. */
+function exclusive(): Exclusive {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const next = last.then(work);
+    last = next.catch(() => undefined);
+    return next;
+  };
+}
+
 /** @returns what became of the samples */
 async function writeTables(
   store: Store,
   mapper: ProfileMapper,
+  oneAtATime: Exclusive,
   live: readonly ProfilesItem[],
   block: Block<ProfilesItem>,
 ): Promise<BlockTable> {
   const seen = Math.floor((live.at(-1)?.message.timestamp ?? 0) / 1000);
-  // Whatever else was mapped with them is idempotent: a neighbour's rows cost a repeated row at most.
-  const batches = [...new Set(live.map((item) => item.mapped!.batch))];
-  const { samples, series, stacks, frames } = await mapper.block({
-    samples: live.map((item) => item.mapped!.samples),
-    series: batches.map((batch) => batch.series),
-    stacks: batches.map((batch) => batch.stacks),
-    frames: batches.map((batch) => batch.frames),
-    seen,
-  });
+  // Of every message: what one refers to may stand in the batch of one before it, be that a duplicate or of no use itself.
+  const batches = [...new Set(block.items.flatMap((item) => item.batch ?? []))];
   // What is new depends on what this process wrote before: the token must not repeat for other rows.
   const token = (table: string, { ids }: BlockTable) =>
     block.token(`${table}:${createHash('sha256').update(ids).digest('hex')}`);
   const rows = (table: BlockTable) => RowBinaryBlock.of(table.bytes, table.rows);
-  await store.insert('series', TABLES.series, rows(series), token('series', series));
-  await store.insert('stacks', TABLES.stacks, rows(stacks), token('stacks', stacks));
-  await store.insert('frames', TABLES.frames, rows(frames), token('frames', frames));
-  await mapper.written(series.ids, stacks.ids, frames.ids, seen);
+  // One block after another: partitions share most stacks and frames, and each is to find what the one before it wrote.
+  const samples = await oneAtATime(async () => {
+    const { samples, series, stacks, frames } = await mapper.block({
+      samples: live.map((item) => item.mapped!.samples),
+      series: batches.map((batch) => batch.series),
+      stacks: batches.map((batch) => batch.stacks),
+      frames: batches.map((batch) => batch.frames),
+      seen,
+    });
+    await store.insert('series', TABLES.series, rows(series), token('series', series));
+    await store.insert('stacks', TABLES.stacks, rows(stacks), token('stacks', stacks));
+    await store.insert('frames', TABLES.frames, rows(frames), token('frames', frames));
+    await mapper.written(series.ids, stacks.ids, frames.ids, seen);
+    return samples;
+  });
   await store.insert('samples', TABLES.samples, rows(samples), block.token('samples'));
   return samples;
 }

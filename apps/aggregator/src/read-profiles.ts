@@ -1,4 +1,4 @@
-import { SAMPLE_ROW_BYTES, type MappedMessages, type ProfileMapper } from '@perfleet/mapping';
+import { SAMPLE_ROW_BYTES, type MappedMessages, type MessageMapper } from '@perfleet/mapping';
 import { decodeProfileHeaders, type ProfileHeaders } from '@perfleet/messages';
 import { OTLP_SCHEMA } from '@perfleet/otlp';
 import type { StreamMessage } from '@perfleet/stream';
@@ -9,8 +9,6 @@ const MAX_SKEW_MS = 60_000;
 export interface MappedProfiles {
   /** Its own rows of samples. */
   readonly samples: Uint8Array;
-  /** Series, stacks and frames that it and its neighbours refer to and that were not written before. */
-  readonly batch: MappedMessages;
   readonly stored: number;
   readonly clamped: number;
 }
@@ -22,6 +20,8 @@ export interface ProfilesItem {
   readonly headers: ProfileHeaders | null;
   /** Null when it cannot be used. */
   readonly mapped: MappedProfiles | null;
+  /** What was mapped together with it, usable or not: series, stacks and frames that it or a later message refers to. */
+  readonly batch: MappedMessages | null;
   /** Why it cannot be used; empty when it can. */
   readonly reason: string;
   readonly skewMs: number;
@@ -31,7 +31,7 @@ export interface ProfilesItem {
 export const sampleRows = ({ mapped }: ProfilesItem) => (mapped?.samples.byteLength ?? 0) / SAMPLE_ROW_BYTES;
 
 /** Never rejects on what a message holds: what cannot be used is a value with a reason. In the order of the messages. */
-export async function readProfiles(mapper: ProfileMapper, messages: readonly StreamMessage[]): Promise<ProfilesItem[]> {
+export async function readProfiles(mapper: MessageMapper, messages: readonly StreamMessage[]): Promise<ProfilesItem[]> {
   const items = messages.map(readHeaders);
   const usable = items.flatMap(({ message, headers, skewMs, reason }, at) =>
     headers && message.value && reason === ''
@@ -45,16 +45,18 @@ export async function readProfiles(mapper: ProfileMapper, messages: readonly Str
     const reason = batch.reasons[i]!;
     const rows = (row: number) => row * SAMPLE_ROW_BYTES;
     const samples = batch.samples.subarray(rows(batch.ends[i - 1] ?? 0), rows(batch.ends[i]!));
-    const mapped = { samples, batch, stored: batch.stored[i]!, clamped: batch.clamped[i]! };
+    const mapped = { samples, stored: batch.stored[i]!, clamped: batch.clamped[i]! };
     // The body has become rows: holding it until the block is written would double the memory.
-    items[at] = reason ? { ...item, reason } : { ...item, mapped, message: { ...item.message, value: null } };
+    items[at] = reason
+      ? { ...item, batch, reason }
+      : { ...item, batch, mapped, message: { ...item.message, value: null } };
   });
   return items;
 }
 
 function readHeaders(message: StreamMessage): ProfilesItem {
   const parsed = decodeProfileHeaders(message.headers);
-  const item = { message, bytes: message.value?.byteLength ?? 0, mapped: null };
+  const item = { message, bytes: message.value?.byteLength ?? 0, mapped: null, batch: null };
   if (!parsed.ok) return { ...item, headers: null, reason: `headers: ${parsed.error}`, skewMs: 0 };
   const headers = parsed.value;
   const difference = message.timestamp - headers.sent;

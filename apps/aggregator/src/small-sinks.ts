@@ -23,7 +23,8 @@ export interface SinkParts {
 
 type Item<T> = { readonly value: T | null; readonly message: StreamMessage; readonly reason: string };
 
-const each =
+/** A sink's `accept` that takes each message by itself. */
+export const each =
   <T>(accept: (message: StreamMessage) => Accepted<T>) =>
   (messages: readonly StreamMessage[]) =>
     messages.map(accept);

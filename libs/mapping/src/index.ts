@@ -1,4 +1,4 @@
-export { ProfileMapper } from '@perfleet/native-mapping';
+export { MessageMapper, ProfileMapper } from '@perfleet/native-mapping';
 export type {
   BlockParts,
   BlockTable,

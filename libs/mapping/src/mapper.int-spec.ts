@@ -48,7 +48,7 @@ const once = <R extends { id: bigint }>(rows: readonly R[]) => [
 
 async function compare(bodies: readonly Uint8Array[], shiftMs = 0): Promise<{ used: number; refused: Set<string> }> {
   const mapper = newMapper();
-  const mapped = await mapper.map(bodies.map((body) => message(body, shiftMs)));
+  const mapped = await mapper.open().map(bodies.map((body) => message(body, shiftMs)));
   const wanted = bodies.map((body) => expected(body, shiftMs));
   expect(mapped.reasons).toEqual(wanted.map((one) => (typeof one === 'string' ? one : '')));
   const rows = wanted.map((one) => (typeof one === 'string' ? null : one));
@@ -127,31 +127,46 @@ describe('what is written', () => {
   it('is left out, and the samples are the same', async () => {
     const mapper = newMapper();
     const body = named(() => [['service.name', 'a']], 3);
-    const first = await blockOf(mapper, await mapper.map([message(body)]));
+    const first = await blockOf(mapper, await mapper.open().map([message(body)]));
     expect([first.series.rows, first.stacks.rows, first.frames.rows]).toEqual([1, 3, 3]);
     await mapper.written(first.series.ids, first.stacks.ids, first.frames.ids, SEEN);
-    const mapped = await mapper.map([message(body)]);
+    const mapped = await mapper.open().map([message(body)]);
     expect([mapped.series, mapped.stacks, mapped.frames].map(({ ends }) => ends.length)).toEqual([0, 0, 0]);
     expect((await blockOf(mapper, mapped)).samples.bytes).toEqual(first.samples.bytes);
-    const tomorrow = await mapper.map([{ ...message(body), timestamp: NOW + 86_400_000 }]);
+    const tomorrow = await mapper.open().map([{ ...message(body), timestamp: NOW + 86_400_000 }]);
     expect([tomorrow.series, tomorrow.stacks].map(({ ends }) => ends.length)).toEqual([1, 0]);
   });
 
   it('is looked up again when a block is made: another partition may have been faster', async () => {
     const mapper = newMapper();
     const [one, two] = await Promise.all(
-      ['a', 'b'].map((service) => mapper.map([message(named(() => [['service.name', service]], 2))])),
+      ['a', 'b'].map((service) => mapper.open().map([message(named(() => [['service.name', service]], 2))])),
     );
     const first = await blockOf(mapper, one!);
     await mapper.written(first.series.ids, first.stacks.ids, first.frames.ids, SEEN);
     const second = await blockOf(mapper, two!);
     expect([second.series.rows, second.stacks.rows, second.frames.rows, second.samples.rows]).toEqual([1, 0, 0, 2]);
   });
+
+  it('is given once to a sequence of messages, until that forgets', async () => {
+    const messages = newMapper().open();
+    const lengths = async (service: string, count: number) => {
+      const { series, stacks, frames } = await messages.map([message(named(() => [['service.name', service]], count))]);
+      return [series, stacks, frames].map(({ ends }) => ends.length);
+    };
+    expect(await lengths('a', 2)).toEqual([1, 2, 2]);
+    expect(await lengths('a', 3)).toEqual([0, 1, 1]);
+    expect(await lengths('b', 3)).toEqual([1, 0, 0]);
+    messages.forget();
+    expect(await lengths('b', 3)).toEqual([1, 3, 3]);
+  });
 });
 
 describe('hostile messages', () => {
   const only = async (body: Uint8Array) => {
-    const mapped = await newMapper().map([message(body), message(named(() => []))]);
+    const mapped = await newMapper()
+      .open()
+      .map([message(body), message(named(() => []))]);
     expect(mapped.reasons[1]).toBe('');
     expect(mapped.samples.byteLength / SAMPLE_ROW_BYTES).toBe(mapped.ends[1]);
     return mapped.reasons[0];

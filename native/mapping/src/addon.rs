@@ -7,7 +7,7 @@ use napi::{Env, Result, Task};
 use napi_derive::napi;
 
 use crate::block::{self, Table};
-use crate::map::{Batch, Counts, Input, Scratch, Written};
+use crate::map::{Batch, Counts, Input, Offered, Scratch, Written};
 use crate::row_binary::Rows;
 use crate::samples;
 
@@ -96,9 +96,9 @@ impl ProfileMapper {
         ProfileMapper(Arc::new(Shared { cluster, written: RwLock::default(), scratch: Mutex::default() }))
     }
 
-    #[napi(ts_return_type = "Promise<MappedMessages>")]
-    pub fn map(&self, messages: Vec<Message>) -> AsyncTask<Map> {
-        AsyncTask::new(Map(self.0.clone(), messages))
+    #[napi]
+    pub fn open(&self) -> MessageMapper {
+        MessageMapper(self.0.clone(), Arc::default())
     }
 
     #[napi(ts_return_type = "Promise<number>")]
@@ -117,14 +117,31 @@ impl ProfileMapper {
     }
 }
 
-pub struct Map(Arc<Shared>, Vec<Message>);
+#[napi]
+pub struct MessageMapper(Arc<Shared>, Arc<Mutex<Offered>>);
+
+#[napi]
+impl MessageMapper {
+    #[napi(ts_return_type = "Promise<MappedMessages>")]
+    pub fn map(&self, messages: Vec<Message>) -> AsyncTask<Map> {
+        AsyncTask::new(Map(self.0.clone(), self.1.clone(), messages))
+    }
+
+    #[napi]
+    pub fn forget(&self) {
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = Offered::default();
+    }
+}
+
+pub struct Map(Arc<Shared>, Arc<Mutex<Offered>>, Vec<Message>);
 
 impl Task for Map {
     type Output = (Batch, Vec<(u32, std::result::Result<Counts, String>)>);
     type JsValue = MappedMessages;
 
     fn compute(&mut self) -> Result<Self::Output> {
-        let Map(shared, messages) = self;
+        let Map(shared, offered, messages) = self;
+        let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(shared.with_scratch(|scratch| {
             let mut batch = Batch::default();
             let mut done = Vec::with_capacity(messages.len());
@@ -133,7 +150,7 @@ impl Task for Map {
                     Input { body: &message.body, node: &message.node, timestamp: message.timestamp as i64, shift_ms: message.shift_ms as i64 };
                 // For one message at a time, so that whoever writes waits for no more than that.
                 let written = shared.written.read().unwrap_or_else(PoisonError::into_inner);
-                let counts = scratch.map_guarded(&input, &shared.cluster, &written, &mut batch);
+                let counts = scratch.map_guarded(&input, &shared.cluster, &written, &mut offered, &mut batch);
                 done.push(((batch.samples.len() / samples::ROW) as u32, counts));
             }
             (batch, done)

@@ -6,6 +6,8 @@ pub mod block;
 mod budget;
 mod dictionary;
 mod frames;
+#[cfg(test)]
+mod hostile;
 mod limits;
 mod map;
 mod profiles;
@@ -16,6 +18,6 @@ mod series;
 mod text;
 mod wire;
 
-pub use map::{Batch, Counts, Input, Scratch, Written};
+pub use map::{Batch, Counts, Input, Offered, Scratch, Written};
 pub use row_binary::{Rows, each_row};
 pub use samples::ROW as SAMPLE_ROW;

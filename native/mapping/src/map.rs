@@ -39,7 +39,7 @@ impl Default for Written {
     }
 }
 
-/// Rows of messages that were mapped together. A stack, frame or series stands in it once, whichever message had it first.
+/// Rows of messages that were mapped together.
 #[derive(Default)]
 pub struct Batch {
     /// `samples::push`, message by message.
@@ -47,11 +47,11 @@ pub struct Batch {
     pub series: Rows,
     pub stacks: Rows,
     pub frames: Rows,
-    offered: Offered,
 }
 
+/// Ids of rows that stand in a batch already, whichever message had them first.
 #[derive(Default)]
-struct Offered {
+pub struct Offered {
     series: IdSet,
     stacks: IdSet,
     frames: IdSet,
@@ -93,11 +93,11 @@ impl Scratch {
         Ok(self.message.samples.stacks.len())
     }
 
-    /// Appends a message's rows to `batch`. # Errors: why the message cannot be used; then it has no samples there.
-    pub fn map(&mut self, input: &Input<'_>, cluster: &str, written: &Written, batch: &mut Batch) -> Result<Counts, String> {
+    /// Appends a message's rows to `batch`, but for those that are `written` or `offered`. # Errors: why the message cannot be used; then it has no samples there.
+    pub fn map(&mut self, input: &Input<'_>, cluster: &str, written: &Written, offered: &mut Offered, batch: &mut Batch) -> Result<Counts, String> {
         self.decode(input.body)?;
         let start = batch.samples.len();
-        let mapped = self.rows(input, cluster, written, batch);
+        let mapped = self.rows(input, cluster, written, offered, batch);
         mapped.map_err(|Spent(why)| {
             batch.samples.truncate(start);
             why.to_owned()
@@ -105,9 +105,16 @@ impl Scratch {
     }
 
     /// As `map`, for a process that must outlive a mistake in here: a panic is an error like others.
-    pub fn map_guarded(&mut self, input: &Input<'_>, cluster: &str, written: &Written, batch: &mut Batch) -> Result<Counts, String> {
+    pub fn map_guarded(
+        &mut self,
+        input: &Input<'_>,
+        cluster: &str,
+        written: &Written,
+        offered: &mut Offered,
+        batch: &mut Batch,
+    ) -> Result<Counts, String> {
         let start = batch.samples.len();
-        catch_unwind(AssertUnwindSafe(|| self.map(input, cluster, written, batch))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| self.map(input, cluster, written, offered, batch))).unwrap_or_else(|_| {
             *self = Scratch::default();
             batch.samples.truncate(start);
             [&mut batch.series, &mut batch.stacks, &mut batch.frames].into_iter().for_each(Rows::abandon);
@@ -115,7 +122,7 @@ impl Scratch {
         })
     }
 
-    fn rows(&mut self, input: &Input<'_>, cluster: &str, written: &Written, batch: &mut Batch) -> Result<Counts, Spent> {
+    fn rows(&mut self, input: &Input<'_>, cluster: &str, written: &Written, offered: &mut Offered, batch: &mut Batch) -> Result<Counts, Spent> {
         let bytes = input.body;
         let mut budget = Budget::default();
         let mut counts = Counts::default();
@@ -123,7 +130,7 @@ impl Scratch {
         self.reset();
         for r in 0..self.message.resources.len() {
             for p in self.message.resources[r].profiles.clone() {
-                self.profile(r, p, input, cluster, written, batch, &mut budget, &mut counts)?;
+                self.profile(r, p, input, cluster, written, offered, batch, &mut budget, &mut counts)?;
             }
         }
         Ok(counts)
@@ -147,6 +154,7 @@ impl Scratch {
         input: &Input<'_>,
         cluster: &str,
         written: &Written,
+        offered: &mut Offered,
         batch: &mut Batch,
         budget: &mut Budget,
         counts: &mut Counts,
@@ -177,7 +185,7 @@ impl Scratch {
                         let id = base.with(bytes, d, set).series(bytes, &kind, cluster, input.node, row);
                         budget.make(row.len())?;
                         by_set.insert(set, id);
-                        if !written.series.has(id, day) && batch.offered.series.insert(id) {
+                        if !written.series.has(id, day) && offered.series.insert(id) {
                             batch.series.bytes.extend_from_slice(row);
                             batch.series.end();
                         }
@@ -193,13 +201,13 @@ impl Scratch {
                 frame_ids(frames, locations, stack_bytes, budget)?;
                 let id = perfleet_ids::stack_id(stack_bytes);
                 ids[index] = id;
-                if !written.stacks.has(id, 0) && batch.offered.stacks.insert(id) {
+                if !written.stacks.has(id, 0) && offered.stacks.insert(id) {
                     let out = &mut batch.stacks;
                     out.bytes.extend_from_slice(&id.to_le_bytes());
                     crate::row_binary::varint(&mut out.bytes, stack_bytes.len() / 8);
                     out.bytes.extend_from_slice(stack_bytes);
                     out.end();
-                    let Batch { frames: rows, offered, .. } = batch;
+                    let rows = &mut batch.frames;
                     for &location in locations {
                         let location = location as usize;
                         if std::mem::replace(&mut listed[location], true) {
