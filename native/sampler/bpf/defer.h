@@ -5,6 +5,10 @@
 
 #define STACK_PIECE (32 << 10)
 #define PAGE (4 << 10)
+#define BELOW_SP 128
+/* Nanoseconds between two wake-ups of user space, and between two samples of a program that make one at once. */
+#define WAKE_NS 200000000ull
+#define FAMILIAR 4096
 
 struct deferred {
 	struct key key;
@@ -13,7 +17,8 @@ struct deferred {
 	__u64 mm; /* struct process */
 	__u32 why; /* enum stop */
 	__u32 buffer;
-	__u64 stack_bytes; /* from at.sp on */
+	__u64 stack_at;
+	__u64 stack_bytes;
 	/* A piece begins anywhere in its page and goes on in whole ones. */
 	__u8 stack[STACK_PIECE + PAGE];
 };
@@ -31,24 +36,57 @@ struct {
 	__uint(max_entries, 1 << 20);
 } deferred_ring SEC(".maps");
 
-/* Copies the stack from sp on, page by page, up to its end or the limit. */
+/* When user space was woken, and by which programs. Written by all CPUs without a lock: at worst it is woken once more. */
+__u64 woken_ns;
+__u64 familiar[FAMILIAR];
+
+/* A wake-up costs more than the walk of the sample, and processes that end soon need nothing in the kernel. But the files of a
+ * program that is new have to be opened before it ends. */
+static __always_inline __u64 wake_flags(const struct sample *sample)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
+	__u64 id = ((__u64)BPF_CORE_READ(inode, i_sb, s_dev) << 32) ^ (__u64)BPF_CORE_READ(inode, i_ino);
+	__u64 *known = &familiar[(id * 0x9e3779b97f4a7c15ull) >> 52];
+	__u64 waiting = bpf_ringbuf_query(&deferred_ring, BPF_RB_AVAIL_DATA);
+	if (*known == id && sample->walk.now - woken_ns < WAKE_NS &&
+	    waiting * 4 < bpf_ringbuf_query(&deferred_ring, BPF_RB_RING_SIZE))
+		return BPF_RB_NO_WAKEUP;
+	*known = id;
+	woken_ns = sample->walk.now;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+/* Copies the stack, page by page, up to its end or the limit. It begins a little below sp, where the registers are that the
+ * function has just taken from the stack: tables of gcc say so up to the return. */
 static __always_inline __u32 copy_stack(struct deferred *to, __u64 sp)
 {
-	__u32 first = PAGE - (sp & (PAGE - 1));
+	__u64 start = sp - BELOW_SP;
+	__u32 first = PAGE - (start & (PAGE - 1));
+	if (first > PAGE)
+		return 0;
+	if (bpf_probe_read_user(to->stack, first, (const void *)start)) {
+		if (first > BELOW_SP)
+			return 0;
+		/* sp is near the beginning of the page above. */
+		start += first;
+		first = PAGE;
+		if (bpf_probe_read_user(to->stack, PAGE, (const void *)start))
+			return 0;
+	}
+	to->stack_at = start;
 	/* Most stacks are small. Beyond the first frame of the main thread lie arguments and environment; C libraries keep the
 	 * thread-local storage of other threads at the upper end of their stacks. */
 	struct task_struct *task = (void *)bpf_get_current_task();
-	__u64 main = BPF_CORE_READ(task, mm, start_stack) - sp, other = THREAD_POINTER(task) - sp;
+	__u64 main = BPF_CORE_READ(task, mm, start_stack) - start, other = THREAD_POINTER(task) - start;
 	__u64 size = main < other ? main : other;
 	__u32 limit = size < STACK_PIECE - 64 ? size + 64 : STACK_PIECE;
-	if (first > PAGE || bpf_probe_read_user(to->stack, first, (const void *)sp))
-		return 0;
 	__u32 at = first;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < STACK_PIECE / PAGE; i++) {
 		if (at >= limit || at > STACK_PIECE)
 			break;
-		if (bpf_probe_read_user(to->stack + at, PAGE, (const void *)(sp + at)))
+		if (bpf_probe_read_user(to->stack + at, PAGE, (const void *)(start + at)))
 			break;
 		at += PAGE;
 	}
@@ -68,9 +106,11 @@ static __always_inline long defer(const struct sample *sample, __u32 why)
 	to->mm = sample->mm;
 	to->why = why;
 	to->buffer = sample->buffer;
+	to->stack_at = sample->at.sp;
 	__u32 bytes = copy_stack(to, sample->at.sp);
 	if (bytes > STACK_PIECE)
 		bytes = STACK_PIECE;
 	to->stack_bytes = bytes;
-	return bpf_ringbuf_output(&deferred_ring, to, __builtin_offsetof(struct deferred, stack) + bytes, 0);
+	return bpf_ringbuf_output(&deferred_ring, to, __builtin_offsetof(struct deferred, stack) + bytes,
+				  wake_flags(sample));
 }

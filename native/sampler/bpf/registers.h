@@ -3,12 +3,16 @@
  * which the task entered it. Include after kernel.h and libbpf's headers. */
 #pragma once
 
+#define SCRATCH_REGISTERS 6
+
 struct registers {
 	__u64 ip;
 	__u64 sp;
 	__u64 fp;
 	__u64 lr; /* x30 on arm64, rdi on x86-64: where the return address of vfork is */
 	__u64 bx; /* rbx; 0 on arm64 */
+	/* rax, rcx, rsi, r9, r10, r11; 0 on arm64. The last two are nothing: an index below 8 needs no further check. */
+	__u64 scratch[8];
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -24,7 +28,9 @@ struct pt_regs {
 #define IS_64_BIT(regs) (((regs)->cs & 0xffff) == USER_CS_64)
 #define TAKE_REGISTERS(to, from) \
 	((to)->ip = (from)->ip, (to)->sp = (from)->sp, (to)->fp = (from)->bp, (to)->lr = (from)->di, \
-	 (to)->bx = (from)->bx)
+	 (to)->bx = (from)->bx, (to)->scratch[0] = (from)->ax, (to)->scratch[1] = (from)->cx, \
+	 (to)->scratch[2] = (from)->si, (to)->scratch[3] = (from)->r9, (to)->scratch[4] = (from)->r10, \
+	 (to)->scratch[5] = (from)->r11)
 #define THREAD_SIZE (16 << 10)
 #define THREAD_POINTER(task) BPF_CORE_READ(task, thread.fsbase)
 

@@ -138,6 +138,14 @@ static __always_inline int apply_rule(struct walk *walk, const struct rule *rule
 			return stop(walk, STOP_MEMORY);
 		cfa += (__s64)rule->cfa_offset;
 		break;
+	case CFA_SCRATCH:
+		/* Whoever was called may have changed it. */
+		if (walk->depth > 1)
+			return stop(walk, STOP_LOST_REGISTER);
+		if ((__u32)rule->extra >= SCRATCH_REGISTERS)
+			return stop(walk, STOP_UNKNOWN_RULE);
+		cfa = walk->at.scratch[(__u32)rule->extra & 7] + (__s64)rule->cfa_offset;
+		break;
 	case CFA_END:
 		return stop(walk, STOP_END);
 	case CFA_SIGNAL:

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::binaries::{Binaries, Wanted};
+use crate::build_id::BuildId;
 use crate::elf::ElfInfo;
 use crate::proc;
 
@@ -13,7 +14,7 @@ pub struct Mapping {
     /// Of `start` in the file.
     pub offset: u64,
     pub path: Rc<str>,
-    build_id: Rc<str>,
+    build_id: BuildId,
     /// 0 = unknown.
     inode: u64,
     /// Looked for at the first need: None = not yet, Some(None) = not to be had.
@@ -27,13 +28,13 @@ pub struct AddressSpace {
 }
 
 impl Mapping {
-    /// None when it would end beyond the address space. `build_id` "" and `inode` 0 = unknown.
-    pub fn new(start: u64, length: u64, offset: u64, path: &str, build_id: &str, inode: u64) -> Option<Mapping> {
-        Some(Mapping { start, end: start.checked_add(length)?, offset, path: path.into(), build_id: build_id.into(), inode, elf: None })
+    /// None when it would end beyond the address space. `inode` 0 = unknown.
+    pub fn new(start: u64, length: u64, offset: u64, path: Rc<str>, build_id: BuildId, inode: u64) -> Option<Mapping> {
+        Some(Mapping { start, end: start.checked_add(length)?, offset, path, build_id, inode, elf: None })
     }
 
     fn copy(&self) -> Mapping {
-        Mapping { path: Rc::clone(&self.path), build_id: Rc::clone(&self.build_id), elf: self.elf.clone(), ..*self }
+        Mapping { path: Rc::clone(&self.path), elf: self.elf.clone(), ..*self }
     }
 
     /// Not anonymous memory, which the kernel names `[…]`, `//anon`, `/dev/zero` or not at all.
@@ -55,7 +56,7 @@ impl Mapping {
     }
 
     pub fn wanted(&self, pid: u32) -> Wanted<'_> {
-        Wanted { pid, start: self.start, end: self.end, path: &self.path, build_id: &self.build_id, inode: self.inode }
+        Wanted { pid, start: self.start, end: self.end, path: &self.path, build_id: self.build_id, inode: self.inode }
     }
 }
 
@@ -84,6 +85,11 @@ impl AddressSpace {
 
     /// Adds a mapping; what it covers of others is gone.
     pub fn map(&mut self, new: Mapping) {
+        let at = self.mappings.partition_point(|mapping| mapping.start < new.start);
+        let free = |rows: &[Mapping]| rows.last().is_none_or(|before| before.end <= new.start);
+        if free(&self.mappings[..at]) && self.mappings.get(at).is_none_or(|after| after.start >= new.end) {
+            return self.mappings.insert(at, new);
+        }
         let mut kept = Vec::with_capacity(self.mappings.len() + 1);
         for old in self.mappings.drain(..) {
             if old.end <= new.start || old.start >= new.end {
@@ -124,7 +130,7 @@ fn parse_maps_line(line: &str) -> Option<Mapping> {
     let parse = |text| u64::from_str_radix(text, 16).ok();
     let (start, end) = (parse(start)?, parse(end)?);
     executable.then_some(())?;
-    Mapping::new(start, end.checked_sub(start)?, parse(offset)?, path, "", inode)
+    Mapping::new(start, end.checked_sub(start)?, parse(offset)?, path.into(), BuildId::default(), inode)
 }
 
 #[cfg(test)]
@@ -133,9 +139,10 @@ mod tests {
 
     #[test]
     fn a_new_mapping_cuts_what_it_covers() {
+        let mapping = |start, length, path: &str| Mapping::new(start, length, 0, path.into(), BuildId::default(), 0).unwrap();
         let mut space = AddressSpace::default();
-        space.map(Mapping::new(0x1000, 0x3000, 0, "/a", "", 0).unwrap());
-        space.map(Mapping::new(0x2000, 0x1000, 0, "/b", "", 0).unwrap());
+        space.map(mapping(0x1000, 0x3000, "/a"));
+        space.map(mapping(0x2000, 0x1000, "/b"));
         let rows: Vec<_> = space.mappings.iter().map(|m| (m.start, m.end, m.offset, &*m.path)).collect();
         assert_eq!(rows, [(0x1000, 0x2000, 0, "/a"), (0x2000, 0x3000, 0, "/b"), (0x3000, 0x4000, 0x2000, "/a")]);
         assert_eq!(space.find(0x2fff).unwrap().start, 0x2000);

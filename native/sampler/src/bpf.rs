@@ -34,6 +34,8 @@ const MAX_STACKS: u64 = 32_768;
 const PROCESSES: u32 = 16_384;
 /// How long a window may wait for the tables of its samples: that of a large binary takes about a second.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same for the first one: everything is new then.
+const FIRST_PATIENCE: Duration = Duration::from_millis(200);
 /// A window's records are replayed early when there are more.
 const MANY_RECORDS: usize = 50_000;
 
@@ -46,6 +48,8 @@ pub struct Bpf {
     /// Records younger than the last switch of buffers.
     records: Vec<Record>,
     records_lost: bool,
+    /// Of the next drain.
+    patience: Duration,
     ring: RingBuffer<'static>,
     /// What the ring's callback has copied out of it.
     deferred: Rc<RefCell<Vec<Deferred>>>,
@@ -96,6 +100,7 @@ impl Bpf {
             sideband: Sideband::open(&cpus)?,
             records: Vec::new(),
             records_lost: false,
+            patience: FIRST_PATIENCE,
             ring,
             deferred,
             _object: object,
@@ -138,7 +143,7 @@ impl Bpf {
         self.unwinder.tables.begin_window()?;
         self.pump()?;
         // Other samples come meanwhile, and their ring is small.
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + std::mem::replace(&mut self.patience, PATIENCE);
         while self.unwinder.waits_for_tables(old as u32) && Instant::now() < deadline {
             poll(&[self.unwinder.descriptor(), self.ring.epoll_fd()], Duration::from_millis(100));
             self.pump()?;

@@ -90,6 +90,7 @@ pub struct Registers {
     pub fp: u64,
     pub lr: u64,
     pub bx: u64,
+    pub scratch: [u64; 8],
 }
 
 /// How `struct deferred` begins; `stack_bytes` of the stack follow.
@@ -102,6 +103,7 @@ pub struct DeferredHead {
     pub mm: u64,
     pub why: u32,
     pub buffer: u32,
+    pub stack_at: u64,
     pub stack_bytes: u64,
 }
 
@@ -267,7 +269,7 @@ mod tests {
     #[test]
     fn structures_are_as_large_as_the_programs() {
         let sizes = [size_of::<Chunk>(), size_of::<Key>(), size_of::<Count>(), size_of::<Books>(), size_of::<DeferredHead>()];
-        assert_eq!(sizes, [272, 56, 16, 48, 128]);
+        assert_eq!(sizes, [272, 56, 16, 48, 200]);
     }
 
     #[test]

@@ -45,14 +45,15 @@ impl Deferred {
     }
 
     /// The stack, or the slot of the binary whose table is missing. `find` gives the rule at an address.
-    pub fn walk(&self, find: impl Fn(&Mapped, u64) -> Found) -> Result<Walked, u32> {
+    pub fn walk(&self, mut find: impl FnMut(&Mapped, u64) -> Found) -> Result<Walked, u32> {
         let at = self.head.at;
         if self.stack.is_empty() {
             // In the middle of exec: the old stack is gone, the new one not there yet.
             return Ok(Walked { frames: Vec::new(), stop: Stop::End });
         }
-        let memory = StackPiece { start: at.sp, bytes: &self.stack };
-        let mut regs = Regs { ip: at.ip, sp: at.sp, fp: at.fp, fp_lost: false, lr: at.lr, bx: Bx::Value(at.bx), exact: true };
+        let memory = StackPiece { start: self.head.stack_at, bytes: &self.stack };
+        let scratch = at.scratch.first_chunk().copied().filter(|_| ARCH == Arch::X86_64);
+        let mut regs = Regs { ip: at.ip, sp: at.sp, fp: at.fp, fp_lost: false, lr: at.lr, bx: Bx::Value(at.bx), scratch, exact: true };
         let mut frames: Vec<u64> = Vec::new();
         let mut guessed = false;
         loop {
@@ -92,7 +93,9 @@ impl Deferred {
         match stop {
             StepStop::End => Stop::End,
             // Beyond the piece that was copied: the stack goes on.
-            StepStop::Memory(address) if self.stack.len() >= STACK_PIECE && address >= self.head.at.sp + self.stack.len() as u64 - 8 => Stop::Depth,
+            StepStop::Memory(address) if self.stack.len() >= STACK_PIECE && address >= self.head.stack_at + self.stack.len() as u64 - 8 => {
+                Stop::Depth
+            }
             StepStop::Memory(_) => Stop::Memory,
             StepStop::Depth => Stop::Depth,
             StepStop::NoProgress => Stop::NoProgress,

@@ -3,12 +3,15 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use crate::build_id::BuildId;
 use crate::sha256::sha256;
 
 #[derive(Default, Debug, PartialEq)]
 pub struct ElfInfo {
     /// (file offset, size in the file, virtual address) of each PT_LOAD.
     segments: Vec<(u64, u64, u64)>,
+    /// Unknown when there is none.
+    pub id: BuildId,
     /// Hexadecimal, empty when there is none.
     pub build_id: String,
     /// `process.executable.build_id.htlhash` of OpenTelemetry: 16 bytes of SHA-256 over the file's first and last 4096 bytes and
@@ -44,7 +47,8 @@ impl ElfInfo {
             } else if kind == PT_NOTE && info.build_id.is_empty() {
                 let mut notes = vec![0u8; length.min(MAX_NOTE_BYTES) as usize];
                 if file.read_exact_at(&mut notes, offset).is_ok() {
-                    info.build_id = build_id(&notes).unwrap_or_default();
+                    let found = build_id(&notes).unwrap_or_default();
+                    (info.id, info.build_id) = (BuildId::of(found), hex(found));
                 }
             }
         }
@@ -72,14 +76,14 @@ fn htl_hash(file: &File) -> Option<String> {
 }
 
 /// NT_GNU_BUILD_ID (type 3, owner "GNU") among the notes of a segment.
-fn build_id(mut notes: &[u8]) -> Option<String> {
+fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
     while notes.len() >= 12 {
         let (name, data, kind) = (u32_at(notes, 0)? as usize, u32_at(notes, 4)? as usize, u32_at(notes, 8)?);
         let data_at = 12usize.checked_add(name.checked_next_multiple_of(4)?)?;
         let end = data_at.checked_add(data)?;
         let body = notes.get(data_at..end)?;
         if kind == 3 && notes.get(12..16) == Some(b"GNU\0") && (4..=64).contains(&data) {
-            return Some(hex(body));
+            return Some(body);
         }
         notes = notes.get(end.checked_next_multiple_of(4)?..)?;
     }
@@ -127,6 +131,6 @@ mod tests {
     #[test]
     fn odd_notes_end_the_search() {
         assert_eq!(build_id(b"\x04\0\0\0\xff\xff\xff\xff\x03\0\0\0GNU\0"), None);
-        assert_eq!(build_id(b"\x04\0\0\0\x04\0\0\0\x03\0\0\0GNU\0\xde\xad\xbe\xef").as_deref(), Some("deadbeef"));
+        assert_eq!(build_id(b"\x04\0\0\0\x04\0\0\0\x03\0\0\0GNU\0\xde\xad\xbe\xef"), Some(&b"\xde\xad\xbe\xef"[..]));
     }
 }

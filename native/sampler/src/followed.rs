@@ -13,7 +13,12 @@ pub struct Process {
     pub space: AddressSpace,
     /// Has mappings in the kernel, of this address space.
     pub installed: Option<u64>,
+    /// `space` is younger than `mappings`.
     pub changed: bool,
+    /// `mappings` are younger than those in the kernel.
+    pub fresh: bool,
+    /// A sample found nothing in the kernel, or too little; its address space.
+    pub missed: Option<u64>,
     pub recheck_ns: u64,
     /// Of the last look at `space`.
     pub mappings: Rc<[Mapped]>,
@@ -31,7 +36,7 @@ impl Followed {
             Event::Mmap { pid, start, length, offset, executable: true, build_id, inode, path } => {
                 // What is not known yet is read from /proc when a sample comes, this mapping with it.
                 if let Some(process) = self.by_pid.get_mut(pid)
-                    && let Some(mapping) = Mapping::new(*start, *length, *offset, path, build_id, *inode)
+                    && let Some(mapping) = Mapping::new(*start, *length, *offset, Rc::clone(path), *build_id, *inode)
                 {
                     process.space.map(mapping);
                     process.changed = true;
@@ -68,8 +73,12 @@ impl Followed {
         self.by_pid.entry(pid).or_insert_with(|| Process { space: AddressSpace::of_process(pid), changed: true, ..Process::default() })
     }
 
-    /// Processes that mapped something since the kernel got their mappings.
-    pub fn changed(&self) -> Vec<u32> {
-        self.by_pid.iter().filter(|(_, process)| process.changed && process.installed.is_some()).map(|(&pid, _)| pid).collect()
+    /// Processes of which the kernel should know more.
+    pub fn due(&self) -> Vec<u32> {
+        self.by_pid
+            .iter()
+            .filter(|(_, process)| process.missed.is_some() || (process.changed && process.installed.is_some()))
+            .map(|(&pid, _)| pid)
+            .collect()
     }
 }

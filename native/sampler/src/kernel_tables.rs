@@ -67,6 +67,8 @@ pub struct KernelTables {
     no_room: u64,
     /// Slots whose tables found no room, and when.
     refused: Vec<(u32, Instant)>,
+    /// Slots that belong to another binary now, for whoever keeps something by slot.
+    pub recycled: Vec<u32>,
 }
 
 impl KernelTables {
@@ -86,6 +88,7 @@ impl KernelTables {
             evicted: 0,
             no_room: 0,
             refused: Vec::new(),
+            recycled: Vec::new(),
         })
     }
 
@@ -134,6 +137,7 @@ impl KernelTables {
             let slot = self.slots.iter().position(|slot| slot.references == 0)? as u32;
             self.unload(slot).ok()?;
             self.by_key.remove(&self.slots[slot as usize].key);
+            self.recycled.push(slot);
             self.slots[slot as usize] = fresh;
             slot
         };

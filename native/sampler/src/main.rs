@@ -17,6 +17,7 @@ mod bpf_load;
 mod bpf_maps;
 #[cfg(feature = "bpf")]
 mod buffers;
+mod build_id;
 #[cfg(feature = "bpf")]
 mod cgroups;
 #[cfg(feature = "bpf")]
@@ -42,12 +43,15 @@ mod kernel_mappings;
 mod kernel_tables;
 #[cfg(feature = "bpf")]
 mod mapping_lists;
+mod names;
 mod options;
 mod own_processes;
 #[cfg(feature = "bpf")]
 mod packed_table;
 mod perf;
 mod perf_map;
+#[cfg(feature = "bpf")]
+mod postponed;
 mod proc;
 mod processes;
 mod protocol;

@@ -92,7 +92,7 @@ impl Sampler for OwnProcesses {
     fn drain(&mut self) -> Result<()> {
         let mut records: Vec<Record> = Vec::new();
         for ring in &self.rings {
-            ring.drain(|bytes| records.extend(parse(bytes)));
+            ring.drain(|bytes| records.extend(parse(bytes, &mut self.intake.names)));
         }
         for record in &records {
             match record.event {

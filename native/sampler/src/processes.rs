@@ -1,6 +1,7 @@
 //! What is known of processes: names, mappings, cgroups. Kept from the kernel's own records; /proc fills in what began before.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::rc::Rc;
 
 use crate::address_space::{AddressSpace, Mapping};
@@ -11,10 +12,11 @@ use crate::proc;
 
 #[derive(Default)]
 pub struct Process {
-    pub comm: String,
-    pub executable: String,
+    pub comm: Rc<str>,
+    pub executable: Rc<str>,
     pub cgroup_file: String,
-    threads: HashMap<u32, String>,
+    /// Of threads other than the first, whose name is that of the process.
+    threads: HashMap<u32, Rc<str>>,
     space: AddressSpace,
     perf_map: Option<PerfMap>,
     inner_pid: u32,
@@ -74,21 +76,22 @@ impl Processes {
         let process = self.by_pid.entry(pid).or_default();
         if process.executable.is_empty() && process.complete && mapping.path.starts_with('/') {
             // The first thing that a new program maps is itself.
-            process.executable = mapping.path.to_string();
+            process.executable = Rc::clone(&mapping.path);
         }
         process.space.map(mapping);
     }
 
-    pub fn named(&mut self, pid: u32, tid: u32, exec: bool, comm: String) {
+    pub fn named(&mut self, pid: u32, tid: u32, exec: bool, comm: Rc<str>) {
         let process = self.by_pid.entry(pid).or_default();
         if exec {
             // A new program: nothing of the old one is left. Its mappings come as records after this one.
             *process = Process { complete: true, started: process.started, ..Process::default() };
         }
         if pid == tid {
-            process.comm.clone_from(&comm);
+            process.comm = comm;
+        } else {
+            process.threads.insert(tid, comm);
         }
-        process.threads.insert(tid, comm);
     }
 
     /// `time` is that of the record.
@@ -102,8 +105,8 @@ impl Processes {
             known.read_proc(parent);
         }
         let child = Process {
-            comm: known.comm.clone(),
-            executable: known.executable.clone(),
+            comm: Rc::clone(&known.comm),
+            executable: Rc::clone(&known.executable),
             space: known.space.copy(),
             complete: known.complete || !known.space.is_empty(),
             started: Some(time),
@@ -183,18 +186,18 @@ impl Process {
         if (self.executable.is_empty() || !self.complete)
             && let Ok(link) = std::fs::read_link(format!("/proc/{}/exe", proc::alive(pid)))
         {
-            self.executable = link.to_string_lossy().trim_end_matches(" (deleted)").to_owned();
+            self.executable = link.to_string_lossy().trim_end_matches(" (deleted)").into();
         }
         if (self.comm.is_empty() || !self.complete)
             && let Ok(comm) = std::fs::read_to_string(format!("/proc/{pid}/comm"))
         {
-            self.comm = comm.trim_end().to_owned();
+            self.comm = comm.trim_end().into();
         }
         self.read_cgroup(pid);
         self.inner_pid = inner_pid(pid).unwrap_or(pid);
-        for tid in proc::threads(pid) {
+        for tid in proc::threads(pid).filter(|&tid| tid != pid) {
             if let Ok(name) = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm")) {
-                self.threads.entry(tid).or_insert_with(|| name.trim_end().to_owned());
+                self.threads.entry(tid).or_insert_with(|| name.trim_end().into());
             }
         }
         if !self.complete {
@@ -231,16 +234,17 @@ fn inner_pid(pid: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build_id::BuildId;
 
     #[test]
     fn a_child_starts_with_its_parents_mappings_and_exec_drops_them() {
         let mut processes = Processes::default();
-        processes.mapped(1, Mapping::new(0x1000, 0x1000, 0, "/a", "", 0).unwrap());
+        processes.mapped(1, Mapping::new(0x1000, 0x1000, 0, "/a".into(), BuildId::default(), 0).unwrap());
         processes.forked(2, 1, 0);
         assert!(processes.by_pid.get_mut(&2).unwrap().space.find(0x1000).is_some());
         processes.named(2, 2, true, "other".into());
         assert!(processes.by_pid.get_mut(&2).unwrap().space.find(0x1000).is_none());
-        assert_eq!(processes.by_pid[&2].comm, "other");
+        assert_eq!(&*processes.by_pid[&2].comm, "other");
     }
 
     /// This program stands for the one that has the number by the time that samples of the earlier one are looked at.
@@ -248,10 +252,10 @@ mod tests {
     fn a_process_is_not_described_by_the_next_one_with_its_number() {
         let own = std::process::id();
         let mut processes = Processes::default();
-        processes.mapped(1, Mapping::new(0x1000, 0x1000, 0, "/a", "", 0).unwrap());
+        processes.mapped(1, Mapping::new(0x1000, 0x1000, 0, "/a".into(), BuildId::default(), 0).unwrap());
         processes.forked(own, 1, 1);
         processes.named(own, own, true, "earlier".into());
-        processes.mapped(own, Mapping::new(0x2000, 0x1000, 0, "/bin/earlier", "", 0).unwrap());
+        processes.mapped(own, Mapping::new(0x2000, 0x1000, 0, "/bin/earlier".into(), BuildId::default(), 0).unwrap());
         let process = processes.get(own, (1, 1));
         assert_eq!((&*process.comm, &*process.executable, &*process.cgroup_file), ("earlier", "/bin/earlier", ""));
         // The one that is in /proc is.

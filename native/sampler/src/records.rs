@@ -1,17 +1,48 @@
 //! Records of the ring buffer (man 2 perf_event_open, "MMAP layout"), for events with sample_id_all and
 //! sample_type = IP | TID | TIME | CALLCHAIN.
 
-use crate::elf::{hex, u32_at, u64_at};
+use std::rc::Rc;
+
+use crate::build_id::BuildId;
+use crate::elf::{u32_at, u64_at};
+use crate::names::Names;
 
 #[derive(Debug)]
 pub enum Event {
-    Sample { pid: u32, tid: u32, chain: Vec<u64> },
+    Sample {
+        pid: u32,
+        tid: u32,
+        chain: Vec<u64>,
+    },
     /// `inode` is 0 where the record tells the build id instead.
-    Mmap { pid: u32, start: u64, length: u64, offset: u64, executable: bool, build_id: String, inode: u64, path: String },
-    Comm { pid: u32, tid: u32, exec: bool, comm: String },
+    Mmap {
+        pid: u32,
+        start: u64,
+        length: u64,
+        offset: u64,
+        executable: bool,
+        build_id: BuildId,
+        inode: u64,
+        path: Rc<str>,
+    },
+    Comm {
+        pid: u32,
+        tid: u32,
+        exec: bool,
+        comm: Rc<str>,
+    },
     /// `time` as the record has it.
-    Fork { pid: u32, parent: u32, tid: u32, parent_tid: u32, time: u64 },
-    Exit { pid: u32, tid: u32 },
+    Fork {
+        pid: u32,
+        parent: u32,
+        tid: u32,
+        parent_tid: u32,
+        time: u64,
+    },
+    Exit {
+        pid: u32,
+        tid: u32,
+    },
     Lost(u64),
     Throttle,
     Unthrottle,
@@ -38,15 +69,11 @@ const PROT_EXEC: u32 = 4;
 const SAMPLE_ID_BYTES: usize = 16;
 
 /// None for kinds that do not matter here and for records that are too short.
-pub fn parse(bytes: &[u8]) -> Option<Record> {
+pub fn parse(bytes: &[u8], names: &mut Names) -> Option<Record> {
     let kind = u32_at(bytes, 0)?;
     let misc = u16::from_le_bytes([bytes[4], bytes[5]]);
     let id = bytes.len().checked_sub(SAMPLE_ID_BYTES)?;
-    let text = |from: usize| -> Option<String> {
-        let raw = bytes.get(from..id)?;
-        let end = raw.iter().position(|&b| b == 0).unwrap_or(raw.len());
-        Some(String::from_utf8_lossy(&raw[..end]).into_owned())
-    };
+    let mut text = |from: usize| Some(names.of(bytes.get(from..id)?));
     let (time, event) = match kind {
         SAMPLE => {
             let count = u64_at(bytes, 32)? as usize;
@@ -57,9 +84,9 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
         MMAP2 => {
             let (build_id, inode) = if misc & MISC_MMAP_BUILD_ID != 0 {
                 let size = usize::from(*bytes.get(40)?).min(20);
-                (hex(bytes.get(44..44 + size)?), 0)
+                (BuildId::of(bytes.get(44..44 + size)?), 0)
             } else {
-                (String::new(), u64_at(bytes, 48)?)
+                (BuildId::default(), u64_at(bytes, 48)?)
             };
             let event = Event::Mmap {
                 pid: u32_at(bytes, 8)?,
@@ -105,11 +132,12 @@ mod tests {
         bytes[32] = 2;
         bytes[40] = 1;
         bytes[48] = 2;
-        let record = parse(&bytes).unwrap();
+        let mut names = Names::default();
+        let record = parse(&bytes, &mut names).unwrap();
         assert_eq!(record.time, 99);
         assert!(matches!(record.event, Event::Sample { pid: 7, tid: 8, ref chain } if chain == &[1, 2]));
         bytes[32] = 200;
-        assert!(parse(&bytes).is_none());
-        assert!(parse(&bytes[..12]).is_none());
+        assert!(parse(&bytes, &mut names).is_none());
+        assert!(parse(&bytes[..12], &mut names).is_none());
     }
 }

@@ -1,6 +1,10 @@
 //! Turns samples with raw addresses into rows of a window, by what the kernel's records and /proc tell of processes.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use crate::address_space::Mapping;
+use crate::elf::ElfInfo;
 use crate::kallsyms::Kallsyms;
 use crate::processes::{Place, Processes};
 use crate::records::Event;
@@ -29,11 +33,25 @@ pub struct Sample<'a> {
     pub count: u64,
 }
 
+type BinaryRow = (u32, Rc<str>, Rc<ElfInfo>);
+
+/// Rows of the window for what most frames have in common, which need not be looked up by their texts then.
+#[derive(Default)]
+struct Rows {
+    /// By address.
+    kernel: HashMap<u64, u32>,
+    /// By path and file as they are in memory. Held, so that these stay what they are.
+    binaries: HashMap<(*const str, *const ElfInfo), BinaryRow>,
+    /// Of `native`.
+    native: Option<u32>,
+}
+
 pub struct Resolver {
     pub processes: Processes,
     kallsyms: Kallsyms,
     modules: Vec<u8>,
     window: Window,
+    rows: Rows,
     window_start: u64,
     /// Of the hierarchy that `cgroup_v1` ids belong to, "" = none.
     controller: String,
@@ -46,16 +64,22 @@ impl Resolver {
             kallsyms: Kallsyms::load(),
             modules: loaded_modules(),
             window: Window::new(),
+            rows: Rows::default(),
             window_start: crate::now(),
             controller,
         }
+    }
+
+    /// Samples are taken from now on.
+    pub fn begin(&mut self) {
+        self.window_start = crate::now();
     }
 
     /// A record that tells of a process.
     pub fn apply(&mut self, event: Event) {
         match event {
             Event::Mmap { pid, start, length, offset, executable: true, build_id, inode, path } => {
-                if let Some(mapping) = Mapping::new(start, length, offset, &path, &build_id, inode) {
+                if let Some(mapping) = Mapping::new(start, length, offset, path, build_id, inode) {
                     self.processes.mapped(pid, mapping);
                 }
             }
@@ -100,6 +124,7 @@ impl Resolver {
         let end = crate::now();
         let head = WindowHead { last, start: self.window_start, end, period: 1_000_000_000 / rate, taken, lost: &lost.rows() };
         let bytes = std::mem::replace(&mut self.window, Window::new()).encode(&head);
+        self.rows = Rows::default();
         self.window_start = end;
         self.processes.end_window();
         let modules = loaded_modules();
@@ -111,23 +136,30 @@ impl Resolver {
     }
 
     fn kernel_frame(&mut self, address: u64) -> u32 {
+        if let Some(&row) = self.rows.kernel.get(&address) {
+            return row;
+        }
         let (function, file) = self.kallsyms.lookup(address).unwrap_or(("", "[kernel]"));
         let (function, file) = (self.window.string(function), self.window.string(file));
         let kind = self.window.string("kernel");
-        self.window.frame(Frame { kind, binary: NO_BINARY, address: 0, function, file })
+        let row = self.window.frame(Frame { kind, binary: NO_BINARY, address: 0, function, file });
+        self.rows.kernel.insert(address, row);
+        row
     }
 
     fn user_frame(&mut self, pid: u32, address: u64) -> u32 {
-        let window = &mut self.window;
+        let (window, rows) = (&mut self.window, &mut self.rows);
+        let native = *rows.native.get_or_insert_with(|| window.string("native"));
         let frame = match self.processes.place(pid, address) {
             Place::Binary { path, elf, address } => {
-                let binary = window.binary(&path, &elf.build_id, &elf.htl_hash);
-                Frame { kind: window.string("native"), binary, address, function: 0, file: 0 }
+                let known = rows.binaries.entry((Rc::as_ptr(&path), Rc::as_ptr(&elf)));
+                let (binary, ..) = *known.or_insert_with(|| (window.binary(&path, &elf.build_id, &elf.htl_hash), path, elf));
+                Frame { kind: native, binary, address, function: 0, file: 0 }
             }
             Place::Named { kind, function, file } => {
                 Frame { kind: window.string(kind), binary: NO_BINARY, address: 0, function: window.string(&function), file: window.string(&file) }
             }
-            Place::Anonymous(name) => Frame { kind: window.string("native"), binary: NO_BINARY, address: 0, function: 0, file: window.string(&name) },
+            Place::Anonymous(name) => Frame { kind: native, binary: NO_BINARY, address: 0, function: 0, file: window.string(&name) },
         };
         window.frame(frame)
     }

@@ -12,12 +12,18 @@ use crate::protocol::{self, Command, Commands};
 use crate::sampler::{Lost, Sampler};
 use crate::system_wide::SystemWide;
 
+/// The first window is short: whoever has just started the sampler waits for it.
+const FIRST_WINDOW: Duration = Duration::from_millis(500);
+
 /// A rung that could not run, and why.
 type Tried = Vec<(u32, String)>;
 
 pub fn run(options: &Options) -> Result<()> {
     host::install();
-    let (sampler, tried) = open_best(options);
+    let (mut sampler, tried) = open_best(options);
+    if let Some(sampler) = &mut sampler {
+        sampler.resolver().begin();
+    }
     say_hello(options, sampler.as_deref(), &tried)?;
     if !host::sees_host_processes() {
         protocol::log("warn", "not in the host's pid namespace: processes are named by numbers that /proc here does not know; set hostPID: true")?;
@@ -36,7 +42,7 @@ impl Run {
     fn run(mut self, options: &Options) -> Result<()> {
         let started = Instant::now();
         let window = Duration::from_secs(options.window);
-        let mut window_end = started + window;
+        let mut window_end = started + window.min(FIRST_WINDOW);
         let deadline = options.duration.map(|seconds| started + Duration::from_secs(seconds));
         let mut commands = Commands::default();
         let mut drain_at = self.drain_time(window_end);

@@ -5,6 +5,7 @@ use std::io;
 
 use anyhow::Result;
 
+use crate::names::Names;
 use crate::perf::{self, Event};
 use crate::records::{self, Record, parse};
 use crate::ring::Ring;
@@ -14,13 +15,14 @@ const PAGES: usize = 128;
 
 pub struct Sideband {
     rings: BTreeMap<i32, Ring>,
+    names: Names,
     /// Records dropped since the start because a ring was full.
     pub lost: u64,
 }
 
 impl Sideband {
     pub fn open(cpus: &[i32]) -> Result<Sideband> {
-        let mut sideband = Sideband { rings: BTreeMap::new(), lost: 0 };
+        let mut sideband = Sideband { rings: BTreeMap::new(), names: Names::default(), lost: 0 };
         perf::on_each(cpus, |cpu| sideband.add(cpu))?;
         Ok(sideband)
     }
@@ -56,7 +58,7 @@ impl Sideband {
     pub fn read(&mut self, into: &mut Vec<Record>) -> bool {
         let before = self.lost;
         for ring in self.rings.values() {
-            ring.drain(|bytes| match parse(bytes) {
+            ring.drain(|bytes| match parse(bytes, &mut self.names) {
                 Some(Record { event: records::Event::Lost(count), .. }) => self.lost += count,
                 Some(record) => into.push(record),
                 None => {}

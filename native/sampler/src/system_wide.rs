@@ -5,6 +5,7 @@ use std::io;
 
 use anyhow::{Context, Result};
 
+use crate::names::Names;
 use crate::perf::{self, Clock, Event as PerfEvent, MAX_STACK, online_cpus};
 use crate::records::{Event, Record, parse};
 use crate::resolver::{Resolver, Sample, Thread};
@@ -79,7 +80,7 @@ impl Sampler for SystemWide {
     fn drain(&mut self) -> Result<()> {
         let mut records: Vec<Record> = Vec::new();
         for ring in self.rings.values() {
-            ring.drain(|bytes| records.extend(parse(bytes)));
+            ring.drain(|bytes| records.extend(parse(bytes, &mut self.intake.names)));
         }
         // Read after the samples, so that no sample is older than what is known of its process.
         if self.sideband.read(&mut records) {
@@ -128,6 +129,7 @@ impl Sampler for SystemWide {
 /// Counts samples of rings and hands them on.
 pub struct Intake {
     pub resolver: Resolver,
+    pub names: Names,
     only_pid: Option<u32>,
     counted: u64,
     pub lost: Lost,
@@ -137,7 +139,14 @@ pub struct Intake {
 
 impl Intake {
     pub fn new(only_pid: Option<u32>) -> Intake {
-        Intake { resolver: Resolver::new(String::new()), only_pid, counted: 0, lost: Lost::default(), throttled_since: Vec::new() }
+        Intake {
+            resolver: Resolver::new(String::new()),
+            names: Names::default(),
+            only_pid,
+            counted: 0,
+            lost: Lost::default(),
+            throttled_since: Vec::new(),
+        }
     }
 
     pub fn taken(&self) -> u64 {

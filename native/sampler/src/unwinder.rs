@@ -2,17 +2,20 @@
 //! come from, and walks itself what the kernel could not. The state here is that of now; the resolver's is that of the last
 //! window's samples.
 
+mod walking;
+
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 
 use crate::binaries::Binaries;
 use crate::bpf_maps::Key;
-use crate::compiler::{Compiler, Input, Outcome};
+use crate::compiler::{Compiler, Outcome};
 use crate::deferred::{Deferred, Walked};
 use crate::followed::Followed;
-use crate::kernel_mappings::{VDSO, mapped};
-use crate::kernel_tables::{Found, KernelTables};
+use crate::kernel_mappings::mapped;
+use crate::kernel_tables::KernelTables;
+use crate::postponed::Postponed;
 use crate::protocol;
 use crate::records::Record;
 use crate::table_maps::{Mapped, NO_BINARY, State};
@@ -25,10 +28,12 @@ const FIRST_RECHECK_NS: u64 = 10_000_000;
 const LAST_RECHECK_NS: u64 = 5_000_000_000;
 /// Of samples that wait for tables. More are walked with what is there.
 const MAX_WAITING_BYTES: usize = 32 << 20;
-/// Tables of files up to this size are made as soon as a sampled process maps them: it may be gone when they are needed. Larger
-/// ones wait until a stack leads there.
+/// Where no single rules can be read from a file, its table is made as soon as a sampled process maps it, if it is no larger: the
+/// process may be gone when it is needed. The table of a larger one waits until a stack leads there.
 const EAGER_BYTES: u64 = 4 << 20;
 const MAX_LOGGED: u32 = 100;
+/// Binaries without a table on the way of one sample that are opened for it.
+const MAX_OPENED: usize = 64;
 
 /// A sample that was deferred, with its stack.
 pub struct Finished {
@@ -54,6 +59,7 @@ pub struct Unwinder {
     vdso: Option<Vdso>,
     /// Slots whose tables are being made, by the compiler's tickets.
     pending: HashMap<u64, u32>,
+    postponed: Postponed,
     /// Could not be opened: tried again when another process maps it.
     unopened: Vec<u32>,
     paths: HashMap<u32, Rc<str>>,
@@ -72,6 +78,7 @@ impl Unwinder {
             followed: Followed::default(),
             vdso: Vdso::own(),
             pending: HashMap::new(),
+            postponed: Postponed::default(),
             unopened: Vec::new(),
             paths: HashMap::new(),
             waiting: Vec::new(),
@@ -103,8 +110,8 @@ impl Unwinder {
             self.admit(sample, binaries)?;
         }
         records.for_each(|record| self.followed.apply(&record.event, &mut self.tables));
-        for pid in self.followed.changed() {
-            self.install(pid, None, binaries)?;
+        for pid in self.followed.due() {
+            self.install(pid, binaries)?;
         }
         self.load_tables(binaries)
     }
@@ -118,7 +125,7 @@ impl Unwinder {
     pub fn finish(&mut self, buffer: u32) -> Vec<Finished> {
         for sample in std::mem::take(&mut self.waiting) {
             if sample.head.buffer == buffer {
-                self.give_up(sample);
+                self.give_up(&sample);
             } else {
                 self.waiting.push(sample);
             }
@@ -129,114 +136,63 @@ impl Unwinder {
         of_buffer
     }
 
-    /// Lets the process be walked in the kernel from now on, and walks this sample.
+    /// Walks this sample, and lets the process be walked in the kernel if it does not end first.
     fn admit(&mut self, mut sample: Deferred, binaries: &mut Binaries) -> io::Result<()> {
         self.stats.deferred += 1;
         let pid = sample.head.key.tgid;
-        self.install(pid, Some(sample.head.mm), binaries)?;
-        sample.mappings = self.followed.by_pid.get(&pid).map_or_else(|| Rc::new([]) as Rc<[Mapped]>, |process| Rc::clone(&process.mappings));
+        self.followed.get(pid).missed = Some(sample.head.mm);
+        sample.mappings = self.mappings(pid, binaries)?;
         self.walk(sample, binaries);
         Ok(())
     }
 
-    /// `mm` None: as before.
-    fn install(&mut self, pid: u32, mm: Option<u64>, binaries: &mut Binaries) -> io::Result<()> {
+    /// Of a process as it is now. The files that are new in them are opened.
+    fn mappings(&mut self, pid: u32, binaries: &mut Binaries) -> io::Result<Rc<[Mapped]>> {
         let process = self.followed.get(pid);
-        process.recheck_ns = (process.recheck_ns * 2).clamp(FIRST_RECHECK_NS, LAST_RECHECK_NS);
-        if process.changed {
-            process.recheck_ns = 0;
+        if !process.changed && !process.mappings.is_empty() {
+            return Ok(Rc::clone(&process.mappings));
         }
-        if process.mappings.is_empty() || process.changed {
-            process.changed = false;
-            let mut wanted = Vec::new();
-            process.mappings = mapped(pid, &mut process.space, binaries, &mut self.tables, self.vdso.as_ref(), &mut wanted);
-            for (slot, path) in wanted {
-                self.paths.entry(slot).or_insert(path);
+        process.fresh |= process.changed;
+        process.changed = false;
+        let mut wanted = Vec::new();
+        let mappings = mapped(pid, &mut process.space, binaries, &mut self.tables, self.vdso.as_ref(), &mut wanted);
+        process.mappings = Rc::clone(&mappings);
+        for (slot, path) in wanted {
+            self.paths.entry(slot).or_insert(path);
+        }
+        for slot in std::mem::take(&mut self.tables.recycled) {
+            self.postponed.remove(slot);
+            self.pending.retain(|_, other| *other != slot);
+        }
+        for mapping in mappings.iter().filter(|mapping| mapping.binary != NO_BINARY) {
+            let slot = mapping.binary as u32;
+            if let Some(at) = self.unopened.iter().position(|&other| other == slot) {
+                self.unopened.swap_remove(at);
+                self.tables.set_state(slot, State::Absent)?;
+            }
+            if self.tables.state(slot) == State::Absent && !self.postponed.contains(slot) && !self.is_pending(slot) {
+                self.open(slot, pid, mapping.start, EAGER_BYTES, binaries);
             }
         }
-        let Some(mm) = mm.or(process.installed) else { return Ok(()) };
-        let mappings = Rc::clone(&process.mappings);
+        Ok(mappings)
+    }
+
+    /// Gives the kernel the mappings of a process as they are now.
+    fn install(&mut self, pid: u32, binaries: &mut Binaries) -> io::Result<()> {
+        let mappings = self.mappings(pid, binaries)?;
+        let process = self.followed.get(pid);
+        process.recheck_ns = (process.recheck_ns * 2).clamp(FIRST_RECHECK_NS, LAST_RECHECK_NS);
+        if std::mem::take(&mut process.fresh) {
+            process.recheck_ns = 0;
+        }
+        let Some(mm) = process.missed.take().or(process.installed) else { return Ok(()) };
         process.installed = Some(mm);
         let recheck = crate::system::monotonic() + process.recheck_ns;
         if !self.tables.install(pid, mm, &mappings, recheck)? {
             // Frame pointers alone, and no more questions for a while.
             self.tables.install(pid, mm, &(Rc::new([]) as Rc<[Mapped]>), recheck + 60_000_000_000)?;
         }
-        let slots: Vec<(u32, u64)> =
-            mappings.iter().filter(|mapping| mapping.binary != NO_BINARY).map(|mapping| (mapping.binary as u32, mapping.start)).collect();
-        for (slot, start) in slots {
-            if let Some(at) = self.unopened.iter().position(|&other| other == slot) {
-                self.unopened.swap_remove(at);
-                self.tables.set_state(slot, State::Absent)?;
-            }
-            if self.tables.state(slot) == State::Absent {
-                self.want(slot, pid, start, EAGER_BYTES, binaries);
-            }
-        }
         Ok(())
-    }
-
-    /// Has the table of a slot made, unless it is under way or its file is larger than `max_bytes`. False when there is no way to it.
-    fn want(&mut self, slot: u32, pid: u32, start: u64, max_bytes: u64, binaries: &mut Binaries) -> bool {
-        if self.pending.values().any(|&other| other == slot) {
-            return true;
-        }
-        let Some(mapping) = self.followed.by_pid.get_mut(&pid).and_then(|process| process.space.find(start)) else { return false };
-        let input = if &*mapping.path == VDSO {
-            self.vdso.as_ref().map(|vdso| Input::Bytes(vdso.bytes.clone()))
-        } else {
-            match binaries.open(&mapping.wanted(pid)) {
-                Some((file, _)) if file.metadata().is_ok_and(|meta| meta.len() > max_bytes) => return true,
-                other => other.map(|(file, _)| Input::File(file)),
-            }
-        };
-        let Some(input) = input else { return false };
-        self.pending.insert(self.compiler.submit(input), slot);
-        true
-    }
-
-    fn walk(&mut self, sample: Deferred, binaries: &mut Binaries) {
-        match sample.walk(|mapping, pc| self.tables.find(mapping, pc)) {
-            Ok(walked) => self.done(&sample, walked),
-            Err(slot) => {
-                let pid = sample.head.key.tgid;
-                let start = sample.mappings.iter().find(|mapping| mapping.binary == u64::from(slot)).map_or(0, |mapping| mapping.start);
-                if !self.want(slot, pid, start, u64::MAX, binaries) {
-                    // Gone before anybody could open it. Without a table it is not asked for at every sample.
-                    let _ = self.tables.set_state(slot, State::WithoutTable);
-                    self.unopened.push(slot);
-                    self.walk(sample, binaries);
-                } else if self.waiting_bytes + sample.bytes() > MAX_WAITING_BYTES {
-                    self.give_up(sample);
-                } else {
-                    self.waiting_bytes += sample.bytes();
-                    self.waiting.push(sample);
-                }
-            }
-        }
-    }
-
-    /// Walks with the tables that there are.
-    fn give_up(&mut self, sample: Deferred) {
-        let walked = sample.walk(|mapping, pc| match self.tables.find(mapping, pc) {
-            Found::Absent(_) => Found::FramePointer,
-            found => found,
-        });
-        if let Ok(walked) = walked {
-            self.done(&sample, walked);
-        }
-    }
-
-    fn done(&mut self, sample: &Deferred, walked: Walked) {
-        let head = &sample.head;
-        self.finished.push(Finished { key: head.key, time_ns: head.time_ns, buffer: head.buffer, walked });
-    }
-
-    fn retry(&mut self, binaries: &mut Binaries) {
-        self.waiting_bytes = 0;
-        for sample in std::mem::take(&mut self.waiting) {
-            self.walk(sample, binaries);
-        }
     }
 
     fn load_tables(&mut self, binaries: &mut Binaries) -> io::Result<()> {
@@ -253,6 +209,7 @@ impl Unwinder {
 
     fn loaded(&mut self, outcome: Outcome) -> io::Result<()> {
         let Some(slot) = self.pending.remove(&outcome.ticket) else { return Ok(()) };
+        self.postponed.remove(slot);
         if self.tables.state(slot) != State::Absent {
             return Ok(());
         }

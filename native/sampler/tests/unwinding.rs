@@ -251,7 +251,7 @@ fn tables_stay_within_their_memory_and_the_least_used_go_first() {
     let variants = variants(&program, 60);
     let output = sample_while(&["--rung", "1", "--rate", "499", "--window", "1", "--table-memory", "1"], || {
         for path in variants.iter().chain(&variants[..10]) {
-            assert!(Command::new(path).args(["20", "60"]).status().unwrap().success());
+            assert!(Command::new(path).args(["20", "250"]).status().unwrap().success());
         }
     });
     assert_books(&output);

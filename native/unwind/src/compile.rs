@@ -21,7 +21,7 @@ use crate::window::Deadline;
 use gimli::{BaseAddresses, UnwindContext, UnwindContextStorage, UnwindTableRow};
 
 /// Most real programs remember one state; gimli's own storage ends at three.
-struct Storage;
+pub struct Storage;
 
 impl UnwindContextStorage<usize> for Storage {
     type Rules = [(gimli::Register, gimli::RegisterRule<usize>); 128];
@@ -51,11 +51,7 @@ fn compile_dyn(source: &dyn Source, limits: &Limits, sink: &mut dyn RowSink) -> 
     let deadline = Deadline::new(limits.max_time);
     let mut compiler = Compiler { limits, arch, go, deadline, program_bytes: 0, skipped: Skipped::default() };
 
-    let address_of = |name| elf.section(name).map_or(0, |section| section.address);
-    let bases = BaseAddresses::default()
-        .set_text(address_of(".text"))
-        .set_got(address_of(".got"))
-        .set_eh_frame_hdr(elf.eh_frame_header().map_or(0, |segment| segment.address));
+    let bases = bases(&elf);
     let eh = cfi::eh_frame(source, &elf, limits, deadline)?;
     let mut eh = eh.map(|cfi| Runner::<Eh>::new(Entries::new(cfi, bases.clone(), arch, deadline)));
     let debug = cfi::debug_frame(source, &elf, limits, deadline)?;
@@ -84,6 +80,15 @@ fn compile_dyn(source: &dyn Source, limits: &Limits, sink: &mut dyn RowSink) -> 
     }
     rows.finish()?;
     Ok(Compiled { arch, skipped: compiler.skipped, go })
+}
+
+/// What pointers of CFI may be relative to.
+pub fn bases(elf: &Elf) -> BaseAddresses {
+    let address_of = |name| elf.section(name).map_or(0, |section| section.address);
+    BaseAddresses::default()
+        .set_text(address_of(".text"))
+        .set_got(address_of(".got"))
+        .set_eh_frame_hdr(elf.eh_frame_header().map_or(0, |segment| segment.address))
 }
 
 struct Runner<'a, K> {

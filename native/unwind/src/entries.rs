@@ -68,6 +68,8 @@ pub struct Entries<'a, K> {
     cie: Option<(u64, usize)>,
     /// CIEs by their offsets. Neighbours alternate between a few (with and without exceptions), far away from both.
     cies: HashMap<u64, Box<[u8]>>,
+    /// Bytes that an entry or a CIE may have
+    longest: u64,
     kind: std::marker::PhantomData<K>,
 }
 
@@ -92,7 +94,13 @@ impl<'a, K: Kind> Entries<'a, K> {
             Arch::X86_64 => Vendor::Default,
             Arch::Arm64 => Vendor::AArch64,
         };
-        Entries { cfi, bases, vendor, deadline, pair: Vec::new(), cie: None, cies: HashMap::new(), kind: std::marker::PhantomData }
+        Entries { cfi, bases, vendor, deadline, pair: Vec::new(), cie: None, cies: HashMap::new(), longest: u64::MAX, kind: std::marker::PhantomData }
+    }
+
+    /// Passes by what is longer.
+    pub fn up_to(mut self, longest: u64) -> Self {
+        self.longest = longest;
+        self
     }
 
     /// The offset of the next entry that is not a CIE.
@@ -127,7 +135,7 @@ impl<'a, K: Kind> Entries<'a, K> {
     pub fn entry(&mut self, offset: u32) -> Result<Option<Entry<'_, K>>> {
         let window = &mut self.cfi.window;
         let at = u64::from(offset);
-        let Some(extent) = extent(window, at)? else { return Ok(None) };
+        let Some(extent) = extent(window, at)?.filter(|extent| extent.end - at <= self.longest) else { return Ok(None) };
         let Some(cie_at) = cie_of::<K>(window, &extent)? else { return Ok(None) };
         if self.cie.is_none_or(|(known, _)| known != cie_at) {
             self.cie = None;
@@ -136,7 +144,7 @@ impl<'a, K: Kind> Entries<'a, K> {
                 self.pair.extend_from_slice(bytes);
             } else {
                 self.deadline.check()?;
-                let Some(cie) = self::extent(window, cie_at)? else { return Ok(None) };
+                let Some(cie) = self::extent(window, cie_at)?.filter(|cie| cie.end - cie_at <= self.longest) else { return Ok(None) };
                 let Some(bytes) = window.get(cie_at, cie.end - cie_at)? else { return Ok(None) };
                 self.pair.extend_from_slice(bytes);
                 if bytes.len() <= MAX_KEPT_BYTES {

@@ -1,6 +1,6 @@
 //! The walk over a stack, as the BPF program does it: the same rules, the same checks, one frame at a time.
 
-use crate::table::{Arch, BX_LOST, BX_SAME, Cfa, Fp, Ra, Rule, SignalFrame};
+use crate::table::{Arch, BX_LOST, BX_SAME, Cfa, Fp, Ra, Rule, SCRATCH, SignalFrame};
 
 /// What a walk knows of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Regs {
     /// x30 on arm64, rdi on x86-64; 0 where it is not known, see `Ra::Lr`
     pub lr: u64,
     pub bx: Bx,
+    /// The registers of `SCRATCH`, which are known in the leaf frame of x86-64 only
+    pub scratch: Option<[u64; SCRATCH.len()]>,
     /// `ip` is the next instruction to run (the leaf, or interrupted by a signal) and not a return address
     pub exact: bool,
 }
@@ -129,6 +131,11 @@ pub fn step(arch: Arch, rule: &Rule, regs: &Regs, memory: &impl Memory) -> Resul
             };
             bx.wrapping_add_signed(rule.cfa_offset.into())
         }
+        c if c == Cfa::Scratch as u8 => {
+            let scratch = regs.scratch.ok_or(Stop::LostRegister)?;
+            let register = usize::try_from(rule.extra).ok().and_then(|register| scratch.get(register)).ok_or(Stop::UnknownRule)?;
+            register.wrapping_add_signed(rule.cfa_offset.into())
+        }
         _ => return Err(Stop::UnknownRule),
     };
     let in_register = rule.ra == Ra::Lr as u8;
@@ -154,7 +161,7 @@ pub fn step(arch: Arch, rule: &Rule, regs: &Regs, memory: &impl Memory) -> Resul
         BX_LOST => Bx::Lost,
         words => Bx::At(cfa.wrapping_sub(8 * u64::from(words))),
     };
-    call_frame(arch, Regs { ip, sp: cfa, fp, fp_lost, lr: 0, bx, exact: false })
+    call_frame(arch, Regs { ip, sp: cfa, fp, fp_lost, lr: 0, bx, scratch: None, exact: false })
 }
 
 fn call_frame(arch: Arch, caller: Regs) -> Result<Regs, Stop> {
@@ -182,7 +189,7 @@ fn frame_pointer(arch: Arch, regs: &Regs, memory: &impl Memory) -> Result<Regs, 
     let fp = read(regs.fp)?;
     let ip = read(regs.fp.wrapping_add(8))?;
     // Code that is walked by frame pointers need not keep rbx for its caller.
-    call_frame(arch, Regs { ip, sp: regs.fp.wrapping_add(16), fp, fp_lost: false, lr: 0, bx: Bx::Lost, exact: false })
+    call_frame(arch, Regs { ip, sp: regs.fp.wrapping_add(16), fp, fp_lost: false, lr: 0, bx: Bx::Lost, scratch: None, exact: false })
 }
 
 fn signal_frame(arch: Arch, regs: &Regs, memory: &impl Memory) -> Result<Regs, Stop> {
@@ -195,5 +202,5 @@ fn signal_frame(arch: Arch, regs: &Regs, memory: &impl Memory) -> Result<Regs, S
         Arch::X86_64 => Bx::At(regs.sp.wrapping_add(at.bx)),
         Arch::Arm64 => Bx::Lost,
     };
-    Ok(Regs { ip: read(at.ip)?, sp: read(at.sp)?, fp: read(at.fp)?, fp_lost: false, lr: read(at.lr)?, bx, exact: true })
+    Ok(Regs { ip: read(at.ip)?, sp: read(at.sp)?, fp: read(at.fp)?, fp_lost: false, lr: read(at.lr)?, bx, scratch: None, exact: true })
 }

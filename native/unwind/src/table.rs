@@ -52,7 +52,13 @@ pub enum Cfa {
     /// x86-64: rbx + cfa_offset, see `Rule::bx`. The resolver of lazily bound functions (`_dl_runtime_resolve` of glibc), under which a
     /// short-lived program spends much of its life, realigns the stack and keeps the CFA there.
     Bx = 10,
+    /// x86-64: SCRATCH[extra] + cfa_offset. Assembly of OpenSSL keeps the CFA in such registers in the beginnings and ends of its
+    /// functions. A callee may change them, so they are known in the leaf frame only; elsewhere the stack is cut.
+    Scratch = 11,
 }
+
+/// DWARF numbers of rax, rcx, rsi, r9, r10, r11, see `Cfa::Scratch`.
+pub const SCRATCH: [u16; 6] = [0, 2, 4, 9, 10, 11];
 
 /// How the caller's frame pointer (rbp, x29) is found.
 #[repr(u8)]
@@ -98,7 +104,7 @@ pub struct Rule {
     pub cfa_offset: i32,
     /// Bytes, see `Fp`; 0 where the variant has none
     pub fp_offset: i32,
-    /// Second offset of `DerefSp` and `DerefFp` and the threshold of `Plt`; on arm64 the offset of `Ra::AtCfa`. 0 elsewhere.
+    /// Second offset of `DerefSp` and `DerefFp` the threshold of `Plt`, the register of `Scratch`; on arm64 the offset of `Ra::AtCfa`. 0 elsewhere.
     /// (A `Deref` rule with `Ra::AtCfa` is not expressible on arm64.)
     pub extra: i32,
 }

@@ -1,6 +1,6 @@
 //! From a row of CFI, as gimli runs it, to a `Rule`.
 
-use crate::table::{Arch, BX_LOST, BX_SAME, Cfa, Fp, Ra, Rule, Skipped};
+use crate::table::{Arch, BX_LOST, BX_SAME, Cfa, Fp, Ra, Rule, SCRATCH, Skipped};
 use gimli::{CfaRule, EndianSlice, LittleEndian, Reader, Register, RegisterRule, UnwindContextStorage, UnwindSection, UnwindTableRow};
 
 pub type Bytes<'a> = EndianSlice<'a, LittleEndian>;
@@ -79,9 +79,13 @@ where
         Address::At(register, offset) if register == registers.sp => (Cfa::Sp, offset, ra_offset),
         Address::At(register, offset) if register == registers.fp => (Cfa::Fp, offset, ra_offset),
         Address::At(RBX, offset) if arch == Arch::X86_64 => (Cfa::Bx, offset, 0),
-        Address::At(..) => {
-            skipped.cfa_register += 1;
-            return Rule::UNKNOWN;
+        Address::At(register, offset) => {
+            let scratch = SCRATCH.iter().position(|&number| arch == Arch::X86_64 && ra == Ra::AtCfa && register.0 == number);
+            let Some(scratch) = scratch else {
+                skipped.cfa_register += 1;
+                return Rule::UNKNOWN;
+            };
+            (Cfa::Scratch, offset, scratch as i64)
         }
         Address::Deref(register, offset, extra) if arch == Arch::X86_64 && register == registers.sp => (Cfa::DerefSp, offset, extra),
         Address::Deref(register, offset, extra) if arch == Arch::X86_64 && register == registers.fp => (Cfa::DerefFp, offset, extra),

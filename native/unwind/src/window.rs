@@ -39,6 +39,8 @@ pub struct Window<'a> {
     size: u64,
     start: u64,
     bytes: Vec<u8>,
+    /// What is read at once
+    block: u64,
     deadline: Deadline,
 }
 
@@ -58,11 +60,17 @@ impl<'a> Window<'a> {
         if offset.checked_add(size).is_none_or(|end| end > length) {
             return Err(Error::Malformed(format!("{what}: {size} bytes at {offset:#x} are beyond the end of the file ({length} bytes)")));
         }
-        Ok(Window { what, source: Some(source), offset, size, start: 0, bytes: Vec::new(), deadline })
+        Ok(Window { what, source: Some(source), offset, size, start: 0, bytes: Vec::new(), block: BLOCK, deadline })
     }
 
     pub fn of_bytes(what: &'static str, bytes: Vec<u8>, deadline: Deadline) -> Window<'a> {
-        Window { what, source: None, offset: 0, size: bytes.len() as u64, start: 0, bytes, deadline }
+        Window { what, source: None, offset: 0, size: bytes.len() as u64, start: 0, bytes, block: BLOCK, deadline }
+    }
+
+    /// Reads less at once, for few reads all over the section.
+    pub fn in_blocks_of(mut self, bytes: u64) -> Self {
+        self.block = bytes;
+        self
     }
 
     pub fn size(&self) -> u64 {
@@ -92,10 +100,10 @@ impl<'a> Window<'a> {
         self.deadline.check()?;
         let Some(source) = self.source else { return Ok(()) };
         // Blocks begin at their multiples, so that reading backwards costs no more than reading forwards.
-        self.start = at / BLOCK * BLOCK;
-        let length = end.max(self.start + BLOCK).min(self.size) - self.start;
+        self.start = at / self.block * self.block;
+        let length = end.max(self.start + self.block).min(self.size) - self.start;
         self.bytes.resize(length as usize, 0);
-        self.bytes.shrink_to((2 * BLOCK).max(length) as usize);
+        self.bytes.shrink_to((2 * self.block).max(length) as usize);
         let read = source.read_at(self.offset + self.start, &mut self.bytes);
         read.map_err(|cause| {
             self.bytes.clear();

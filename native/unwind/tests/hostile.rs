@@ -1,7 +1,7 @@
 //! Binaries that lie: never a panic, a hang or an allocation that their size does not explain.
 
 use perfleet_unwind::stepper::{Bx, Regs, StackPiece, Stop, unwind};
-use perfleet_unwind::{Arch, Cfa, Error, Limits, Row, RowSink, Rule, Source, Table, compile, compile_into};
+use perfleet_unwind::{Arch, Cfa, Error, Limits, Lookup, Row, RowSink, Rule, Source, Table, compile, compile_into};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -105,6 +105,9 @@ fn mutated_binaries() {
             match compile(bytes.as_slice(), &Limits::default()) {
                 Ok(table) => {
                     well_formed(&table);
+                    if let Ok(Some(mut lookup)) = Lookup::open(bytes.as_slice(), &Limits::default()) {
+                        table.rows.iter().take(50).for_each(|row| drop(lookup.rule(bytes.as_slice(), row.pc)));
+                    }
                     tables += 1;
                 }
                 Err(error) => {
@@ -272,11 +275,12 @@ fn random_rules_over_random_stacks() {
             fp_lost: random.below(2) == 0,
             lr: random.next() % 2,
             bx: Bx::At(0x1000 + random.next() % 512),
+            scratch: (random.below(2) == 0).then(|| [0x1000 + random.next() % 512; 6]),
             exact: true,
         };
         let arch = if random.below(2) == 0 { Arch::X86_64 } else { Arch::Arm64 };
         let walk = unwind(arch, regs, &stack, 100, |_| Rule {
-            cfa: random.below(12) as u8,
+            cfa: random.below(13) as u8,
             fp: random.below(6) as u8,
             ra: random.below(3) as u8,
             bx: random.below(256) as u8,
@@ -287,6 +291,6 @@ fn random_rules_over_random_stacks() {
         assert!((1..=100).contains(&walk.frames.len()));
     }
     let everything = StackPiece { start: u64::MAX - 7, bytes: &[0; 8] };
-    let regs = Regs { ip: 1, sp: u64::MAX - 3, fp: u64::MAX, fp_lost: false, lr: 0, bx: Bx::Lost, exact: false };
+    let regs = Regs { ip: 1, sp: u64::MAX - 3, fp: u64::MAX, fp_lost: false, lr: 0, bx: Bx::Lost, scratch: None, exact: false };
     assert!(matches!(unwind(Arch::X86_64, regs, &everything, 9, |_| Rule::FRAME_POINTER).stop, Stop::Memory(_)));
 }

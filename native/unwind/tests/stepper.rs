@@ -1,7 +1,7 @@
 //! Single steps over stacks written out by hand: what no program on this machine does, arm64 above all.
 
 use perfleet_unwind::stepper::{Bx, Regs, StackPiece, Stop, step, unwind};
-use perfleet_unwind::{Arch, BX_LOST, Cfa, Fp, Ra, Rule, SignalFrame};
+use perfleet_unwind::{Arch, BX_LOST, Cfa, Fp, Ra, Rule, SCRATCH, SignalFrame};
 
 const BASE: u64 = 0x7fff_0000;
 
@@ -15,7 +15,7 @@ fn stack(bytes: usize, words: &[(u64, u64)]) -> Vec<u8> {
 }
 
 fn leaf() -> Regs {
-    Regs { ip: 0x1000, sp: BASE, fp: BASE + 64, fp_lost: false, lr: 0x2000, bx: Bx::Lost, exact: true }
+    Regs { ip: 0x1000, sp: BASE, fp: BASE + 64, fp_lost: false, lr: 0x2000, bx: Bx::Lost, scratch: None, exact: true }
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn arm64_signal_frame() {
     assert_eq!([at.fp, at.lr, at.sp, at.ip], [registers + 29 * 8, registers + 30 * 8, registers + 31 * 8, registers + 32 * 8]);
     let bytes = stack(600, &[(at.ip, 0x5000), (at.sp, BASE + 4096), (at.fp, BASE + 4200), (at.lr, 0x6000)]);
     let interrupted = step(Arch::Arm64, &Rule::SIGNAL, &leaf(), &StackPiece { start: BASE, bytes: &bytes }).expect("a frame");
-    let expected = Regs { ip: 0x5000, sp: BASE + 4096, fp: BASE + 4200, fp_lost: false, lr: 0x6000, bx: Bx::Lost, exact: true };
+    let expected = Regs { ip: 0x5000, sp: BASE + 4096, fp: BASE + 4200, fp_lost: false, lr: 0x6000, bx: Bx::Lost, scratch: None, exact: true };
     assert_eq!(interrupted, expected);
     assert_eq!(interrupted.lookup_pc(), 0x5000);
 }
@@ -103,4 +103,20 @@ fn a_stack_does_not_grow_downwards_and_ends_where_its_piece_does() {
     assert_eq!(at(0), Err(Stop::NoProgress));
     assert_eq!(at(1000), Err(Stop::Memory(BASE + 992)));
     assert_eq!(at(16), Err(Stop::End), "a return address of zero");
+}
+
+/// `lea (%rsp), %r11; and $-64, %rsp`: the CFA is in r11 as long as the function itself runs.
+#[test]
+fn x86_64_leaf_with_the_cfa_in_a_scratch_register() {
+    let r11 = SCRATCH.iter().position(|&number| number == 11).expect("r11 is one of them");
+    let rule = Rule { cfa_offset: 8, extra: r11 as i32, ..Rule::plain(Cfa::Scratch) };
+    let bytes = stack(512, &[(256, 0x40_1234)]);
+    let piece = StackPiece { start: BASE, bytes: &bytes };
+    let mut scratch = [0; SCRATCH.len()];
+    scratch[r11] = BASE + 256;
+    let caller = step(Arch::X86_64, &rule, &Regs { scratch: Some(scratch), ..leaf() }, &piece).expect("a caller");
+    assert_eq!((caller.ip, caller.sp, caller.scratch), (0x40_1234, BASE + 264, None));
+    assert_eq!(step(Arch::X86_64, &rule, &caller, &piece), Err(Stop::LostRegister));
+    let beyond = Rule { extra: 6, ..rule };
+    assert_eq!(step(Arch::X86_64, &beyond, &Regs { scratch: Some(scratch), ..leaf() }, &piece), Err(Stop::UnknownRule));
 }

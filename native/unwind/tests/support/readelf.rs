@@ -169,6 +169,9 @@ fn check(table: &Table, start: u64, end: u64, printed: &Printed, report: &mut Re
     }
 }
 
+/// As readelf prints the registers of `SCRATCH`.
+const SCRATCH_NAMES: [&str; 6] = ["rax", "rcx", "rsi", "r9", "r10", "r11"];
+
 fn agrees(arch: Arch, rule: &Rule, printed: &Printed) -> bool {
     let is = |cfa: Cfa| rule.cfa == cfa as u8;
     let (sp, fp) = match arch {
@@ -204,6 +207,8 @@ fn agrees(arch: Arch, rule: &Rule, printed: &Printed) -> bool {
         is(Cfa::Fp) && rule.cfa_offset == bytes
     } else if let Some(bytes) = offset(&printed.cfa, "rbx") {
         is(Cfa::Bx) && rule.cfa_offset == bytes
+    } else if let Some((scratch, bytes)) = SCRATCH_NAMES.iter().enumerate().find_map(|(at, name)| Some((at, offset(&printed.cfa, name)?))) {
+        arch == Arch::X86_64 && is(Cfa::Scratch) && rule.extra == scratch as i32 && rule.cfa_offset == bytes
     } else {
         return is(Cfa::Unknown);
     };
@@ -218,7 +223,7 @@ fn agrees(arch: Arch, rule: &Rule, printed: &Printed) -> bool {
     let ra = match (arch, ra) {
         (Arch::Arm64, Some(at)) if offset(at, "c").is_some() => rule.ra == Ra::AtCfa as u8 && Some(rule.extra) == offset(at, "c"),
         (Arch::Arm64, _) => rule.ra == Ra::Lr as u8,
-        (Arch::X86_64, _) => rule.extra == 0,
+        (Arch::X86_64, _) => rule.extra == 0 || is(Cfa::Scratch),
     };
     let frame_pointer = match printed.fp.as_deref() {
         None | Some("s" | "n") => rule.fp == Fp::Same as u8,

@@ -108,7 +108,8 @@ impl Tracee {
         // SAFETY: `regs` is a valid place for the result.
         let got = unsafe { libc::ptrace(libc::PTRACE_GETREGS, self.thread, 0, &mut regs) };
         assert_eq!(got, 0, "registers: {}", std::io::Error::last_os_error());
-        Regs { ip: regs.rip, sp: regs.rsp, fp: regs.rbp, fp_lost: false, lr: regs.rdi, bx: Bx::Value(regs.rbx), exact: true }
+        let scratch = [regs.rax, regs.rcx, regs.rsi, regs.r9, regs.r10, regs.r11];
+        Regs { ip: regs.rip, sp: regs.rsp, fp: regs.rbp, fp_lost: false, lr: regs.rdi, bx: Bx::Value(regs.rbx), scratch: Some(scratch), exact: true }
     }
 
     /// Puts a breakpoint at an address. The stopped thread is one byte past it.
