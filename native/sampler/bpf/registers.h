@@ -31,7 +31,6 @@ struct pt_regs {
 	 (to)->bx = (from)->bx, (to)->scratch[0] = (from)->ax, (to)->scratch[1] = (from)->cx, \
 	 (to)->scratch[2] = (from)->si, (to)->scratch[3] = (from)->r9, (to)->scratch[4] = (from)->r10, \
 	 (to)->scratch[5] = (from)->r11)
-#define THREAD_SIZE (16 << 10)
 #define THREAD_POINTER(task) BPF_CORE_READ(task, thread.fsbase)
 
 /* Offsets of ip, sp, fp, lr, bx from the sp of a signal's trampoline: struct ucontext. */
@@ -53,7 +52,6 @@ struct pt_regs {
 #define TAKE_REGISTERS(to, from) \
 	((to)->ip = (from)->pc, (to)->sp = (from)->sp, (to)->fp = (from)->regs[29], (to)->lr = (from)->regs[30], \
 	 (to)->bx = 0)
-#define THREAD_SIZE (16 << 10)
 #define THREAD_POINTER(task) BPF_CORE_READ(task, thread.uw.tp_value)
 
 #define SIGNAL_IP 568
@@ -71,8 +69,8 @@ struct perf_event_context {
 	struct pt_regs regs;
 };
 
-/* True when there is a 64-bit user space to walk. */
-static __always_inline int user_registers(struct perf_event_context *ctx, struct registers *to)
+/* True when there is a 64-bit user space to walk. `kernel_stack`: bytes of the kernel's stack of a task (THREAD_SIZE). */
+static __always_inline int user_registers(struct perf_event_context *ctx, struct registers *to, __u64 kernel_stack)
 {
 	if (IN_USER(&ctx->regs)) {
 		if (!IS_64_BIT(&ctx->regs))
@@ -88,7 +86,9 @@ static __always_inline int user_registers(struct perf_event_context *ctx, struct
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		from = (const void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
 	else
-		from = BPF_CORE_READ(task, stack) + THREAD_SIZE - sizeof(regs);
+		/* task_pt_regs() of both architectures: at the upper end of the kernel's stack. What the kernel keeps there is
+		 * longer than what it begins with, on arm64. */
+		from = BPF_CORE_READ(task, stack) + kernel_stack - bpf_core_type_size(struct pt_regs);
 	if (bpf_probe_read_kernel(&regs, sizeof(regs), from) || !IN_USER(&regs) || !IS_64_BIT(&regs))
 		return 0;
 	TAKE_REGISTERS(to, &regs);

@@ -22,6 +22,7 @@ struct config {
 	__u32 only_tgid; /* 0 = everybody */
 	__u32 cgroup_subsys; /* index into css_set.subsys; NO_CONTROLLER = none */
 	__u64 seed;
+	__u64 kernel_stack; /* bytes of a task's stack in the kernel */
 };
 
 const volatile struct config config = {};
@@ -146,7 +147,7 @@ static __always_inline struct sample *begin(struct perf_event_context *ctx)
 		return 0;
 	}
 	key->kernel_stack = sample->chunk;
-	if (!user_registers(ctx, &sample->at)) {
+	if (!user_registers(ctx, &sample->at, config.kernel_stack)) {
 		/* Threads of the kernel and 32-bit programs; the kernel's own walk by frame pointers knows the latter. */
 		bytes = bpf_get_stack(ctx, walk->frames, MAX_KERNEL_FRAMES * 8, BPF_F_USER_STACK);
 		walk->depth = bytes > 0 ? (__u32)bytes / 8 : 0;

@@ -120,11 +120,20 @@ pub fn load(sizes: &Sizes, only_tgid: u32, subsys: Option<u32>, by_calls: bool) 
             config.extend_from_slice(&only_tgid.to_le_bytes());
             config.extend_from_slice(&subsys.unwrap_or(u32::MAX).to_le_bytes());
             config.extend_from_slice(&seed().to_le_bytes());
+            config.extend_from_slice(&kernel_stack_bytes().to_le_bytes());
             let value = map.initial_value_mut().context("the BPF object has no configuration")?;
             value.get_mut(..config.len()).context("the BPF object's configuration is too short")?.copy_from_slice(&config);
         }
     }
     Ok(open.load()?)
+}
+
+/// THREAD_SIZE of both architectures without KASAN (arch/x86/include/asm/page_64_types.h, arch/arm64/include/asm/memory.h): 16 KiB,
+/// and a page at least. Only kernels before 5.15 are asked by it, see bpf/registers.h.
+fn kernel_stack_bytes() -> u64 {
+    // SAFETY: takes a number.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    (page.max(0) as u64).max(16 << 10)
 }
 
 /// Nobody can prepare stacks whose hashes are equal.
