@@ -1,7 +1,6 @@
 //! What is known of processes: names, mappings, cgroups. Kept from the kernel's own records; /proc fills in what began before.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::rc::Rc;
 
 use crate::address_space::{AddressSpace, Mapping};
