@@ -139,6 +139,7 @@ impl Bpf {
 
     fn drain_buffer(&mut self) -> Result<()> {
         let (old, switched) = self.buffers.switch(&self.fds)?;
+        self.resolver.close();
         self.unwinder.tables.settle();
         self.unwinder.tables.begin_window()?;
         self.pump()?;

@@ -53,6 +53,8 @@ pub struct Resolver {
     window: Window,
     rows: Rows,
     window_start: u64,
+    /// When the last buffer was closed, which may have been read some time later.
+    closed: Option<u64>,
     /// Of the hierarchy that `cgroup_v1` ids belong to, "" = none.
     controller: String,
 }
@@ -66,6 +68,7 @@ impl Resolver {
             window: Window::new(),
             rows: Rows::default(),
             window_start: crate::now(),
+            closed: None,
             controller,
         }
     }
@@ -73,6 +76,11 @@ impl Resolver {
     /// Samples are taken from now on.
     pub fn begin(&mut self) {
         self.window_start = crate::now();
+    }
+
+    /// Samples that are taken from now on come with a later drain.
+    pub fn close(&mut self) {
+        self.closed = Some(crate::now());
     }
 
     /// A record that tells of a process.
@@ -121,7 +129,7 @@ impl Resolver {
 
     /// Ends the window and begins the next.
     pub fn finish(&mut self, last: bool, rate: u64, taken: u64, lost: &Lost) -> Vec<u8> {
-        let end = crate::now();
+        let end = self.closed.take().unwrap_or_else(crate::now);
         let head = WindowHead { last, start: self.window_start, end, period: 1_000_000_000 / rate, taken, lost: &lost.rows() };
         let bytes = std::mem::replace(&mut self.window, Window::new()).encode(&head);
         self.rows = Rows::default();
