@@ -9,6 +9,7 @@ import { registerQuery } from './commands/query.ts';
 import { registerRecord } from './commands/record.ts';
 import { registerServices } from './commands/services.ts';
 import { registerSimulate } from './commands/simulate.ts';
+import { registerToken } from './commands/token.ts';
 import { registerUnresolved } from './commands/unresolved.ts';
 import { registerUp } from './commands/up.ts';
 import { describeError } from './errors.ts';
@@ -30,6 +31,7 @@ for (const register of [
   registerConfig,
   registerBench,
   registerSimulate,
+  registerToken,
   registerUnresolved,
 ])
   register(program);

@@ -1,10 +1,12 @@
 import type { NodeState } from '@perfleet/messages';
+import type { TokenStore } from '@perfleet/tokens';
 import type { AlertStore } from './alert-store.ts';
 import type { ConfigStore } from './config-store.ts';
 import { parseState } from './parse-state.ts';
 import { redisAlerts } from './redis-alerts.ts';
 import { RedisClient } from './redis-client.ts';
 import { redisConfig } from './redis-config.ts';
+import { redisTokens } from './redis-tokens.ts';
 import type { NodeEntry, NodeStateStore, RestoredNode } from './store.ts';
 
 export interface RedisNodeStateOptions {
@@ -58,6 +60,7 @@ const DEREGISTER = `
 class RedisNodeState implements NodeStateStore {
   readonly alerts: AlertStore;
   readonly config: ConfigStore;
+  readonly tokens: TokenStore;
   private readonly nodes: string;
   private readonly seen: string;
   private readonly heartbeats: string;
@@ -65,6 +68,7 @@ class RedisNodeState implements NodeStateStore {
   constructor(private readonly client: RedisClient) {
     this.alerts = redisAlerts(client);
     this.config = redisConfig(client);
+    this.tokens = redisTokens(client);
     this.nodes = client.key('nodes');
     this.seen = client.key('seen');
     this.heartbeats = client.key('heartbeats');

@@ -2,12 +2,14 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { NodeState } from '@perfleet/messages';
+import type { TokenStore } from '@perfleet/tokens';
 import type { AlertStore } from './alert-store.ts';
 import type { ConfigStore } from './config-store.ts';
 import { ConfigConflictError, ConfigUnreadableError, NodeStateUnavailableError } from './errors.ts';
 import { parseState } from './parse-state.ts';
 import { ALERT_SCHEMA, sqliteAlerts } from './sqlite-alerts.ts';
 import { CONFIG_SCHEMA, sqliteConfig } from './sqlite-config.ts';
+import { sqliteTokens, TOKEN_SCHEMA } from './sqlite-tokens.ts';
 import type { NodeEntry, NodeStateStore, RestoredNode } from './store.ts';
 
 const SCHEMA = `
@@ -21,6 +23,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS complete (id INTEGER PRIMARY KEY CHECK (id = 1)) STRICT;
   ${ALERT_SCHEMA}
   ${CONFIG_SCHEMA}
+  ${TOKEN_SCHEMA}
 `;
 
 /** A heartbeat that ended so long ago is forgotten, milliseconds. */
@@ -53,11 +56,13 @@ export function openSqliteNodeState(options: { path: string }): NodeStateStore {
 class SqliteNodeState implements NodeStateStore {
   readonly alerts: AlertStore;
   readonly config: ConfigStore;
+  readonly tokens: TokenStore;
 
   constructor(private readonly db: DatabaseSync) {
     const run = <T>(work: () => T) => this.guard(work);
     const atomic = <T>(work: () => T) => this.atomic(work);
     this.alerts = sqliteAlerts(db, run, atomic);
+    this.tokens = sqliteTokens(db, run);
     this.config = sqliteConfig(db, run, atomic);
   }
 

@@ -1,4 +1,5 @@
 import type { NodeState } from '@perfleet/messages';
+import type { TokenStore } from '@perfleet/tokens';
 import type { AlertStore } from './alert-store.ts';
 import type { ConfigStore } from './config-store.ts';
 
@@ -38,5 +39,6 @@ export interface NodeStateStore {
   restore(nodes: readonly RestoredNode[]): Promise<void>;
   readonly config: ConfigStore;
   readonly alerts: AlertStore;
+  readonly tokens: TokenStore;
   close(): Promise<void>;
 }

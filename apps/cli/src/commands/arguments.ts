@@ -13,3 +13,14 @@ export function wholeNumber(flag: string, text: string, min: number, max: number
     throw new Error(`${flag} ${text}: expected a whole number from ${min} to ${max}`);
   return value;
 }
+
+const PERIODS = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds of `30m`, `12h` or `90d`, at most ten years. */
+export function parsePeriod(flag: string, text: string): number {
+  const match = /^(\d{1,6})([mhd])$/.exec(text);
+  const ms = match ? Number(match[1]) * PERIODS[match[2] as 'm' | 'h' | 'd'] : NaN;
+  if (!(ms > 0 && ms <= 3653 * PERIODS.d))
+    throw new Error(`${flag} ${text}: expected a time such as 30m, 12h or 90d, at most ten years`);
+  return ms;
+}

@@ -1,0 +1,5 @@
+export * from './bearer.ts';
+export * from './issue.ts';
+export * from './scopes.ts';
+export * from './token.ts';
+export * from './verify.ts';
