@@ -7,6 +7,7 @@ export class RedisClient {
   private readonly redis: Redis;
   /** In a cluster the braces keep all keys on one shard, so that scripts and transactions over several keys work. */
   private readonly prefix: string;
+  private connecting: Promise<void> | null = null;
 
   /** @throws NodeStateUnavailableError when the URL says nothing that can be reached */
   constructor(
@@ -43,11 +44,16 @@ export class RedisClient {
     this.redis.disconnect();
   }
 
-  /** Waits for a connection that is on its way, but not longer than one call may take. */
+  /** Waits for a connection that is on its way, but not longer than one call may take. All calls wait as one. */
   private async ready(): Promise<void> {
     if (this.redis.status === 'ready') return;
     if (this.redis.status === 'end') throw new Error('closed');
-    await new Promise<void>((resolve, reject) => {
+    this.connecting ??= this.connected().finally(() => (this.connecting = null));
+    await this.connecting;
+  }
+
+  private connected(): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
       const done = (error?: Error) => {
         clearTimeout(timer);
         this.redis.off('ready', onReady).off('error', done).off('end', onEnd);

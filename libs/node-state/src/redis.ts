@@ -1,5 +1,6 @@
 import type { NodeState } from '@perfleet/messages';
 import type { TokenStore } from '@perfleet/tokens';
+import type { UploadLeaseStore } from '@perfleet/uploads';
 import type { AlertStore } from './alert-store.ts';
 import type { ConfigStore } from './config-store.ts';
 import { parseState } from './parse-state.ts';
@@ -7,6 +8,7 @@ import { redisAlerts } from './redis-alerts.ts';
 import { RedisClient } from './redis-client.ts';
 import { redisConfig } from './redis-config.ts';
 import { redisTokens } from './redis-tokens.ts';
+import { redisUploads } from './redis-uploads.ts';
 import type { NodeEntry, NodeStateStore, RestoredNode } from './store.ts';
 
 export interface RedisNodeStateOptions {
@@ -61,6 +63,7 @@ class RedisNodeState implements NodeStateStore {
   readonly alerts: AlertStore;
   readonly config: ConfigStore;
   readonly tokens: TokenStore;
+  readonly uploads: UploadLeaseStore;
   private readonly nodes: string;
   private readonly seen: string;
   private readonly heartbeats: string;
@@ -69,6 +72,7 @@ class RedisNodeState implements NodeStateStore {
     this.alerts = redisAlerts(client);
     this.config = redisConfig(client);
     this.tokens = redisTokens(client);
+    this.uploads = redisUploads(client);
     this.nodes = client.key('nodes');
     this.seen = client.key('seen');
     this.heartbeats = client.key('heartbeats');

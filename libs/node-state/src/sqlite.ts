@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { NodeState } from '@perfleet/messages';
 import type { TokenStore } from '@perfleet/tokens';
+import type { UploadLeaseStore } from '@perfleet/uploads';
 import type { AlertStore } from './alert-store.ts';
 import type { ConfigStore } from './config-store.ts';
 import { ConfigConflictError, ConfigUnreadableError, NodeStateUnavailableError } from './errors.ts';
@@ -10,6 +11,7 @@ import { parseState } from './parse-state.ts';
 import { ALERT_SCHEMA, sqliteAlerts } from './sqlite-alerts.ts';
 import { CONFIG_SCHEMA, sqliteConfig } from './sqlite-config.ts';
 import { sqliteTokens, TOKEN_SCHEMA } from './sqlite-tokens.ts';
+import { sqliteUploads, UPLOAD_SCHEMA } from './sqlite-uploads.ts';
 import type { NodeEntry, NodeStateStore, RestoredNode } from './store.ts';
 
 const SCHEMA = `
@@ -24,6 +26,7 @@ const SCHEMA = `
   ${ALERT_SCHEMA}
   ${CONFIG_SCHEMA}
   ${TOKEN_SCHEMA}
+  ${UPLOAD_SCHEMA}
 `;
 
 /** A heartbeat that ended so long ago is forgotten, milliseconds. */
@@ -57,6 +60,7 @@ class SqliteNodeState implements NodeStateStore {
   readonly alerts: AlertStore;
   readonly config: ConfigStore;
   readonly tokens: TokenStore;
+  readonly uploads: UploadLeaseStore;
 
   constructor(private readonly db: DatabaseSync) {
     const run = <T>(work: () => T) => this.guard(work);
@@ -64,6 +68,7 @@ class SqliteNodeState implements NodeStateStore {
     this.alerts = sqliteAlerts(db, run, atomic);
     this.tokens = sqliteTokens(db, run);
     this.config = sqliteConfig(db, run, atomic);
+    this.uploads = sqliteUploads(db, run, atomic);
   }
 
   async put(state: NodeState): Promise<void> {

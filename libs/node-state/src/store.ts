@@ -1,5 +1,6 @@
 import type { NodeState } from '@perfleet/messages';
 import type { TokenStore } from '@perfleet/tokens';
+import type { UploadLeaseStore } from '@perfleet/uploads';
 import type { AlertStore } from './alert-store.ts';
 import type { ConfigStore } from './config-store.ts';
 
@@ -40,5 +41,6 @@ export interface NodeStateStore {
   readonly config: ConfigStore;
   readonly alerts: AlertStore;
   readonly tokens: TokenStore;
+  readonly uploads: UploadLeaseStore;
   close(): Promise<void>;
 }

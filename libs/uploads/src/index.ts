@@ -1,0 +1,2 @@
+export * from './lease-store.ts';
+export * from './protocol.ts';
