@@ -76,11 +76,11 @@ export class Resolver {
     await this.publishUnsent();
   }
 
-  /** Looks again for binaries that were not there. */
-  async retry(): Promise<void> {
+  /** Looks again for binaries that were not there, or for one of them. */
+  async retry(binaryId?: string): Promise<void> {
     for (const wanted of [...this.waiting.values()]) {
       if (this.closed) return;
-      await this.resolve(wanted);
+      if (binaryId === undefined || wanted.binaryId === binaryId) await this.resolve(wanted);
     }
   }
 

@@ -48,6 +48,11 @@ export class Resolvers {
     }, ms);
   }
 
+  /** Looks again for one binary, which came just now. */
+  async retryBinary(binaryId: string): Promise<void> {
+    for (const resolver of this.open) await unlessAborted(this.stopped.signal, resolver.retry(binaryId));
+  }
+
   /** Gives up what is being resolved. */
   async stop(): Promise<void> {
     clearInterval(this.timer);

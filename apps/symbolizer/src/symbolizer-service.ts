@@ -9,6 +9,8 @@ import type { ReasonClass, Symbolizer } from '@perfleet/symbols';
 import { Resolvers } from './resolvers.ts';
 import { Scanner } from './scanner.ts';
 import { SymbolizerModule } from './symbolizer.module.ts';
+import type { UploadStats } from './uploads/upload-stats.ts';
+import { Uploads, type UploadsOptions } from './uploads/uploads.ts';
 
 export interface SymbolizerServiceOptions {
   readonly stream: Stream;
@@ -19,6 +21,8 @@ export interface SymbolizerServiceOptions {
   readonly logger: Logger;
   /** How often binaries that were not there are looked for again (60 s). */
   readonly retryMs?: number;
+  /** Receives binaries from nodes; without it none are received. */
+  readonly uploads?: UploadsOptions;
 }
 
 export interface SymbolizerStats {
@@ -33,10 +37,13 @@ export interface SymbolizerStats {
   /** Offsets that retention removed before they were read. */
   readonly skippedOffsets: number;
   readonly errors: number;
+  /** null when no binaries are received. */
+  readonly uploads: UploadStats | null;
 }
 
 export interface SymbolizerService {
-  start(): Promise<void>;
+  /** @returns where binaries are received; null when they are not */
+  start(): Promise<{ readonly uploadUrl: string | null }>;
   /** Gives up what is being resolved: it is not committed, so the next owner resolves it. */
   stop(): Promise<void>;
   stats(): SymbolizerStats;
@@ -73,6 +80,9 @@ export function createSymbolizerService(options: SymbolizerServiceOptions): Symb
     stats.errors++;
     logger.warn({ instance, error: error.message }, 'addresses were not resolved; they are tried again');
   };
+  const uploads = options.uploads
+    ? new Uploads(options.uploads, logger, (gnu) => void resolvers?.retryBinary(`gnu:${gnu}`).catch(onError))
+    : null;
   const onSkipped = (name: string, partition: number, from: bigint, to: bigint) => {
     stats.skippedOffsets += Number(to - from);
     const range = { topic: name, partition, from: String(from), to: String(to) };
@@ -92,9 +102,12 @@ export function createSymbolizerService(options: SymbolizerServiceOptions): Symb
       });
       await app.listen();
       resolvers.retryEvery(options.retryMs ?? 60_000, onError);
+      const uploadUrl = uploads ? await uploads.open() : null;
       logger.info({ instance }, 'symbolizer is running');
+      return { uploadUrl };
     },
     async stop() {
+      await uploads?.close();
       const retried = resolvers?.stop();
       await app?.close();
       await retried;
@@ -102,6 +115,6 @@ export function createSymbolizerService(options: SymbolizerServiceOptions): Symb
       app = null;
       producer = null;
     },
-    stats: () => ({ ...stats, reasons: { ...stats.reasons } }),
+    stats: () => ({ ...stats, reasons: { ...stats.reasons }, uploads: uploads?.stats() ?? null }),
   };
 }

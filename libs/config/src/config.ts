@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { alertFields } from './alert-fields.ts';
+import { uploadFields } from './upload-fields.ts';
 
 /** A setting is wrong: the message lists every error at once, one line each, with the variable's name. */
 export class ConfigError extends Error {
@@ -150,4 +151,5 @@ export const fields = {
   /** Of the kubelet's certificate, which the cluster's CA signs in few clusters; empty = the cluster's CA. */
   kubeletCaFile: z.string().default(''),
   ...alertFields,
+  ...uploadFields,
 };

@@ -1,2 +1,3 @@
 export * from './alert-fields.ts';
 export * from './config.ts';
+export * from './upload-fields.ts';

@@ -19,6 +19,8 @@ export interface BinaryLocation {
   readonly debugPaths: readonly string[];
   /** Contents of other files that claim the same id; none of them is used. */
   readonly conflicts: readonly string[];
+  /** What the code is, where the file itself has none: as who sent it said. */
+  readonly content?: string;
 }
 
 /** Where symbols come from: this machine's files, or another store of binaries. */
@@ -44,7 +46,11 @@ interface Found {
  * different code, the store's and the machine's own come before a container's, and the others are told of.
  */
 export class LocalBinaries implements SymbolSource {
-  constructor(private readonly binariesDir?: string) {}
+  /** @param machine whether files of this machine count, or only those of `binariesDir` */
+  constructor(
+    private readonly binariesDir?: string,
+    private readonly machine = true,
+  ) {}
 
   async locate(query: BinaryQuery): Promise<BinaryLocation | { readonly reason: string }> {
     let reason = NO_FILE;
@@ -81,7 +87,7 @@ export class LocalBinaries implements SymbolSource {
   private candidates({ binaryId, path, pids }: BinaryQuery): string[][] {
     const inStore = this.inStore(binaryId);
     // A kernel's path has no `..`; one that has is nobody's mapping.
-    if (!path.startsWith('/') || path.split('/').includes('..')) return [inStore];
+    if (!this.machine || !path.startsWith('/') || path.split('/').includes('..')) return [inStore];
     const roots = rootsOf(pids);
     const [own, others] = [roots.own, roots.others].map((of) => of.map((pid) => `/proc/${pid}/root${path}`));
     if (binaryId.startsWith('path:')) return [[...own!, ...others!, path]];
@@ -95,7 +101,7 @@ export class LocalBinaries implements SymbolSource {
   }
 
   /** The store's debug file, then the distributions' place for them: on this machine, and in the binary's root. */
-  private debugPathsOf(buildId: string, path: string): string[] {
+  debugPathsOf(buildId: string, path: string): string[] {
     if (!/^[0-9a-f]{6,128}$/.test(buildId)) return [];
     const place = `/usr/lib/debug/.build-id/${buildId.slice(0, 2)}/${buildId.slice(2)}.debug`;
     const root = /^\/proc\/\d+\/root/.exec(path)?.[0];

@@ -7,6 +7,7 @@ describe('classes of reasons', () => {
     ['build id differs', 'id-differs'],
     ['no symbol', 'no-symbol'],
     ['other code claims this build id: 00ff is not used', 'conflict'],
+    ['upload refused: its own build id is aa, not bb', 'upload-refused'],
     ['/a: it belongs to user 7, not to root or to the user of process 3', 'not-permitted'],
     ['/a: Permission denied (os error 13)', 'not-permitted'],
     ['/a: the parser took more than 90 s', 'limit'],

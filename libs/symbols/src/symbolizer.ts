@@ -94,9 +94,11 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
       if (before !== undefined) return { reason: before };
       try {
         const table = await openAt(location);
-        if ('reason' in table || pin(binaryId, table.content)) return table;
+        if ('reason' in table) return table;
+        const content = table.content || (location.content ?? '');
+        if (pin(binaryId, content)) return table;
         table.close();
-        return fail(`${CONFLICT}: ${table.content} is not used`);
+        return fail(`${CONFLICT}: ${content} is not used`);
       } catch (error) {
         broken.set(file, messageOf(error));
         throw error;
