@@ -3,4 +3,5 @@
 const addon = require('./perfleet-symbols.node');
 exports.SymbolTable = addon.SymbolTable;
 exports.identify = addon.identify;
+exports.slimBinary = addon.slimBinary;
 exports.demangleNames = addon.demangleNames;

@@ -40,6 +40,22 @@ export type SymbolTableSource =
  */
 export function identify(path: string, withContent?: boolean): Promise<BinaryIdentity>;
 
+export interface SlimBinary {
+  readonly gnuBuildId: string;
+  /** Of the whole binary, see `BinaryIdentity`; the slim file itself has no code. */
+  readonly content: string;
+  /** Length of the slim file; 0 when the binary names no function. */
+  readonly bytes: number;
+  /** SHA-256 of the slim file in hex, "" when it was not written. */
+  readonly sha256: string;
+}
+
+/**
+ * A binary without code and data: what names need, at the same addresses. Takes paths as `identify` does, at the lowest priority.
+ * @param target where it is written, a path where nothing is yet; without it only what it would be is told
+ */
+export function slimBinary(path: string, target?: string): Promise<SlimBinary>;
+
 /** A binary's lookup table, converted once. All work is off the event loop. */
 export class SymbolTable {
   /** @param debugPaths separate debug files to try before those that `.gnu_debuglink` names; only one of the same build id counts. */

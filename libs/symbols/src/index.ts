@@ -2,4 +2,4 @@ export * from './debuginfod.ts';
 export * from './local-binaries.ts';
 export * from './reason-class.ts';
 export * from './symbolizer.ts';
-export { identify, type BinaryIdentity } from '@perfleet/native-symbols';
+export { identify, slimBinary, type BinaryIdentity, type SlimBinary } from '@perfleet/native-symbols';

@@ -12,6 +12,7 @@ mod inflate;
 mod isolate;
 mod place;
 mod ranges;
+mod slim;
 mod sources;
 mod table;
 
@@ -69,6 +70,35 @@ pub fn identify(path: String, with_content: Option<bool>) -> AsyncTask<Identify>
 #[napi]
 pub fn demangle_names(names: Vec<String>) -> Vec<String> {
     names.iter().map(|name| demangle::demangle(name).into_owned()).collect()
+}
+
+#[napi(object)]
+pub struct SlimBinary {
+    pub gnu_build_id: String,
+    pub content: String,
+    pub bytes: f64,
+    pub sha256: String,
+}
+
+#[napi(ts_return_type = "Promise<SlimBinary>")]
+pub fn slim_binary(path: String, target: Option<String>) -> AsyncTask<SlimTask> {
+    AsyncTask::new(SlimTask(path.into(), target.map(PathBuf::from)))
+}
+
+pub struct SlimTask(PathBuf, Option<PathBuf>);
+
+impl Task for SlimTask {
+    type Output = slim::Slim;
+    type JsValue = SlimBinary;
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        table::slim(&self.0, self.1.as_deref()).map_err(failed)
+    }
+
+    fn resolve(&mut self, _: Env, slim: Self::Output) -> Result<Self::JsValue> {
+        let slim::Slim { gnu_build_id, content, bytes, sha256 } = slim;
+        Ok(SlimBinary { gnu_build_id, content, bytes: bytes as f64, sha256 })
+    }
 }
 
 #[napi]

@@ -10,10 +10,13 @@ use symbolic_symcache::SymCache;
 use crate::identity::{Identity, parse_elf};
 use crate::isolate::{Limits, isolated};
 use crate::place::map;
+use crate::slim::Slim;
 use crate::sources::{Converted, Source, convert};
 
 /// What a look at the headers and a hash of the code may take.
 const IDENTIFY: Limits = Limits { wall: Duration::from_secs(20), cpu_seconds: 10, memory: 1 << 30, answer: 1 << 16 };
+/// What leaving out the code may take: 2 GiB are read and hashed, at the lowest priority.
+const SLIM: Limits = Limits { wall: Duration::from_secs(300), cpu_seconds: 60, memory: 1 << 30, answer: 1 << 16 };
 /// What a conversion may take: 2 GiB with debug information need about 40 s of CPU.
 const CONVERT: Limits = Limits { wall: Duration::from_secs(180), cpu_seconds: 90, memory: 4 << 30, answer: 1 << 30 };
 /// One conversion at a time: each may need gigabytes.
@@ -60,6 +63,30 @@ pub fn identify(path: &Path, with_content: bool) -> Result<Looked> {
     let (uid, rest) = text.split_once('\n').context("no answer")?;
     let (file, identity) = rest.split_once('\n').context("no answer")?;
     Ok(Looked { identity: Identity::from_text(identity)?, uid: uid.parse()?, file: file.to_owned() })
+}
+
+/// See `slim::slim`; nothing on the machine waits for it.
+pub fn slim(path: &Path, target: Option<&Path>) -> Result<Slim> {
+    let bytes = isolated(SLIM, || {
+        lowest_priority();
+        let Slim { gnu_build_id, content, bytes, sha256 } = crate::slim::slim(path, target).with_context(|| path.display().to_string())?;
+        Ok(format!("{gnu_build_id}\n{content}\n{bytes}\n{sha256}").into_bytes())
+    });
+    let text = String::from_utf8(bytes.map_err(|error| named(path, error))?)?;
+    let mut lines = text.split('\n').map(str::to_owned);
+    let mut next = || lines.next().context("no answer");
+    Ok(Slim { gnu_build_id: next()?, content: next()?, bytes: next()?.parse()?, sha256: next()? })
+}
+
+/// Of this process, for the CPU and the disk. Best effort: a machine that refuses only shares more evenly.
+fn lowest_priority() {
+    const IOPRIO_WHO_PROCESS: libc::c_int = 1;
+    const IOPRIO_CLASS_IDLE: libc::c_int = 3 << 13;
+    // SAFETY: plain system calls on this process.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 19);
+        libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_CLASS_IDLE);
+    }
 }
 
 /// Errors of a child that ended early do not name the path yet.
