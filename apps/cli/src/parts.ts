@@ -5,14 +5,15 @@ import { createCollector } from '@perfleet/collector';
 import type { NodeStateStore } from '@perfleet/node-state';
 import { createLogger, type Logger } from '@perfleet/observability';
 import type { Stream } from '@perfleet/stream';
-import { createSymbolizerService } from '@perfleet/symbolizer';
-import { createDebuginfod, createSymbolizer } from '@perfleet/symbols';
-import { join } from 'node:path';
+import { createSymbolizerService, UploadedBinaries } from '@perfleet/symbolizer';
+import { createDebuginfod, createSymbolizer, LocalBinaries } from '@perfleet/symbols';
+import { join, resolve } from 'node:path';
 import { samplerBinaryPath } from '@perfleet/sampler';
 import { doctorServices } from './doctor-services.ts';
 import { webRoot } from './paths.ts';
 import { makePodNames } from './pod-names.ts';
 import type { Settings } from './settings.ts';
+import { receivingEnd, sendingEnd } from './uploads.ts';
 
 /** Composition of the services over whatever adapters the caller opened: the same for one machine and for many. */
 export interface Ports {
@@ -34,12 +35,17 @@ export function makeAggregator({ settings, stream }: Ports, store: Store) {
   });
 }
 
-export function makeSymbolizer({ settings, stream }: Ports) {
+/** @param nodeState tokens and leases of uploads, when `PERFLEET_UPLOAD_PORT` opens the port for them */
+export function makeSymbolizer({ settings, stream }: Ports, nodeState: NodeStateStore) {
   const logger = serviceLogger(settings, 'symbolizer');
   const onWarning = (message: string) => logger.warn(message);
   const cacheDir = join(settings.dataDir, 'debuginfod');
+  const binariesDir = settings.binariesDir && resolve(settings.binariesDir);
+  const local = new LocalBinaries(binariesDir || undefined, settings.localFiles === 'yes');
+  const uploads = receivingEnd(settings, nodeState, logger);
+  const source = uploads ? new UploadedBinaries({ ...uploads, local, binariesDir }) : local;
   const symbols = createSymbolizer({
-    binariesDir: settings.binariesDir || undefined,
+    source,
     cacheBytes: settings.symbolsMemoryMb * 2 ** 20,
     debuginfod: createDebuginfod({ urls: settings.debuginfodUrls, cacheDir, onWarning }),
     onWarning,
@@ -50,6 +56,7 @@ export function makeSymbolizer({ settings, stream }: Ports) {
     instance: settings.node,
     symbols,
     logger,
+    ...(uploads ? { uploads } : {}),
   });
 }
 
@@ -59,6 +66,7 @@ export function makeCollector(
   { sharedProcess = false } = {},
 ) {
   const logger = serviceLogger(settings, 'collector');
+  const uploads = sendingEnd(settings);
   return createCollector({
     stream,
     nodeState,
@@ -74,6 +82,7 @@ export function makeCollector(
     podNames: makePodNames(settings, process.env, logger),
     doctor: doctorServices(settings),
     sharedProcess,
+    ...(uploads ? { uploads } : {}),
     logger,
   });
 }

@@ -1,5 +1,6 @@
 import type { NodeState } from '@perfleet/messages';
 import type { SamplerStats } from '@perfleet/sampler';
+import type { UploaderStats } from './uploads/uploader.ts';
 
 export interface CollectorStats {
   readonly epoch: string;
@@ -8,4 +9,6 @@ export interface CollectorStats {
   readonly streamAway: boolean;
   readonly messagesSent: number;
   readonly sampler: SamplerStats | null;
+  /** null when no binaries are sent. */
+  readonly uploads: UploaderStats | null;
 }

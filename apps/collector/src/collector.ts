@@ -30,6 +30,8 @@ import { RunMarker } from './run-marker.ts';
 import { SampleLedger, type WindowCounts } from './sample-ledger.ts';
 import { Spool, type SpoolRecord } from './spool.ts';
 import { podNamesNote, WindowNaming } from './window-naming.ts';
+import type { UploadClient } from './uploads/upload-client.ts';
+import { Uploader, type UploaderOptions } from './uploads/uploader.ts';
 
 export interface CollectorDeps {
   /** Only written to; `producer` may reject while the stream is away and is asked again. */
@@ -60,6 +62,8 @@ export interface CollectorDeps {
   /** Between two looks at the fleet's configuration, milliseconds. */
   readonly configPollMs?: number;
   readonly version?: string;
+  /** Sends binaries to the symbolizer; without it none are sent. */
+  readonly uploads?: Pick<UploaderOptions, 'queueBytes' | 'bytesPerSecond'> & { readonly client: UploadClient };
 }
 
 const SPOOL_BYTES = 256 << 20;
@@ -84,6 +88,7 @@ export class Collector {
   private readonly control: NodeControl;
   private spool: Spool | null = null;
   private publisher: Publisher | null = null;
+  private uploader: Uploader | null = null;
   private samplerStats: SamplerStats | null = null;
   /** Windows are handled one after another, in the order they came. */
   private work: Promise<void> = Promise.resolve();
@@ -123,6 +128,7 @@ export class Collector {
     this.mark(0, 0);
     this.publisher = new Publisher({ stream, spool: this.spool, node, logger });
     this.publisher.start();
+    this.startUploads();
     void this.deps.podNames?.start();
     await this.discovery.start((state, before) => {
       const fallback = state.fallback ? ' (fallback)' : '';
@@ -164,6 +170,7 @@ export class Collector {
       streamAway: this.publisher?.away ?? false,
       messagesSent: this.publisher?.sent ?? 0,
       sampler: this.samplerStats,
+      uploads: this.uploader?.stats() ?? null,
     };
   }
 
@@ -173,6 +180,7 @@ export class Collector {
     const begin = performance.now();
     const left = () => Math.max(0, STOP_PUBLISH_MS - (performance.now() - begin));
     this.control.stop();
+    const uploadsEnded = this.uploader?.stop();
     await this.supervisor.stop();
     this.enqueue(() => this.releaseHeld());
     await within(left(), this.work);
@@ -186,8 +194,21 @@ export class Collector {
     const leaving = within(STOP_PARTS_MS, this.reporter.leave());
     await publisher.stop(STOP_PARTS_MS);
     await leaving;
+    if (uploadsEnded) await within(STOP_PARTS_MS, uploadsEnded);
     spool.close();
     this.marker.clear();
+  }
+
+  /** A disk that takes no binaries costs their names only. */
+  private startUploads(): void {
+    const { uploads, dataDir, logger } = this.deps;
+    if (!uploads) return;
+    try {
+      this.uploader = new Uploader({ ...uploads, dataDir, logger });
+      this.uploader.start();
+    } catch (error) {
+      logger.error({ error: String(error) }, 'binaries are not uploaded');
+    }
   }
 
   private listen(): void {
@@ -218,6 +239,7 @@ export class Collector {
   }
 
   private onWindow(window: Window): void {
+    this.uploader?.offer(window);
     const counts = this.ledger.add(window);
     // What a held window has is lost too when this run is killed.
     this.mark(Date.now(), counts.taken + (this.held?.counts.taken ?? 0));

@@ -7,3 +7,5 @@ export * from './discovery/live-capture.ts';
 export * from './discovery/node-discovery.ts';
 export { shareableCapture } from './discovery/shareable-capture.ts';
 export type { Placement } from './resource-labels.ts';
+export { UploadClient } from './uploads/upload-client.ts';
+export type { UploaderStats } from './uploads/uploader.ts';

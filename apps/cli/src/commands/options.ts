@@ -30,6 +30,21 @@ const OPTIONS = {
   redis: [['--redis-url <url>', 'redis://… for node state; without it SQLite is used']],
   clickhouse: [['--clickhouse-url <url>', 'http://… of a ClickHouse server; user, password and database by variable']],
   binaries: [['--binaries-dir <dir>', 'binaries of other machines by id, gnu-<hex>']],
+  receive: [
+    ['--upload-port <port>', 'port to receive binaries of nodes on, or off (off)'],
+    ['--upload-host <address>', 'address to receive them on (127.0.0.1)'],
+    ['--upload-tls-cert-file <file>', 'PEM; without it and its key the tokens of nodes travel in the clear'],
+    ['--upload-tls-key-file <file>', 'PEM'],
+    ['--binary-store <place>', 'directory, or s3://bucket/prefix, for what is received (below --data)'],
+    ['--binary-store-quota-mb <n>', 'what it may hold; the binaries used longest ago go first (51200)'],
+    ['--local-files <yes|no>', 'whether files of this machine may stand for binaries (yes)'],
+  ],
+  send: [
+    ['--upload-url <url>', 'where a symbolizer receives binaries; nothing is sent without it and a token'],
+    ['--upload-token-file <file>', "file with this node's token, from `perfleet token create --node`"],
+    ['--upload-ca-file <file>', "PEM of the authority that signed the symbolizer's certificate"],
+    ['--upload-kb-per-second <n>', 'how fast binaries are sent (2048)'],
+  ],
   logLevel: [['--log-level <level>', 'debug, info, warn or error (info)']],
 } as const;
 

@@ -36,7 +36,7 @@ export function registerServices(program: Command): void {
   service(
     'collector',
     'profile this node and publish to Kafka',
-    ['node', 'cluster', 'rate', 'rung', 'kafka', 'redis'],
+    ['node', 'cluster', 'rate', 'rung', 'kafka', 'redis', 'send'],
     async (settings, shutdown) => {
       ensureDataDir(settings.dataDir);
       const nodeState = await openNodeState(settings);
@@ -51,14 +51,19 @@ export function registerServices(program: Command): void {
 
   service(
     'symbolizer',
-    'resolve addresses to functions',
-    ['node', 'kafka', 'binaries', 'metrics'],
+    'resolve addresses to functions; receive binaries from nodes',
+    ['node', 'kafka', 'redis', 'binaries', 'receive', 'metrics'],
     async (settings, shutdown) => {
-      const symbolizer = makeSymbolizer(await streamPorts(settings, shutdown));
+      ensureDataDir(settings.dataDir);
+      const nodeState =
+        settings.uploadPort === null ? await openNodeState(settings) : await openReachableNodeState(settings);
+      shutdown.add('node state', async () => nodeState.close());
+      const symbolizer = makeSymbolizer(await streamPorts(settings, shutdown), nodeState);
       shutdown.add('symbolizer', () => symbolizer.stop());
       const metrics = await openMetrics(settings, shutdown, symbolizerMetrics(symbolizer.stats));
-      await symbolizer.start();
-      return `symbolizer is running${metrics}`;
+      const { uploadUrl } = await symbolizer.start();
+      const receives = uploadUrl ? `, binaries are received at ${uploadUrl}` : '';
+      return `symbolizer is running${receives}${metrics}`;
     },
   );
 

@@ -31,7 +31,7 @@ async function up(settings: Settings, shutdown: Shutdown): Promise<string> {
   const { url } = await api.start();
   for (const [name, part] of [
     ['aggregator', makeAggregator(ports, store)],
-    ['symbolizer', makeSymbolizer(ports)],
+    ['symbolizer', makeSymbolizer(ports, nodeState)],
     ['collector', makeCollector(ports, nodeState, { sharedProcess: true })],
   ] as const) {
     shutdown.add(name, () => part.stop());

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { createBinaryStore, openDirectoryStore } from '@perfleet/binary-store';
@@ -258,6 +258,31 @@ describe.each(['SQLite', 'Redis'])('uploads, state in %s', (kind) => {
     expect(answer!.reason).toBe(`other code claims this build id: ${other.content}`);
     expect(warnings).toHaveLength(1);
     symbolizer.close();
+  });
+
+  it('come after what the operator put into a directory, and before files of the machine', async () => {
+    const [evil, dirOfOperator] = [join(dir.path, `sent-${kind}`), join(root, 'operator')];
+    const fake = compile(evil, 'int sent_by_node(void) { return 2; } int main(void) { return 3; }', LIBRARY);
+    await node.upload({ gnu: LIBRARY, content: (await identify(evil, true)).content }, fake);
+    const here = join(dir.path, 'real');
+    const binaries = createBinaryStore({
+      objects: openDirectoryStore({ path: join(root, 'store') }),
+      quotaBytes: 1e9,
+      retentionMs: 1e12,
+    });
+    const placeOf = async (binariesDir: string) => {
+      const local = new LocalBinaries(binariesDir || undefined);
+      const source = new UploadedBinaries({ leases: state.uploads, binaries, local, binariesDir });
+      return source.locate({ binaryId: `gnu:${LIBRARY}`, path: here, pids: [] });
+    };
+    expect(await placeOf('')).toMatchObject({
+      path: stored((await identify(evil, true)).content),
+      conflicts: [content],
+    });
+    mkdirSync(dirOfOperator);
+    expect(await placeOf(dirOfOperator)).toMatchObject({ path: expect.stringContaining('/store/') });
+    copyFileSync(here, join(dirOfOperator, `gnu-${LIBRARY}`));
+    expect(await placeOf(dirOfOperator)).toMatchObject({ path: join(dirOfOperator, `gnu-${LIBRARY}`) });
   });
 
   it('that came to nothing are the reason why names are missing', async () => {

@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { createBinaryStore, openDirectoryStore, openS3Store, type BinaryStore } from '@perfleet/binary-store';
+import { UploadClient } from '@perfleet/collector';
+import { ConfigError, variableName } from '@perfleet/config';
+import type { NodeStateStore } from '@perfleet/node-state';
+import type { Logger } from '@perfleet/observability';
+import type { UploadsOptions } from '@perfleet/symbolizer';
+import type { Settings } from './settings.ts';
+
+const MIB = 2 ** 20;
+const DAY_MS = 86_400_000;
+
+/** The store of binaries and what receives them; null when no port is configured. The store's end is the caller's. */
+export function receivingEnd(
+  settings: Settings,
+  nodeState: NodeStateStore,
+  logger: Logger,
+): (UploadsOptions & { readonly binaries: BinaryStore }) | null {
+  const { uploadHost: host, uploadPort: port, dataDir } = settings;
+  if (port === null) return null;
+  const tls = tlsFiles(settings);
+  let corrupt = 0;
+  const onCorrupt = (key: string) => {
+    corrupt++;
+    logger.error({ key }, 'a stored binary was damaged and is removed; it can be uploaded again');
+  };
+  const binaries = createBinaryStore({
+    objects: openObjects(settings, onCorrupt),
+    quotaBytes: settings.binaryStoreQuotaMb * MIB,
+    retentionMs: settings.binaryStoreDays * DAY_MS,
+  });
+  return {
+    ...{ tokens: nodeState.tokens, leases: nodeState.uploads, binaries, corruptObjects: () => corrupt },
+    ...{ workDir: join(dataDir, 'uploads'), host, port, ...(tls ? { tls } : {}) },
+    limits: { fileBytes: settings.uploadMaxMb * MIB, bytesPerNodeAndDay: settings.uploadNodeMbPerDay * MIB },
+  };
+}
+
+/** What sends the binaries of this node; undefined without an address and a token. */
+export function sendingEnd(settings: Settings) {
+  const { uploadUrl: url, uploadTokenFile: tokenFile, uploadCaFile } = settings;
+  if (!url && !tokenFile) return undefined;
+  if (!url) throw missing('uploadUrl', 'where the token of PERFLEET_UPLOAD_TOKEN_FILE is for');
+  if (!tokenFile) throw missing('uploadTokenFile', 'make one with `perfleet token create --node NODE`');
+  const token = () => readFileSync(tokenFile, 'utf8').trim();
+  readSetting('uploadTokenFile', tokenFile);
+  const ca = uploadCaFile ? readSetting('uploadCaFile', uploadCaFile) : undefined;
+  return {
+    client: new UploadClient({ url, token, ca }),
+    bytesPerSecond: settings.uploadKbPerSecond * 1000,
+    queueBytes: settings.uploadQueueMb * MIB,
+  };
+}
+
+function openObjects(settings: Settings, onCorrupt: (key: string) => void) {
+  const { binaryStore, dataDir, s3Endpoint: endpoint, s3Region: region } = settings;
+  if (!binaryStore.startsWith('s3://'))
+    return openDirectoryStore({ path: resolve(binaryStore || join(dataDir, 'binaries')), onCorrupt });
+  const [, bucket, path] = /^s3:\/\/([a-z0-9][a-z0-9.-]+)\/?(.*)$/.exec(binaryStore) ?? [];
+  if (!bucket)
+    throw new ConfigError(`bad configuration:\n  PERFLEET_BINARY_STORE=${binaryStore}: must be s3://bucket/prefix`);
+  const prefix = path ? `${path.replace(/\/+$/, '')}/` : '';
+  return openS3Store({ bucket, prefix, endpoint, region, cacheDir: join(dataDir, 'binaries-cache'), onCorrupt });
+}
+
+function tlsFiles(settings: Settings): { cert: string; key: string } | null {
+  const { uploadTlsCertFile: cert, uploadTlsKeyFile: key } = settings;
+  if (!cert && !key) return null;
+  if (!cert) throw missing('uploadTlsCertFile', 'the certificate of PERFLEET_UPLOAD_TLS_KEY_FILE');
+  if (!key) throw missing('uploadTlsKeyFile', 'the key of PERFLEET_UPLOAD_TLS_CERT_FILE');
+  return { cert: readSetting('uploadTlsCertFile', cert), key: readSetting('uploadTlsKeyFile', key) };
+}
+
+function missing(key: keyof Settings & string, hint: string): ConfigError {
+  return new ConfigError(`bad configuration:\n  ${variableName(key)} is missing: ${hint}`);
+}
+
+function readSetting(key: keyof Settings & string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`bad configuration:\n  ${variableName(key)}=${path}: cannot be read (${cause})`);
+  }
+}
