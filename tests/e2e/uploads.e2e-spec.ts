@@ -2,7 +2,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { TopResponse } from '@perfleet/api-contract';
+import type { NodeSummary, TopResponse } from '@perfleet/api-contract';
 import { createBinaryStore, openDirectoryStore, type BinaryStore } from '@perfleet/binary-store';
 import { createCollector, UploadClient, type CollectorApp, type CollectorDeps } from '@perfleet/collector';
 import { openSqliteNodeState, type NodeStateStore } from '@perfleet/node-state';
@@ -46,8 +46,8 @@ describe('a node whose binaries no symbolizer has', () => {
   let runs = 0;
 
   beforeAll(async () => {
-    pipeline = await startPipeline();
     nodeState = openSqliteNodeState({ path: join(dir.path, 'state.db') });
+    pipeline = await startPipeline({ nodeState });
     binaries = createBinaryStore({
       objects: openDirectoryStore({ path: join(dir.path, 'store') }),
       quotaBytes: 1e10,
@@ -73,8 +73,8 @@ describe('a node whose binaries no symbolizer has', () => {
     for (const child of children.splice(0)) child.kill('SIGKILL');
   });
   afterAll(async () => {
-    await nodeState?.close();
     await pipeline?.stop();
+    await nodeState?.close();
   });
 
   const run = (path: string) => {
@@ -206,5 +206,13 @@ describe('a node whose binaries no symbolizer has', () => {
       { timeoutMs: 180_000, intervalMs: 500, what: 'the name of the hot function' },
     );
     expect(collector.stats().uploads!.sent).toBe(1);
+    // The node says so with its next report, and the API passes it on.
+    await waitFor(
+      async () => {
+        const node = (await (await fetch(`${pipeline.url}/api/v1/nodes/${NODE}`)).json()) as NodeSummary;
+        return node.uploads?.sent === 1 && node.uploads.lastError === '';
+      },
+      { timeoutMs: 60_000, intervalMs: 500, what: 'the upload in the state of the node' },
+    );
   });
 });

@@ -317,6 +317,7 @@ export class Collector {
       ...this.control.state(),
       ...{ kernel: hello?.kernel.slice(0, 200) || release(), cpus: hello?.cpus || cpus().length, clockSkewMs: 0 },
       ...{ taken: counts?.taken ?? 0, published: counts?.stored ?? 0, lost: (counts?.lost ?? {}) as LossCounts },
+      ...(this.uploader ? { uploads: this.uploader.stats() } : {}),
     } as NodeState;
   }
 }

@@ -123,6 +123,18 @@ export interface NodeSummary {
   readonly published: number;
   readonly lost: Record<string, number>;
   readonly clockSkewMs: number;
+  /** Binaries that the node sends to the symbolizer; absent when it sends none. */
+  readonly uploads?: {
+    readonly sent: number;
+    readonly sentBytes: number;
+    readonly had: number;
+    readonly refused: number;
+    readonly dropped: number;
+    readonly queued: number;
+    readonly queuedBytes: number;
+    readonly away: boolean;
+    readonly lastError: string;
+  };
 }
 export interface NodesResponse {
   readonly nodes: readonly NodeSummary[];

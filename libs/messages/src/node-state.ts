@@ -50,6 +50,25 @@ export const nodeStateSchema = z.object({
   published: z.number().default(0),
   lost: z.record(z.string(), z.number()).default({}),
   clockSkewMs: z.number().default(0),
+  /** Binaries on their way to the symbolizer, counts since the collector's start; absent when none are sent. */
+  uploads: z
+    .object({
+      sent: z.number(),
+      /** Compressed. */
+      sentBytes: z.number(),
+      /** That the symbolizer had already. */
+      had: z.number(),
+      refused: z.number(),
+      /** That could not be read, or had no room. */
+      dropped: z.number(),
+      queued: z.number(),
+      queuedBytes: z.number(),
+      /** The symbolizer does not answer, or not to this node. */
+      away: z.boolean(),
+      /** "" = nothing went wrong. */
+      lastError: z.string().max(500),
+    })
+    .optional(),
 });
 export type NodeState = z.infer<typeof nodeStateSchema>;
 

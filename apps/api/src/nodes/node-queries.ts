@@ -51,6 +51,7 @@ function summaryOf({ state, alive, lastSeen }: NodeEntry): NodeSummary {
     state;
   const { rateWanted, configVersion, configError, governor, governorReason, cpuPercent, memoryMib } = state;
   const { podRoots, kubeletMismatches, rateHz, restarts, lastExit, taken, published, lost, clockSkewMs } = state;
+  const { uploads } = state;
   return {
     node,
     cluster,
@@ -82,5 +83,6 @@ function summaryOf({ state, alive, lastSeen }: NodeEntry): NodeSummary {
     published,
     lost,
     clockSkewMs,
+    ...(uploads ? { uploads } : {}),
   };
 }

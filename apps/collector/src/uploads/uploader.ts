@@ -1,6 +1,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { NodeState } from '@perfleet/messages';
 import type { Logger } from '@perfleet/observability';
 import type { Window } from '@perfleet/sampler';
 import { slimBinary, type SlimBinary } from '@perfleet/symbols';
@@ -21,22 +22,8 @@ export interface UploaderOptions {
   readonly backoffMs?: { readonly min: number; readonly max: number };
 }
 
-/** Counts since the start of the collector. */
-export interface UploaderStats {
-  readonly sent: number;
-  /** Compressed. */
-  readonly sentBytes: number;
-  /** Binaries that the symbolizer has already. */
-  readonly had: number;
-  readonly refused: number;
-  /** Binaries that could not be read, or for which there was no room. */
-  readonly dropped: number;
-  readonly queued: number;
-  readonly queuedBytes: number;
-  readonly away: boolean;
-  /** What went wrong last, "" = nothing. */
-  readonly lastError: string;
-}
+/** What the node says of it. */
+export type UploaderStats = NonNullable<NodeState['uploads']>;
 
 const MAX_CANDIDATES = 1000;
 const MAX_KNOWN = 100_000;
@@ -89,7 +76,8 @@ export class Uploader {
 
   stats(): UploaderStats {
     const { queue, failures } = this;
-    return { ...this.counts, queued: queue.size, queuedBytes: queue.bytes, away: failures > 0 };
+    const lastError = this.counts.lastError.slice(0, 500);
+    return { ...this.counts, lastError, queued: queue.size, queuedBytes: queue.bytes, away: failures > 0 };
   }
 
   /** What is on its way goes on with the next run. */
