@@ -85,6 +85,23 @@ describe.skipIf(noSampler !== '')(`crashes of the real sampler${noSampler && ` (
     await again();
     expect(made.state.restarts).toBe(1);
   });
+
+  it('three times within five minutes: the next rung samples, and after the peace the first one again', async () => {
+    const { made, crashes, running, again } = supervise({ binary, peaceMs: 4000 });
+    const runs: Array<[rung: number, why: string]> = [];
+    made.on('hello', () => runs.push([made.state.rung, made.state.reason]));
+    await running();
+    for (const count of [1, 2, 3]) {
+      process.kill(childPid(), 'SIGKILL');
+      await waitFor(() => crashes.length === count, patience(`crash ${count}`));
+      await again();
+    }
+    await waitFor(() => runs.length === 5, patience('the first rung, tried again'));
+    await again();
+    const crashed = expect.stringContaining('rung 1 crashed 3 times within 300 s (signal SIGKILL from outside)');
+    expect(runs).toEqual([...Array<[number, string]>(3).fill([1, '']), [2, crashed], [1, '']]);
+    expect(crashes).toHaveLength(3);
+  });
 });
 
 /** A directory of the v1 or v2 memory controller in which groups can be made; "" = none here. */
