@@ -100,6 +100,10 @@ export async function collectorRun(
       const windows = await readWindows(await readAll(stream), load.process);
       const full = windows.find((w) => w.samples >= 0.9 * rate * cpus().length * (w.end - w.start));
       const inside = windows.filter((w) => w.start >= before.at && w.end <= after.at);
+      if (inside.length === 0)
+        throw new Error(
+          `no window lies within the ${seconds} s that were measured: the machine is too busy, or --duration too short`,
+        );
       const sum = (key: keyof WindowSamples) => inside.reduce((all, w) => all + w[key], 0);
       const cpu = (of: 'sampler' | 'collector') =>
         after[of].user + after[of].system - before[of].user - before[of].system;
