@@ -1,3 +1,5 @@
+import { InvalidArgumentError } from 'commander';
+
 /** Seconds of `10s`, `2m`, `500ms` or a plain number of seconds. */
 export function parseDuration(flag: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
@@ -23,4 +25,11 @@ export function parsePeriod(flag: string, text: string): number {
   if (!(ms > 0 && ms <= 3653 * PERIODS.d))
     throw new Error(`${flag} ${text}: expected a time such as 30m, 12h or 90d, at most ten years`);
   return ms;
+}
+
+/** One more `name=value` of an option that may be repeated. */
+export function namedValue(text: string, before: Record<string, string>): Record<string, string> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('write name=value');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }

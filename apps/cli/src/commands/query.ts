@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import type { SqlResponse, TopResponse } from '@perfleet/api-contract';
 import { Command, Option } from 'commander';
 import { callApi, withCaret } from '../api-client.ts';
+import { namedValue } from './arguments.ts';
 import { formatTable } from '../table.ts';
 
 /** Where the API is: shared by every command that asks it. */
@@ -16,6 +17,12 @@ interface QueryFlags {
   format: 'top' | 'folded' | 'pprof' | 'json';
   limit: string;
   output?: string;
+}
+
+interface SqlFlags {
+  server: string;
+  format: string;
+  param: Record<string, string>;
 }
 
 export function registerQuery(program: Command): void {
@@ -38,14 +45,13 @@ export function registerQuery(program: Command): void {
   program
     .command('sql')
     .description(
-      'SQL over the views profiles, functions, nodes, node_events, alert_history, deliveries and unresolved_binaries',
+      'SQL over the views profiles, functions, nodes, node_events, alert_history, deliveries, coverage and unresolved_binaries (docs/sql.md)',
     )
     .argument('<query>', 'e.g. "SELECT function, sum(self) FROM functions GROUP BY function ORDER BY 2 DESC LIMIT 10"')
+    .option('--param <name=value>', 'value of {name:Type} in the query; may be repeated', namedValue, {})
     .addOption(new Option('--format <format>', 'what to print').choices(['table', 'json', 'csv']).default('table'))
     .addOption(serverOption())
-    .action((text: string, flags: { server: string; format: string }) =>
-      sql(text, flags).catch((error) => withCaret(text, error)),
-    );
+    .action((text: string, flags: SqlFlags) => sql(text, flags).catch((error) => withCaret(text, error)));
 }
 
 async function query(selector: string, flags: QueryFlags): Promise<void> {
@@ -67,8 +73,8 @@ async function query(selector: string, flags: QueryFlags): Promise<void> {
   );
 }
 
-async function sql(text: string, flags: { server: string; format: string }): Promise<void> {
-  const answer = await callApi<SqlResponse>(flags.server, 'sql', {}, { query: text });
+async function sql(text: string, flags: SqlFlags): Promise<void> {
+  const answer = await callApi<SqlResponse>(flags.server, 'sql', {}, { query: text, params: flags.param });
   const names = answer.columns.map((column) => column.name);
   if (flags.format === 'json') emit(`${JSON.stringify(answer)}\n`);
   else if (flags.format === 'csv')
