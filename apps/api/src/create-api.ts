@@ -18,6 +18,7 @@ import { DEFAULT_ALERT_SETTINGS, type AlertSettings } from './alerts/settings.ts
 import { ConfigService } from './config/config-service.ts';
 import { serveConnect } from './connect/serve-connect.ts';
 import { AlertsController } from './controllers/alerts.controller.ts';
+import { ComparisonController } from './controllers/comparison.controller.ts';
 import { ConfigController } from './controllers/config.controller.ts';
 import { HealthController } from './controllers/health.controller.ts';
 import { NodesController } from './controllers/nodes.controller.ts';
@@ -147,7 +148,7 @@ async function build(
     module: ApiModule,
     controllers: [
       ...[ProfilesController, SqlController, NodesController, AlertsController, ConfigController],
-      ...[HealthController, RenderController],
+      ...[HealthController, RenderController, ComparisonController],
     ],
     providers: [
       { provide: DB, useValue: db },

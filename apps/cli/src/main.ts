@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Command, CommanderError } from 'commander';
 import { registerBench } from './commands/bench.ts';
+import { registerCompare } from './commands/compare.ts';
 import { registerConfig } from './commands/config.ts';
 import { registerDiscover } from './commands/discover.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -33,6 +34,7 @@ for (const register of [
   registerSimulate,
   registerToken,
   registerUnresolved,
+  registerCompare,
 ])
   register(program);
 const withCommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withCommands)];

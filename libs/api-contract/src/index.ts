@@ -3,6 +3,7 @@ import type { GovernorMood } from './fleet.ts';
 /** Shapes of `/api/v1`. Times in requests are Unix seconds or `now-15m`; times in answers are Unix milliseconds. */
 export * from './alerts.ts';
 export * from './causes.ts';
+export * from './comparison.ts';
 export * from './config.ts';
 export * from './fleet.ts';
 

@@ -1,3 +1,4 @@
+export * from './compare.ts';
 export * from './diff.ts';
 export * from './flame-graph.ts';
 export * from './folded.ts';

@@ -80,6 +80,29 @@ export const openApiDocument = {
       query('baseUntil', 'Default until'),
       LIMIT,
     ]),
+    '/api/v1/heatmap': get('How the value spreads over series or values of a label, per step', [
+      ...RANGE,
+      query('step', 'Seconds per column', { type: 'integer', minimum: 1 }),
+      query('buckets', 'Rows of equal width from 0 to the largest rate (20)', {
+        type: 'integer',
+        minimum: 1,
+        maximum: 100,
+      }),
+      query('by', 'Label whose values are counted; default each series'),
+    ]),
+    '/api/v1/compare': get('Two versions of a service: functions that gained or lost, with exact totals', [
+      ...RANGE,
+      query('label', 'Label that tells the versions apart; with base and with'),
+      query('base', 'Its value for the base'),
+      query('with', 'Its value for what is compared'),
+      query('baseQuery', 'Selector of the base; default query'),
+      query('baseFrom', 'Default from'),
+      query('baseUntil', 'Default until'),
+      query('per', 'What the base is scaled to: the same CPU time (default), time, or pods and time', {
+        enum: ['cpu', 'time', 'pod'],
+      }),
+      query('limit', 'Most functions of each list (20)', { type: 'integer', minimum: 0 }),
+    ]),
     '/api/v1/export': get(
       'The selection as a file',
       [...RANGE, query('format', 'File format', { enum: ['pprof', 'folded', 'speedscope'] })],

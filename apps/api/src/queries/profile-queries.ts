@@ -1,8 +1,17 @@
-import type { DiffResponse, FlameGraphResponse, SeriesResponse, TopResponse } from '@perfleet/api-contract';
+import type {
+  CompareResponse,
+  DiffResponse,
+  FlameGraphResponse,
+  HeatmapResponse,
+  SeriesResponse,
+  TopResponse,
+} from '@perfleet/api-contract';
 import { buildFlameGraph, diffFunctions, topFunctions } from '@perfleet/profile';
 import type { Selector } from '@perfleet/selector';
 import type { TimeRange } from '../http/time.ts';
+import { compare, type CompareRequest } from './compare.ts';
 import type { AskOptions, Db } from './db.ts';
+import { queryHeatmap, type HeatmapRequest } from './heatmap.ts';
 import { ProfileCache } from './profile-cache.ts';
 import { queryTimeSeries } from './series.ts';
 import { loadStacks, PROCESS_KIND, valueType } from './stack-set.ts';
@@ -49,6 +58,15 @@ export class ProfileQueries {
   ): Promise<SeriesResponse> {
     const { unit } = await valueType(this.db, of.selector, options);
     return queryTimeSeries(this.db, { ...of, unit }, options);
+  }
+
+  heatmap(request: HeatmapRequest, options: AskOptions): Promise<HeatmapResponse> {
+    return queryHeatmap(this.db, request, options);
+  }
+
+  compare(request: CompareRequest, options: AskOptions): Promise<CompareResponse> {
+    const cache = this.cache();
+    return compare(this.db, request, (of) => this.load(of, options, cache), options);
   }
 
   async export(of: Selection, format: ExportFormat, options: AskOptions): Promise<Export> {

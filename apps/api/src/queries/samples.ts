@@ -6,7 +6,7 @@ export interface SqlText {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-const inRange = "time >= toDateTime({from:UInt32}, 'UTC') AND time < toDateTime({until:UInt32}, 'UTC')";
+export const inRange = "time >= toDateTime({from:UInt32}, 'UTC') AND time < toDateTime({until:UInt32}, 'UTC')";
 
 /** Types and units of the series that a selector matches, whatever the time. */
 export function typesSql(selector: Selector): SqlText {

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
-import type { SqlResponse, TopResponse } from '@perfleet/api-contract';
+import type { HeatmapResponse, SqlResponse, TopResponse } from '@perfleet/api-contract';
 import { Command, Option } from 'commander';
 import { callApi, withCaret } from '../api-client.ts';
+import { heatmapText } from '../heatmap-text.ts';
 import { namedValue } from './arguments.ts';
 import { formatTable } from '../table.ts';
 
@@ -10,11 +11,14 @@ export function serverOption(): Option {
   return new Option('--server <url>', 'address of the API').env('PERFLEET_SERVER').default('http://127.0.0.1:4700');
 }
 
+const FORMATS = ['top', 'folded', 'pprof', 'heatmap', 'json'] as const;
+
 interface QueryFlags {
   server: string;
   from?: string;
   until?: string;
-  format: 'top' | 'folded' | 'pprof' | 'json';
+  format: (typeof FORMATS)[number];
+  by?: string;
   limit: string;
   output?: string;
 }
@@ -32,10 +36,9 @@ export function registerQuery(program: Command): void {
     .argument('<selector>', 'as in Prometheus and Pyroscope: cpu{service="checkout", pod=~"web-.*"}')
     .option('--from <time>', 'Unix seconds, RFC 3339 or now-15m (default now-1h)')
     .option('--until <time>', 'default now')
-    .addOption(
-      new Option('--format <format>', 'what to print').choices(['top', 'folded', 'pprof', 'json']).default('top'),
-    )
+    .addOption(new Option('--format <format>', 'what to print').choices([...FORMATS]).default('top'))
     .option('--limit <n>', 'functions in the top list', '30')
+    .option('--by <label>', 'heatmap: what is counted (default each series)')
     .option('-o, --output <file>', 'write to a file instead of the terminal')
     .addOption(serverOption())
     .action((selector: string, flags: QueryFlags) =>
@@ -56,6 +59,10 @@ export function registerQuery(program: Command): void {
 
 async function query(selector: string, flags: QueryFlags): Promise<void> {
   const range = { query: selector, from: flags.from ?? 'now-1h', until: flags.until ?? 'now' };
+  if (flags.format === 'heatmap') {
+    const map = await callApi<HeatmapResponse>(flags.server, 'heatmap', { ...range, by: flags.by });
+    return emit(heatmapText(map), flags.output);
+  }
   if (flags.format === 'folded' || flags.format === 'pprof') {
     const data = await callApi<Buffer>(flags.server, 'export', { ...range, format: flags.format });
     if (flags.format === 'pprof' && !flags.output && process.stdout.isTTY)

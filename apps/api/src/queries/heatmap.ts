@@ -1,0 +1,79 @@
+import type { HeatmapResponse } from '@perfleet/api-contract';
+import { u32, u64 } from '@perfleet/clickhouse';
+import { compileSelector, type Selector } from '@perfleet/selector';
+import { badRequest } from '../http/api-error.ts';
+import type { TimeRange } from '../http/time.ts';
+import type { AskOptions, Db } from './db.ts';
+import { inRange, type SqlText } from './samples.ts';
+import { args, labelSql } from './series.ts';
+import { valueType } from './stack-set.ts';
+
+export const MAX_HEATMAP_STEPS = 1000;
+export const MAX_BUCKETS = 100;
+/** Steps when the request states none. */
+const DEFAULT_STEPS = 120;
+
+export interface HeatmapRequest {
+  readonly selector: Selector;
+  readonly range: TimeRange;
+  readonly step: number;
+  readonly buckets: number;
+  readonly by: string | undefined;
+}
+
+export function defaultHeatmapStep({ from, until }: TimeRange): number {
+  return Math.max(1, Math.ceil((until - from) / DEFAULT_STEPS));
+}
+
+/**
+ * Columns: t (UInt32, start of the step), bucket (UInt32), count, value, most (UInt64, the largest value of one thing in one
+ * step). Buckets are of equal width from 0 to `most`, which falls into the last one.
+ * @param thing what one count is, as an expression over `series`
+ */
+export function heatmapSql(thing: SqlText, { selector, range, step, buckets }: HeatmapRequest): SqlText {
+  const { where, params } = compileSelector(selector);
+  return {
+    sql: `SELECT t, toUInt32(least(${buckets - 1}, intDiv(v * ${buckets}, peak))) AS bucket, count() AS count, sum(v) AS value, any(peak) AS most
+FROM (
+  SELECT t, v, max(v) OVER () AS peak FROM (
+    SELECT name, t, sum(v) AS v FROM (
+      SELECT series, toUInt32(intDiv(toUnixTimestamp(time), {step:UInt32}) * {step:UInt32}) AS t, sum(value) AS v FROM samples
+      WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
+      GROUP BY series, t
+    ) AS s INNER JOIN (SELECT series, any(${thing.sql}) AS name FROM series WHERE ${where} GROUP BY series) AS l USING (series)
+    GROUP BY name, t
+  ) WHERE v > 0
+) GROUP BY t, bucket ORDER BY t, bucket`,
+    params: { ...params, ...thing.params, ...range, step },
+  };
+}
+
+/** @throws ApiError 400 for more steps than an answer may have */
+export async function queryHeatmap(db: Db, request: HeatmapRequest, options: AskOptions): Promise<HeatmapResponse> {
+  const { selector, range, step, buckets, by } = request;
+  const first = Math.floor(range.from / step) * step;
+  const steps = Math.ceil((range.until - first) / step);
+  if (steps > MAX_HEATMAP_STEPS) throw badRequest(`more than ${MAX_HEATMAP_STEPS} steps; choose a larger step`);
+  const { type, unit } = await valueType(db, selector, options);
+  const thing: SqlText = by === undefined ? { sql: 'series', params: {} } : labelSql(by);
+  const found = await db.native(...args(heatmapSql(thing, request)), options);
+
+  const cores = unit === 'nanoseconds';
+  const most = found.rows === 0 ? 0 : Number(u64(found, 'most')[0]) / step / (cores ? 1e9 : 1);
+  const value = Array.from(u64(found, 'value'), Number);
+  return {
+    type,
+    unit,
+    rateUnit: cores ? 'cores' : `${unit || 'value'}/s`,
+    step,
+    times: Array.from({ length: steps }, (_, i) => (first + i * step) * 1000),
+    bounds: Array.from({ length: buckets + 1 }, (_, i) => (most * i) / buckets),
+    total: value.reduce((sum, v) => sum + v, 0),
+    cells: {
+      time: Array.from(u32(found, 't'), (t) => (t - first) / step),
+      bucket: Array.from(u32(found, 'bucket')),
+      count: Array.from(u64(found, 'count'), Number),
+      value,
+    },
+  };
+}
