@@ -2,6 +2,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { firefoxProblems } from '@perfleet/profile/firefox-check';
 import { requireTool, tempDir } from '@perfleet/testing';
 import { Ajv } from 'ajv';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -38,6 +39,20 @@ describe('perfleet record', () => {
     expect(validate(profile), JSON.stringify(validate.errors)).toBe(true);
     expect(validate({ ...profile, shared: {} }), 'a profile without frames is none').toBe(false);
     expect(profile.shared.frames.map(({ name }) => name)).toContain('hot_seventy');
+  });
+
+  it('writes what the Firefox Profiler’s format allows, with the functions and their time in it', async () => {
+    const file = await record('profile.firefox.json');
+    const profile = JSON.parse(readFileSync(file, 'utf8')) as {
+      shared: { stringArray: string[] };
+      threads: Array<{ name: string; samples: { weight: number[] } }>;
+    };
+    expect(firefoxProblems(profile)).toEqual([]);
+    expect(profile.shared.stringArray).toContain('hot_seventy');
+    expect(profile.threads.map(({ name }) => name)).toEqual(['burn-record']);
+    const ms = profile.threads[0]!.samples.weight.reduce((sum, weight) => sum + weight, 0);
+    expect(ms).toBeGreaterThan(0);
+    expect(ms, 'two seconds of one thread').toBeLessThan(3000);
   });
 
   const go = requireTool('go');

@@ -1,5 +1,6 @@
 export * from './compare.ts';
 export * from './diff.ts';
+export { toFirefoxProfile, type FirefoxAbout } from './firefox.ts';
 export * from './flame-graph.ts';
 export * from './folded.ts';
 export * from './frame-table.ts';

@@ -105,7 +105,7 @@ export const openApiDocument = {
     ]),
     '/api/v1/export': get(
       'The selection as a file',
-      [...RANGE, query('format', 'File format', { enum: ['pprof', 'folded', 'speedscope'] })],
+      [...RANGE, query('format', 'File format', { enum: ['pprof', 'folded', 'speedscope', 'firefox'] })],
       'application/octet-stream',
     ),
     '/api/v1/sql': {

@@ -2,6 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import type { SeriesResponse, TopResponse } from '@perfleet/api-contract';
 import { nativeFrameId, stackId } from '@perfleet/ids';
 import { decodePprof } from '@perfleet/pprof';
+import { firefoxProblems } from '@perfleet/profile/firefox-check';
 import { describe, expect, it } from 'vitest';
 import { get, MS, refused, request, search, sql, store, T0, useTestApi } from '../api.fixture.ts';
 
@@ -51,7 +52,7 @@ describe('top, series, diff, export', () => {
     expect(diff.functions.map((f) => f.function).sort()).toEqual(['inner', 'liblost.so+0x2abc', 'main', 'outer']);
   });
 
-  it('exports folded stacks, speedscope and pprof', async () => {
+  it('exports folded stacks, speedscope, the Firefox Profiler’s format and pprof', async () => {
     const folded = await request('/api/v1/export', { format: 'folded' });
     expect(folded.headers.get('content-disposition')).toMatch(/^attachment; filename="perfleet-cpu-\d+\.folded"$/);
     expect((await folded.text()).trim().split('\n').sort()).toEqual([
@@ -63,6 +64,15 @@ describe('top, series, diff, export', () => {
       profiles: Array<{ endValue: number }>;
     };
     expect(speedscope.profiles[0]?.endValue).toBe(68 * MS);
+    const firefox = await request('/api/v1/export', { format: 'firefox' });
+    expect(firefox.headers.get('content-disposition')).toMatch(/\.firefox\.json"$/);
+    const file = (await firefox.json()) as { threads: Array<{ name: string; samples: { weight: number[] } }> };
+    expect(firefoxProblems(file)).toEqual([]);
+    // Milliseconds of CPU time; a track per process.
+    expect(file.threads.map(({ name, samples }) => [name, samples.weight])).toEqual([
+      ['node', [50, 7]],
+      ['java', [11]],
+    ]);
     const pprof = await request('/api/v1/export', { format: 'pprof' });
     expect(pprof.status).toBe(200);
     const profile = decodePprof(gunzipSync(await pprof.arrayBuffer()));

@@ -1,9 +1,9 @@
-import { toFolded, toSpeedscope } from '@perfleet/profile';
+import { toFirefoxProfile, toFolded, toSpeedscope } from '@perfleet/profile';
 import type { TimeRange } from '../http/time.ts';
 import { pprofOf } from './pprof-export.ts';
 import type { StackSet } from './stack-set.ts';
 
-export const EXPORT_FORMATS = ['pprof', 'folded', 'speedscope'] as const;
+export const EXPORT_FORMATS = ['pprof', 'folded', 'speedscope', 'firefox'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
 export interface Export {
@@ -27,6 +27,14 @@ export async function exportOf(set: StackSet, range: TimeRange, format: ExportFo
         mediaType: 'application/json',
         fileName: `${name}.speedscope.json`,
       };
+    case 'firefox': {
+      const [startMs, durationMs] = [range.from * 1000, (range.until - range.from) * 1000];
+      return {
+        body: JSON.stringify(toFirefoxProfile(set.stacks, set.frames, { unit: set.unit, startMs, durationMs })),
+        mediaType: 'application/json',
+        fileName: `${name}.firefox.json`,
+      };
+    }
     case 'pprof':
       return { body: await pprofOf(set, range), mediaType: 'application/gzip', fileName: `${name}.pb.gz` };
   }

@@ -11,7 +11,7 @@ export function serverOption(): Option {
   return new Option('--server <url>', 'address of the API').env('PERFLEET_SERVER').default('http://127.0.0.1:4700');
 }
 
-const FORMATS = ['top', 'folded', 'pprof', 'heatmap', 'json'] as const;
+const FORMATS = ['top', 'folded', 'pprof', 'speedscope', 'firefox', 'heatmap', 'json'] as const;
 
 interface QueryFlags {
   server: string;
@@ -63,8 +63,9 @@ async function query(selector: string, flags: QueryFlags): Promise<void> {
     const map = await callApi<HeatmapResponse>(flags.server, 'heatmap', { ...range, by: flags.by });
     return emit(heatmapText(map), flags.output);
   }
-  if (flags.format === 'folded' || flags.format === 'pprof') {
-    const data = await callApi<Buffer>(flags.server, 'export', { ...range, format: flags.format });
+  if (flags.format !== 'top' && flags.format !== 'json') {
+    const data = await callApi<Buffer | object>(flags.server, 'export', { ...range, format: flags.format });
+    if (!Buffer.isBuffer(data)) return emit(JSON.stringify(data), flags.output);
     if (flags.format === 'pprof' && !flags.output && process.stdout.isTTY)
       throw new Error('pprof is binary; name a file with -o profile.pb.gz');
     return emit(data, flags.output);

@@ -23,7 +23,7 @@ export function registerRecord(program: Command): void {
     .option('--pid <n>', 'this process only')
     .option('--rate <hz>', 'samples a second and CPU', '99')
     .option('--rung <n>', 'sampler: auto, 1 (eBPF), 2 (perf, whole system), 3 (perf, own processes)')
-    .requiredOption('-o, --output <file>', 'by its name: .pb.gz (pprof), .folded or .speedscope.json')
+    .requiredOption('-o, --output <file>', 'by its name: .pb.gz (pprof), .folded, .speedscope.json or .firefox.json')
     .addHelpText(
       'after',
       '\nExample: perfleet record --duration 30s --pid 1234 -o profile.pb.gz && go tool pprof -top profile.pb.gz',

@@ -1,18 +1,19 @@
 import { basename } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { encodePprof, type PprofFrame, type PprofMapping } from '@perfleet/pprof';
-import { FrameTable, StackTable, toFolded, toSpeedscope } from '@perfleet/profile';
+import { FrameTable, StackTable, toFirefoxProfile, toFolded, toSpeedscope } from '@perfleet/profile';
 import type { Recording } from './recording.ts';
 import type { NamedLine } from './symbolize.ts';
 
-export type RecordingFormat = 'pprof' | 'folded' | 'speedscope';
+export type RecordingFormat = 'pprof' | 'folded' | 'speedscope' | 'firefox';
 
 /** The format that a file's name asks for. */
 export function formatOf(path: string): RecordingFormat {
   if (/\.(pb\.gz|pprof)$/.test(path)) return 'pprof';
   if (path.endsWith('.folded')) return 'folded';
   if (path.endsWith('.speedscope.json')) return 'speedscope';
-  throw new Error(`${path}: the name must end in .pb.gz (pprof), .folded or .speedscope.json`);
+  if (path.endsWith('.firefox.json')) return 'firefox';
+  throw new Error(`${path}: the name must end in .pb.gz (pprof), .folded, .speedscope.json or .firefox.json`);
 }
 
 /** @param names lines per frame of the recording, innermost first */
@@ -52,8 +53,8 @@ function pprof(recording: Recording, names: readonly NamedLine[][]): Uint8Array 
   });
 }
 
-/** Counts of samples, root first, below the process's name. */
-function text(format: 'folded' | 'speedscope', recording: Recording, names: readonly NamedLine[][]): string {
+/** Counts of samples (Firefox Profiler: nanoseconds of CPU time), root first, below the process's name. */
+function text(format: Exclude<RecordingFormat, 'pprof'>, recording: Recording, names: readonly NamedLine[][]): string {
   const frames = new FrameTable();
   const stacks = new StackTable();
   const rows = recording.frames.map(({ kind, binary }, i) => {
@@ -66,8 +67,13 @@ function text(format: 'folded' | 'speedscope', recording: Recording, names: read
   for (const { process, stack, count } of recording.samples) {
     const path = stack.flatMap((frame) => rows[frame]!);
     path.push(frames.add({ name: process, file: '', line: 0, module: '', kind: 'process', inlined: false }));
-    stacks.add(path.reverse(), count);
+    stacks.add(path.reverse(), format === 'firefox' ? count * Number(recording.periodNano) : count);
   }
   if (format === 'folded') return toFolded(stacks.columns(), frames.columns());
+  if (format === 'firefox') {
+    const [start, end] = [recording.startNano, recording.endNano].map((nano) => Number(nano) / 1e6) as [number, number];
+    const about = { unit: 'nanoseconds', startMs: start, durationMs: end - start };
+    return JSON.stringify(toFirefoxProfile(stacks.columns(), frames.columns(), about));
+  }
   return JSON.stringify(toSpeedscope(stacks.columns(), frames.columns(), { name: 'perfleet record', unit: 'count' }));
 }
