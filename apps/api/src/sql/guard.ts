@@ -1,5 +1,6 @@
 import { ALLOWED_FUNCTIONS } from './allowed-functions.ts';
 import type { AstNode } from './ast.ts';
+import { argumentRefusal } from './special-arguments.ts';
 
 /** The stable views of the SQL interface; everything else in the store is internal. */
 export const PUBLIC_VIEWS = [
@@ -89,7 +90,8 @@ function refusalOf(node: AstNode, index: number, nodes: readonly AstNode[], scop
         return TABLE_FUNCTIONS.has(node.name) ? null : `table function ${node.name} is not allowed`;
       }
       if (!isAllowedFunction(node.name)) return `function ${node.name} is not allowed`;
-      return /^(not)?(null)?in$/i.test(node.name) ? inRefusal(index, nodes, scope) : null;
+      if (/^(not)?(null)?in$/i.test(node.name)) return inRefusal(index, nodes, scope);
+      return argumentRefusal(node.name, argumentsOf(index, nodes), isAllowedFunction);
     default:
       return null;
   }
@@ -101,10 +103,14 @@ function tableRefusal(name: string, { commonTables, existing }: Scope): string |
   return `table ${name} is not allowed; the public views are ${PUBLIC_VIEWS.join(', ')}`;
 }
 
+function argumentsOf(index: number, nodes: readonly AstNode[]): AstNode[] {
+  const list = nodes.findIndex((n) => n.parent === index && n.type === 'ExpressionList');
+  return list < 0 ? [] : nodes.filter((n) => n.parent === list);
+}
+
 /** `x IN name` reads a table when there is one of that name. */
 function inRefusal(index: number, nodes: readonly AstNode[], scope: Scope): string | null {
-  const list = nodes.findIndex((n) => n.parent === index && n.type === 'ExpressionList');
-  const right = nodes.filter((n) => n.parent === list)[1];
+  const right = argumentsOf(index, nodes)[1];
   return right?.type === 'Identifier' ? tableRefusal(right.name, scope) : null;
 }
 

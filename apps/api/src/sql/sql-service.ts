@@ -58,10 +58,12 @@ export class SqlService {
     const start = performance.now();
     const canonical = await this.canonical(query, signal);
     const answer = await this.execute(canonical, params, signal);
-    const rows = answer.rows.slice(0, SQL_LIMITS.resultRows);
+    // The engine holds to it; should it not, an answer is refused and never cut.
+    if (answer.rows.length > SQL_LIMITS.resultRows)
+      throw new ApiError(400, 'limit', `the query was stopped: ${LIMIT_CODES[396]}`);
     return {
       columns: answer.columns.map(({ name, type }) => ({ name, type })),
-      rows,
+      rows: answer.rows,
       tookMs: Math.round(performance.now() - start),
     };
   }
@@ -75,7 +77,10 @@ export class SqlService {
     }
     if (text === '') throw badRequest('the query is empty', 0);
     const { rows } = await this.ask('SELECT formatQuery({q:String})', { q: text }, signal, query.indexOf(text));
-    return String(rows[0]?.[0]);
+    const canonical = String(rows[0]?.[0]);
+    // Written as an escape in a string, it is one in the canonical text.
+    if (canonical.includes(';')) throw badRequest('one statement only, without semicolons, escaped ones included');
+    return canonical;
   }
 
   private async execute(canonical: string, params: QueryParams, signal?: AbortSignal) {
@@ -97,7 +102,7 @@ export class SqlService {
     const nodes = await this.parse(canonical, params, signal);
     const why = refusal(nodes, { commonTables: commonTableNames(canonical), existing: await this.existing(signal) });
     if (why !== null) throw badRequest(why);
-    // Settings behind a UNION would hold for its last part only.
+    // Settings behind a UNION would hold for its last part only; a SELECT without FROM has no limits on its result.
     const text = isPlainSelect(nodes) ? canonical : `SELECT * FROM (\n${canonical}\n)`;
     return this.ask(`${text}\nSETTINGS ${SETTINGS}`, params, signal);
   }
@@ -169,7 +174,9 @@ function escapeParam(value: string): string {
 function isPlainSelect(nodes: readonly AstNode[]): boolean {
   const list = nodes.findIndex((n) => n.parent === 0 && n.type === 'ExpressionList');
   const selects = nodes.filter((n) => n.parent === list);
-  return selects.length === 1 && selects[0]?.type === 'SelectQuery';
+  if (selects.length !== 1 || selects[0]?.type !== 'SelectQuery') return false;
+  const select = nodes.indexOf(selects[0]);
+  return nodes.some((n) => n.parent === select && n.type === 'TablesInSelectQuery');
 }
 
 function validated(request: unknown): { query: string; params: QueryParams } {
