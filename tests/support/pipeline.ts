@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { createAggregator } from '@perfleet/aggregator';
 import { createApi, type Api, type ApiOptions, type IngestSettings } from '@perfleet/api';
 import { openStore, type Store } from '@perfleet/clickhouse';
-import { openSqliteNodeState } from '@perfleet/node-state';
+import { openSqliteNodeState, type NodeStateStore } from '@perfleet/node-state';
 import { createLogger } from '@perfleet/observability';
 import { openEmbeddedStream, type Stream } from '@perfleet/stream';
 import { tempDir } from '@perfleet/testing';
@@ -13,6 +13,7 @@ export interface Pipeline {
   readonly otlpHttpPort: number | null;
   readonly api: Api;
   readonly store: Store;
+  readonly nodeState: NodeStateStore;
   readonly stream: Stream;
   stop(): Promise<void>;
 }
@@ -57,6 +58,7 @@ export async function startPipeline({
     ...started,
     api,
     store,
+    nodeState,
     stream,
     async stop() {
       await api.stop();

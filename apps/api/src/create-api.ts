@@ -9,6 +9,10 @@ import type { Logger } from '@perfleet/observability';
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import { PusherService, QuerierService } from '@perfleet/pyroscope';
+import { createTokenVerifier } from '@perfleet/tokens';
+import { guardRoutes, type Access, type GuardedRoute } from './access/access-guard.ts';
+import { CallLimiter, DEFAULT_CALL_RATES, type CallRates } from './access/call-limiter.ts';
+import { limitMessages } from './access/limit-messages.ts';
 import { AlertArchive } from './alerts/alert-archive.ts';
 import { AlertEngine, type AlertTiming } from './alerts/alert-engine.ts';
 import { AlertPublisher, type AlertLog } from './alerts/alert-publisher.ts';
@@ -56,6 +60,11 @@ export interface ApiOptions {
   /** Where to register metrics; a registry of its own when absent. */
   readonly metrics?: Registry;
   readonly cluster?: string;
+  /** Default none: whoever reaches the port may do everything. */
+  readonly auth?: 'tokens' | 'none';
+  /** With tokens: whether `/metrics` is told to everybody. */
+  readonly metricsPublic?: boolean;
+  readonly callRates?: CallRates;
   /** Host names besides addresses and localhost by which a browser may call, e.g. of an ingress. */
   readonly allowedHosts?: readonly string[];
   /** How other agents' profiles are received; without it they are not. */
@@ -72,10 +81,14 @@ export interface Api {
   start(): Promise<{ url: string; otlpGrpcPort: number | null; otlpHttpPort: number | null }>;
   /** Ends open connections; the stores stay open, they belong to the caller. */
   stop(): Promise<void>;
+  /** Who may call what, once it was started: the routes of the API's own port. */
+  routes(): readonly GuardedRoute[];
 }
 
 /** Bytes of a request's body. */
 const BODY_LIMIT = 1 << 20;
+/** For a request to arrive whole, so that slow senders cannot hold connections. */
+const REQUEST_TIMEOUT_MS = 60_000;
 
 @Module({})
 class ApiModule {}
@@ -83,6 +96,7 @@ class ApiModule {}
 export function createApi(options: ApiOptions): Api {
   let app: NestFastifyApplication | null = null;
   let ingest: Ingest | null = null;
+  let routes: readonly GuardedRoute[] = [];
   const db = new StoreDb(options.store);
   const settings = options.alerts ?? DEFAULT_ALERT_SETTINGS;
   const facts = new FactReader(options.nodeState, db, settings);
@@ -105,8 +119,10 @@ export function createApi(options: ApiOptions): Api {
       const host = options.host ?? '127.0.0.1';
       const origins: Origins = { host, allowedHosts: options.allowedHosts ?? [] };
       const metrics = options.metrics ?? new Registry();
-      if (options.ingest) ingest = await startIngest(options.ingest, origins, options.logger, metrics);
-      app = await build(options, parts, origins, metrics, ingest);
+      const verifier = options.auth === 'tokens' ? createTokenVerifier({ store: nodeState.tokens }) : null;
+      const access: Access = { verifier, limiter: new CallLimiter(options.callRates ?? DEFAULT_CALL_RATES) };
+      if (options.ingest) ingest = await startIngest(options.ingest, origins, access, options.logger, metrics);
+      ({ app, routes } = await build(options, parts, origins, access, metrics, ingest));
       try {
         await app.listen(options.port, host);
       } catch (cause) {
@@ -121,6 +137,7 @@ export function createApi(options: ApiOptions): Api {
       return { url: urlOf(app, host), otlpGrpcPort: grpcPort, otlpHttpPort: httpPort };
     },
     stop,
+    routes: () => routes,
   };
 }
 
@@ -135,9 +152,10 @@ async function build(
   options: ApiOptions,
   parts: Parts,
   origins: Origins,
+  access: Access,
   registry: Registry,
   ingest: Ingest | null,
-): Promise<NestFastifyApplication> {
+): Promise<{ app: NestFastifyApplication; routes: readonly GuardedRoute[] }> {
   const { store, nodeState, logger, webRoot } = options;
   const { db, facts, engine, alerts } = parts;
   const nodes = new NodeQueries(nodeState, db, facts);
@@ -165,6 +183,7 @@ async function build(
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: true,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     // Names of nodes have up to 253 characters, three times that when escaped.
     routerOptions: { maxParamLength: 1024 },
   });
@@ -177,21 +196,26 @@ async function build(
     if (request.url.startsWith('/api/')) reply.header('cache-control', 'no-store');
   });
   fastify.addHook('onRequest', hostGuard(origins));
+  const { metricsPublic = false } = options;
+  // The adapter's own instance type has Nest's extensions, which a plugin does not need.
+  const plain = fastify as unknown as FastifyInstance;
+  const routes = guardRoutes(plain, { ...access, publicRoutes: ['/*', ...(metricsPublic ? ['/metrics'] : [])] });
   fastify.addHook('onResponse', async (request, reply) => {
     metrics.observe(request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000);
   });
-  // The adapter's own instance type has Nest's extensions, which a plugin does not need.
-  await serveProtocols(fastify as unknown as FastifyInstance, source, ingest, logger);
+  await serveProtocols(plain, source, ingest, logger);
   if (web) await serveWebFiles(app, webRoot);
   else logger.warn({ webRoot }, 'the web application is not built: only the API is served; run npm run build');
   await app.init();
-  return app;
+  return { app, routes };
 }
 
 /** The protocols of other tools, beside the REST API on the same port. */
 async function serveProtocols(fastify: FastifyInstance, source: ProfileSource, ingest: Ingest | null, logger: Logger) {
   await serveConnect(fastify, {
     services: [QuerierService.typeName],
+    access: { scope: 'read', limit: 'messages' },
+    interceptors: [limitMessages],
     routes: (router) => void router.service(QuerierService, querier(source)),
     maxBytes: BODY_LIMIT,
     logger,
@@ -200,6 +224,7 @@ async function serveProtocols(fastify: FastifyInstance, source: ProfileSource, i
   const { service } = ingest;
   await serveConnect(fastify, {
     services: [PusherService.typeName],
+    access: { scope: 'ingest' },
     routes: (router) => void router.service(PusherService, pusher(service)),
     maxBytes: INGEST_LIMITS.expandedBytes,
     logger,

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { refusedRequest, type Origins } from '@perfleet/http-guard';
+import { authorizationOf, decide, type TokenVerifier } from '@perfleet/tokens';
 import { ClickHouseError, toClickHouseError, type RawRequest, type Store } from './store.ts';
 
 const compress = promisify(gzip);
@@ -16,6 +17,11 @@ export interface ClickhouseHttpOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly maxBodyBytes?: number;
+  /**
+   * Asks for tokens, as the password of any user. Their scope must be `admin`: this is the engine itself, which writes, and reads
+   * files of its machine. Without it nobody is asked.
+   */
+  readonly verifier?: TokenVerifier;
   /** Host names besides addresses and localhost by which clients may call. */
   readonly allowedHosts?: readonly string[];
 }
@@ -67,9 +73,9 @@ const CONTENT_TYPES: Record<string, string> = {
  * `@clickhouse/client`, curl and Grafana use the embedded engine as they would a server.
  */
 export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<ClickhouseHttp> {
-  const { store, host = '127.0.0.1', port, maxBodyBytes = 256 << 20, allowedHosts = [] } = options;
+  const { store, host = '127.0.0.1', port, maxBodyBytes = 256 << 20, allowedHosts = [], verifier } = options;
   const server = createServer((request, response) => {
-    answer(store, request, response, maxBodyBytes, { host, allowedHosts }).catch((cause) =>
+    answer({ store, maxBodyBytes, verifier }, request, response, { host, allowedHosts }).catch((cause) =>
       fail(response, toClickHouseError(cause)),
     );
   });
@@ -97,10 +103,9 @@ export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<C
 }
 
 async function answer(
-  store: Store,
+  { store, maxBodyBytes, verifier }: { store: Store; maxBodyBytes: number; verifier: TokenVerifier | undefined },
   request: IncomingMessage,
   response: ServerResponse,
-  maxBodyBytes: number,
   origins: Origins,
 ) {
   const url = new URL(request.url ?? '/', 'http://localhost');
@@ -110,6 +115,7 @@ async function answer(
     throw new ClickHouseError('Code: 501. Use GET or POST.', 501);
   const why = refusedRequest(request.headers, origins);
   if (why !== null) throw new ClickHouseError(`Code: 497. ${why}.`, 497);
+  if (verifier) await authenticate(verifier, request, response, url.searchParams.get('password'));
   const body = await readBody(request, maxBodyBytes);
   const search = url.searchParams;
   const inUrl = search.get('query');
@@ -168,6 +174,23 @@ async function answer(
   response.end(wanted ? await compress(result.body) : result.body);
 }
 
+/** @throws ClickHouseError 194 or 516 (HTTP 401), 497 (403), or 0 (503) */
+async function authenticate(
+  verifier: TokenVerifier,
+  request: IncomingMessage,
+  response: ServerResponse,
+  password: string | null,
+): Promise<void> {
+  const authorization = authorizationOf(request.headers, password);
+  const decision = await decide(verifier, authorization, 'admin');
+  if (decision.ok) return;
+  const { status, reason, challenge } = decision;
+  if (challenge !== '') response.setHeader('WWW-Authenticate', challenge);
+  const code = { 401: authorization === undefined ? 194 : 516, 403: 497, 503: 0 }[status];
+  const hint = status === 401 ? '; send one as the password' : '';
+  throw new ClickHouseError(`Code: ${code}. DB::Exception: ${reason}${hint}.`, code);
+}
+
 /** An INSERT whose statement and binary data share the body: the statement ends at the line break after its format. */
 function insertInBody(inUrl: string | null, body: Buffer): { sql?: string; body?: Buffer } {
   if (inUrl !== null) return {};
@@ -218,6 +241,8 @@ const STATUS: Record<number, number> = {
   279: 404,
   164: 403,
   497: 403,
+  194: 401,
+  516: 401,
   307: 413,
   501: 501,
   159: 408,

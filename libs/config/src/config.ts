@@ -129,6 +129,13 @@ export const fields = {
   /** Where the aggregator and the symbolizer, which serve nothing else, answer scrapes. The API does at its own port. */
   metricsHost: z.string().default('127.0.0.1'),
   metricsPort: optionalPort.default(null),
+  /** Who may use the API and its ports: holders of tokens, or everybody who reaches them. Empty = `none`, on loopback only. */
+  auth: z.enum(['', 'tokens', 'none']).default(''),
+  /** With tokens: whether `/metrics` is told to everybody. */
+  metricsPublic: flag.default(false),
+  /** Of one caller of the API: a token, or an address where nobody is asked. */
+  requestsPerSecond: integer(1, 1_000_000).default(200),
+  concurrentRequests: integer(1, 100_000).default(64),
   /** Comma-separated host names, besides addresses and localhost, by which a browser may call the page and the API. */
   allowedHosts: z
     .string()
@@ -138,7 +145,7 @@ export const fields = {
   otlpHost: z.string().default('127.0.0.1'),
   otlpGrpcPort: optionalPort.default(4317),
   otlpHttpPort: optionalPort.default(4318),
-  /** What one sender (remote address) of profiles may hand over. */
+  /** What one sender of profiles (a token, or a remote address where nobody is asked) may hand over. */
   ingestRequestsPerSecond: integer(1, 1_000_000).default(100),
   ingestMibPerSecond: integer(1, 10_000).default(32),
   kubernetes: z.enum(['auto', 'yes', 'no']).default('auto'),

@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop());
 
 const record = (createdAt: number, more: Partial<TokenRecord> = {}): TokenRecord => ({
-  ...{ hash: randomBytes(32).toString('hex'), name: 'x', scopes: ['read'], node: '', createdAt },
+  ...{ hash: randomBytes(32).toString('hex'), name: 'x', scopes: ['read'], node: '', labels: {}, createdAt },
   ...{ expiresAt: null, revokedAt: null, ...more },
 });
 
@@ -36,7 +36,10 @@ describe.each<[string, (name: string) => NodeStateStore]>([
   });
 
   it('are found by their hash only, and listed oldest first', async () => {
-    const [young, old] = [record(2000, { scopes: ['node'], node: 'n1', expiresAt: 9000 }), record(1000)];
+    const [young, old] = [
+      record(2000, { scopes: ['read'], labels: { namespace: ['shop', 'cart'] }, expiresAt: 9000 }),
+      record(1000),
+    ];
     await store.tokens.insert(young);
     await store.tokens.insert(old);
     expect(await store.tokens.find(young.hash)).toEqual(young);

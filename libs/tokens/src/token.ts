@@ -10,6 +10,8 @@ export const tokenRecordSchema = z.object({
   scopes: z.array(z.enum(SCOPES)).min(1),
   /** The only node that it speaks for; "" unless its scope is `node`. */
   node: z.string().max(253),
+  /** What it may read: each label must have one of its values. {} = everything. Only with the scope `read` alone. */
+  labels: z.record(z.string(), z.array(z.string()).min(1).readonly()).default({}),
   createdAt: z.number(),
   /** null = does not end by itself. A rotated token ends when its grace is over. */
   expiresAt: z.number().nullable(),

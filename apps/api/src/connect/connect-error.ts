@@ -4,6 +4,8 @@ import { ApiError } from '../http/api-error.ts';
 
 const CODES: Readonly<Record<number, Code>> = {
   400: Code.InvalidArgument,
+  401: Code.Unauthenticated,
+  403: Code.PermissionDenied,
   404: Code.NotFound,
   413: Code.ResourceExhausted,
   429: Code.ResourceExhausted,

@@ -1,6 +1,7 @@
 import { Controller, Get, Inject, Query, Res } from '@nestjs/common';
 import { COMPARE_PER, type ComparePer } from '@perfleet/api-contract';
 import type { FastifyReply } from 'fastify';
+import { Access } from '../access/route-access.ts';
 import { badRequest } from '../http/api-error.ts';
 import { clientSignal } from '../http/client-signal.ts';
 import { integer, range, selector, text, type RawQuery } from '../http/params.ts';
@@ -14,6 +15,7 @@ import { PROFILES } from '../tokens.ts';
 export class ComparisonController {
   constructor(@Inject(PROFILES) private readonly profiles: ProfileQueries) {}
 
+  @Access('read', ['query'])
   @Get('heatmap')
   heatmap(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     const of = { selector: selector(raw), range: range(raw, Date.now()) };
@@ -22,6 +24,7 @@ export class ComparisonController {
     return this.profiles.heatmap({ ...of, step, buckets, by: text(raw, 'by') }, { signal: clientSignal(reply) });
   }
 
+  @Access('read', ['query', 'baseQuery'])
   @Get('compare')
   compare(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     const per = (text(raw, 'per') ?? 'cpu') as ComparePer;

@@ -1,5 +1,6 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { Access } from '../access/route-access.ts';
 import type { NodeQueries } from '../nodes/node-queries.ts';
 import type { ApiMetrics } from '../metrics.ts';
 import type { Db } from '../queries/db.ts';
@@ -16,12 +17,14 @@ export class HealthController {
     @Inject(METRICS) private readonly metrics: ApiMetrics,
   ) {}
 
+  @Access('public')
   @Get('livez')
   live() {
     return { status: 'ok' };
   }
 
   /** Ready when both stores answer; 503 names the one that does not. */
+  @Access('public')
   @Get('readyz')
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
     const parts = {
@@ -36,6 +39,7 @@ export class HealthController {
     return { status: ready ? 'ok' : 'not ready', ...Object.fromEntries(checks) };
   }
 
+  @Access('read')
   @Get('metrics')
   async scrape(@Res() reply: FastifyReply) {
     const text = await this.metrics.text();

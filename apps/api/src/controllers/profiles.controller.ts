@@ -1,5 +1,6 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { Access } from '../access/route-access.ts';
 import { badRequest } from '../http/api-error.ts';
 import { clientSignal } from '../http/client-signal.ts';
 import { integer, range, selector, text, type RawQuery } from '../http/params.ts';
@@ -15,11 +16,13 @@ import { PROFILES } from '../tokens.ts';
 export class ProfilesController {
   constructor(@Inject(PROFILES) private readonly profiles: ProfileQueries) {}
 
+  @Access('read', 'none')
   @Get('labels')
   labels(@Res({ passthrough: true }) reply: FastifyReply) {
     return queryLabels(this.profiles.db, { signal: clientSignal(reply) });
   }
 
+  @Access('read', ['query'])
   @Get('labels/:name/values')
   values(@Param('name') name: string, @Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     const limit = integer(raw, 'limit', 1000, 1, 10_000);
@@ -27,29 +30,34 @@ export class ProfilesController {
     return queryLabelValues(this.profiles.db, name, selector(raw), range(raw, Date.now()), limit, options);
   }
 
+  @Access('read', 'none')
   @Get('profile-types')
   types(@Res({ passthrough: true }) reply: FastifyReply) {
     return queryProfileTypes(this.profiles.db, { signal: clientSignal(reply) });
   }
 
+  @Access('read', ['query'])
   @Get('flamegraph')
   flameGraph(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     const maxNodes = integer(raw, 'maxNodes', DEFAULT_NODES, 2, MAX_NODES);
     return this.profiles.flameGraph(selection(raw), maxNodes, { signal: clientSignal(reply) });
   }
 
+  @Access('read', ['query'])
   @Get('top')
   top(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     const limit = integer(raw, 'limit', 100, 1, 10_000);
     return this.profiles.top(selection(raw), limit, { signal: clientSignal(reply) });
   }
 
+  @Access('read', ['query'])
   @Get('unresolved-binaries')
   unresolvedBinaries(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     const limit = integer(raw, 'limit', 100, 1, 10_000);
     return queryUnresolvedBinaries(this.profiles.db, selection(raw), limit, { signal: clientSignal(reply) });
   }
 
+  @Access('read', ['query'])
   @Get('series')
   series(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     const of = selection(raw);
@@ -58,6 +66,7 @@ export class ProfilesController {
     return this.profiles.timeSeries({ ...of, step, by: text(raw, 'by'), limit }, { signal: clientSignal(reply) });
   }
 
+  @Access('read', ['query', 'baseQuery'])
   @Get('diff')
   diff(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     const of = selection(raw);
@@ -74,6 +83,7 @@ export class ProfilesController {
     return this.profiles.diff(base, of, limit, { signal: clientSignal(reply) });
   }
 
+  @Access('read', ['query'])
   @Get('export')
   async export(@Query() raw: RawQuery, @Res() reply: FastifyReply) {
     const format = (text(raw, 'format') ?? 'pprof') as ExportFormat;

@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { gunzip, zstdDecompress } from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { callerOf } from '../access/caller.ts';
 import { ApiError } from '../http/api-error.ts';
 import { INGEST_LIMITS } from './limits.ts';
 import type { Sender } from './ingest-service.ts';
@@ -16,7 +17,7 @@ export function takeBytes(scope: FastifyInstance): void {
 }
 
 export function senderOf(request: FastifyRequest): Sender {
-  return { address: request.ip, bytes: (request.body as Buffer | undefined)?.length ?? 0 };
+  return { name: callerOf(request.raw).name, bytes: (request.body as Buffer | undefined)?.length ?? 0 };
 }
 
 /** The body without its content encoding. @throws ApiError 400, 413, 415 */

@@ -24,9 +24,10 @@ export interface IngestOptions {
 
 export type IngestProtocol = 'otlp' | 'pyroscope';
 
-/** Where a request came from and how much it is, for the bounds of each sender. */
+/** Who sent a request and how much it is, for the bounds of each sender. */
 export interface Sender {
-  readonly address: string;
+  /** A token, or an address where nobody is asked. */
+  readonly name: string;
   readonly bytes: number;
 }
 
@@ -90,12 +91,12 @@ export class IngestService {
     }
   }
 
-  private admit({ address, bytes }: Sender): void {
-    if (!this.limiter.take(address, bytes))
+  private admit({ name, bytes }: Sender): void {
+    if (!this.limiter.take(name, bytes))
       throw new ApiError(
         429,
         'rate-limit',
-        `${address} sends more than its rate allows; send less or raise the rate of ingestion`,
+        `${name} sends more than its rate allows; send less or raise the rate of ingestion`,
       );
     if (this.pendingBytes + bytes > INGEST_LIMITS.pendingBytes)
       throw new ApiError(503, 'busy', 'too much is being received at this moment; send it again');

@@ -38,7 +38,7 @@ export function checkTime(unixNano: bigint): void {
 }
 
 export interface IngestRates {
-  /** Of one sender (remote address). */
+  /** Of one sender: a token, or a remote address where nobody is asked. */
   readonly requestsPerSecond: number;
   readonly mibPerSecond: number;
 }

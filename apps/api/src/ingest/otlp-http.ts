@@ -3,6 +3,7 @@ import { profilesFromJson } from '@perfleet/otlp';
 import { WireWriter } from '@perfleet/otlp/wire';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ApiError } from '../http/api-error.ts';
+import { access } from '../access/route-access.ts';
 import { expandedBody, refusalOf, retryAfter, senderOf, takeBytes } from './body.ts';
 import type { IngestService } from './ingest-service.ts';
 
@@ -11,7 +12,7 @@ const PROTOBUF = 'application/x-protobuf';
 const JSON_TYPE = 'application/json';
 
 /** gRPC's numbers, which the error body carries. */
-const GRPC_CODES: Readonly<Record<number, number>> = { 400: 3, 413: 8, 415: 3, 429: 14, 503: 14 };
+const GRPC_CODES: Readonly<Record<number, number>> = { 400: 3, 401: 16, 403: 7, 413: 8, 415: 3, 429: 14, 503: 14 };
 
 /**
  * OTLP over HTTP (https://opentelemetry.io/docs/specs/otlp/#otlphttp), binary and JSON. An error's body is a
@@ -20,7 +21,7 @@ const GRPC_CODES: Readonly<Record<number, number>> = { 400: 3, 413: 8, 415: 3, 4
 export async function serveOtlpHttp(fastify: FastifyInstance, ingest: IngestService, logger: Logger): Promise<void> {
   await fastify.register(async (scope) => {
     takeBytes(scope);
-    scope.post(OTLP_PATH, async (request, reply) => {
+    scope.post(OTLP_PATH, access('ingest'), async (request, reply) => {
       const type = mediaType(request);
       if (type !== PROTOBUF && type !== JSON_TYPE)
         throw new ApiError(

@@ -6,8 +6,11 @@ import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Logger } from '@perfleet/observability';
 import { ProfilesService } from '@perfleet/otlp';
 import { fastify } from 'fastify';
+import { guardRoutes, type Access } from '../access/access-guard.ts';
+import { guardGrpc } from '../access/grpc-guard.ts';
+import { callerKey } from '../access/limit-messages.ts';
 import { connectErrors } from '../connect/connect-error.ts';
-import { remoteAddress, withRemoteAddress } from '../connect/remote-address.ts';
+import { withCaller } from '../connect/with-caller.ts';
 import { COMPRESSIONS } from '../connect/zstd.ts';
 import type { Origins } from '@perfleet/http-guard';
 import { ApiError } from '../http/api-error.ts';
@@ -26,6 +29,7 @@ export async function openOtlpGrpc(
   ingest: IngestService,
   host: string,
   port: number,
+  access: Access,
   logger: Logger,
 ): Promise<OtlpServer> {
   const handler = connectNodeAdapter({
@@ -33,20 +37,20 @@ export async function openOtlpGrpc(
     grpcWeb: false,
     acceptCompression: COMPRESSIONS,
     readMaxBytes: INGEST_LIMITS.expandedBytes,
-    contextValues: withRemoteAddress,
+    contextValues: withCaller,
     interceptors: [connectErrors(logger)],
     routes: (router) =>
       router.service(ProfilesService, {
         async export(request, context) {
           // The schema has no fields: what came is kept as unknown ones, byte by byte.
           const body = toBinary(ProfilesService.method.export.input, request);
-          const sender = { address: context.values.get(remoteAddress), bytes: body.length };
+          const sender = { name: context.values.get(callerKey).name, bytes: body.length };
           await ingest.otlp(sender, () => body).catch(askAgain);
           return {};
         },
       }),
   });
-  const server = createServer({ settings: { maxConcurrentStreams: 16 } }, handler);
+  const server = createServer({ settings: { maxConcurrentStreams: 16 } }, guardGrpc(access, handler));
   const sessions = new Set<ServerHttp2Session>();
   server.on('session', (session) => {
     sessions.add(session);
@@ -77,10 +81,12 @@ export async function openOtlpHttp(
   host: string,
   port: number,
   origins: Origins,
+  access: Access,
   logger: Logger,
 ): Promise<OtlpServer> {
-  const app = fastify({ forceCloseConnections: true });
+  const app = fastify({ forceCloseConnections: true, requestTimeout: 60_000 });
   app.addHook('onRequest', hostGuard(origins));
+  guardRoutes(app, access);
   await serveOtlpHttp(app, ingest, logger);
   await app.listen({ port, host });
   return { port: (app.server.address() as AddressInfo).port, close: () => app.close() };

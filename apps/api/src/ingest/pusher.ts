@@ -1,7 +1,7 @@
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { PusherService } from '@perfleet/pyroscope';
 import { profileNameOf } from '@perfleet/pyroscope';
-import { remoteAddress } from '../connect/remote-address.ts';
+import { callerKey } from '../access/limit-messages.ts';
 import { badRequest } from '../http/api-error.ts';
 import { INGEST_LIMITS } from './limits.ts';
 import { readPprof, type IngestService } from './ingest-service.ts';
@@ -16,7 +16,7 @@ export function pusher(ingest: IngestService): ServiceImpl<typeof PusherService>
         (sum, { samples }) => sum + samples.reduce((s, { rawProfile }) => s + rawProfile.length, 0),
         0,
       );
-      await ingest.pushed({ address: context.values.get(remoteAddress), bytes }, async () => {
+      await ingest.pushed({ name: context.values.get(callerKey).name, bytes }, async () => {
         if (count > INGEST_LIMITS.profiles)
           throw badRequest(`more than ${INGEST_LIMITS.profiles} profiles in one request`);
         const pushed: PushedProfile[] = [];

@@ -2,6 +2,7 @@ import type { Logger } from '@perfleet/observability';
 import type { PprofProfile } from '@perfleet/pprof';
 import { IngestTextError, parseFolded, parseIngestName, profileNameOf } from '@perfleet/pyroscope';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { access } from '../access/route-access.ts';
 import { ApiError, badRequest } from '../http/api-error.ts';
 import { text, type RawQuery } from '../http/params.ts';
 import { expandedBody, refusalOf, retryAfter, senderOf, takeBytes } from './body.ts';
@@ -23,7 +24,7 @@ export async function servePyroscopeIngest(
 ): Promise<void> {
   await fastify.register(async (scope) => {
     takeBytes(scope);
-    scope.post('/ingest', async (request, reply) => {
+    scope.post('/ingest', access('ingest'), async (request, reply) => {
       await ingest.pushed(senderOf(request), async () => [await read(request)]);
       return reply.send('');
     });

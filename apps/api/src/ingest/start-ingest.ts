@@ -1,6 +1,7 @@
 import type { Logger } from '@perfleet/observability';
 import { Counter, type Registry } from 'prom-client';
 import type { Origins } from '@perfleet/http-guard';
+import type { Access } from '../access/access-guard.ts';
 import { IngestService, type IngestOptions } from './ingest-service.ts';
 import { openOtlpGrpc, openOtlpHttp, type OtlpServer } from './otlp-servers.ts';
 
@@ -26,6 +27,7 @@ export interface Ingest {
 export async function startIngest(
   settings: IngestSettings,
   origins: Origins,
+  access: Access,
   logger: Logger,
   registry: Registry,
 ): Promise<Ingest> {
@@ -50,10 +52,10 @@ export async function startIngest(
   const { otlpHost, otlpGrpcPort, otlpHttpPort } = settings;
   const own = { ...origins, host: otlpHost };
   const grpc = await open('OTLP over gRPC', '--otlp-grpc-port', otlpGrpcPort, (port) =>
-    openOtlpGrpc(service, otlpHost, port, logger),
+    openOtlpGrpc(service, otlpHost, port, access, logger),
   );
   const http = await open('OTLP over HTTP', '--otlp-http-port', otlpHttpPort, (port) =>
-    openOtlpHttp(service, otlpHost, port, own, logger),
+    openOtlpHttp(service, otlpHost, port, own, access, logger),
   );
   return {
     service,

@@ -1,6 +1,7 @@
 import { Controller, Get, Inject, Query, Res } from '@nestjs/common';
 import { flameLevels, NameTree, type FlameLevels } from '@perfleet/pyroscope';
 import type { FastifyReply } from 'fastify';
+import { Access } from '../access/route-access.ts';
 import { badRequest } from '../http/api-error.ts';
 import { clientSignal } from '../http/client-signal.ts';
 import { integer, text, type RawQuery } from '../http/params.ts';
@@ -17,6 +18,7 @@ import { DEFAULT_NODES, queryOf } from './requests.ts';
 export class RenderController {
   constructor(@Inject(PROFILE_SOURCE) private readonly source: ProfileSource) {}
 
+  @Access('read', ['query'])
   @Get('render')
   async render(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     onlyJson(raw);
@@ -27,6 +29,7 @@ export class RenderController {
   }
 
   /** `leftQuery`, `leftFrom`, `leftUntil` and the same of the right; what one side lacks is `query`, `from`, `until`. */
+  @Access('read', ['query', 'leftQuery', 'rightQuery'])
   @Get('render-diff')
   async renderDiff(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     onlyJson(raw);
