@@ -13,6 +13,13 @@ export class ApiError extends Error {
   }
 }
 
+let token: string | undefined;
+
+/** The token that every call carries from now on. */
+export function useToken(text: string | undefined): void {
+  token = text?.trim() || undefined;
+}
+
 /** Calls `/api/v1/PATH` of a running api or `perfleet up`. */
 export async function callApi<T>(
   server: string,
@@ -25,10 +32,13 @@ export async function callApi<T>(
   for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
   let response: Response;
   try {
-    response = await fetch(
-      url,
-      body === undefined ? {} : { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
-    );
+    response = await fetch(url, {
+      headers: {
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { method, body: JSON.stringify(body) }),
+    });
   } catch {
     throw new ApiError(
       `nothing answers at ${server}; start it with \`perfleet up\`, or name it with --server URL (PERFLEET_SERVER)`,
@@ -48,7 +58,13 @@ export async function callApi<T>(
   } catch {
     // The body is not ours (a proxy, say): its text is the message.
   }
-  throw new ApiError(error.message, error.position, error.code);
+  const hint =
+    response.status !== 401
+      ? ''
+      : token === undefined
+        ? '; pass one with PERFLEET_TOKEN or --token (`perfleet token create` makes one)'
+        : '; it came from PERFLEET_TOKEN or --token';
+  throw new ApiError(error.message + hint, error.position, error.code);
 }
 
 /** The query with a caret below the character an error points at. */

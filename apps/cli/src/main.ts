@@ -1,5 +1,6 @@
 import 'reflect-metadata';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import { useToken } from './api-client.ts';
 import { registerBench } from './commands/bench.ts';
 import { registerCompare } from './commands/compare.ts';
 import { registerConfig } from './commands/config.ts';
@@ -38,7 +39,17 @@ for (const register of [
 ])
   register(program);
 const withCommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withCommands)];
-for (const command of withCommands(program)) command.exitOverride();
+for (const command of withCommands(program)) {
+  command.exitOverride();
+  // Whatever asks an API may need a token there.
+  if (command.options.some(({ long }) => long === '--server'))
+    command.addOption(
+      new Option('--token <token>', 'token for the API; the variable keeps it out of lists of processes').env(
+        'PERFLEET_TOKEN',
+      ),
+    );
+}
+program.hook('preAction', (_, command) => useToken(command.opts<{ token?: string }>().token));
 
 try {
   await program.parseAsync();

@@ -9,6 +9,7 @@ import { createSymbolizerService, UploadedBinaries } from '@perfleet/symbolizer'
 import { createDebuginfod, createSymbolizer, LocalBinaries } from '@perfleet/symbols';
 import { join, resolve } from 'node:path';
 import { samplerBinaryPath } from '@perfleet/sampler';
+import { authOf } from './auth.ts';
 import { doctorServices } from './doctor-services.ts';
 import { webRoot } from './paths.ts';
 import { makePodNames } from './pod-names.ts';
@@ -102,6 +103,9 @@ export function makeApi(
     alerts: settings,
     alertLog: { stream, topicPrefix: settings.topicPrefix },
     allowedHosts: settings.allowedHosts,
+    auth: authOf(settings, apiHosts(settings)),
+    metricsPublic: settings.metricsPublic,
+    callRates: { requestsPerSecond: settings.requestsPerSecond, concurrent: settings.concurrentRequests },
     ingest: {
       stream,
       topicPrefix: settings.topicPrefix,
@@ -113,4 +117,10 @@ export function makeApi(
     },
     logger: serviceLogger(settings, 'api'),
   });
+}
+
+/** OTLP's address counts only where its ports are open. */
+function apiHosts({ httpHost, otlpHost, otlpGrpcPort, otlpHttpPort }: Settings) {
+  const otlp = otlpGrpcPort !== null || otlpHttpPort !== null;
+  return { PERFLEET_HTTP_HOST: httpHost, ...(otlp ? { PERFLEET_OTLP_HOST: otlpHost } : {}) };
 }

@@ -5,6 +5,12 @@ const OPTIONS = {
   data: [['--data <dir>', 'where data lives on this machine']],
   httpPort: [['--http-port <port>', 'port to listen on (4700; clickhouse: 8123)']],
   httpHost: [['--http-host <address>', 'address to listen on (127.0.0.1)']],
+  auth: [
+    [
+      '--auth <mode>',
+      'tokens: callers need one; none: whoever reaches the ports may do everything (none, on loopback only)',
+    ],
+  ],
   allowedHosts: [['--allowed-hosts <names>', 'host names by which browsers may call, besides addresses and localhost']],
   otlpHost: [['--otlp-host <address>', 'address to receive OTLP profiles on (127.0.0.1)']],
   otlpGrpcPort: [['--otlp-grpc-port <port>', 'port for OTLP over gRPC, or off (4317)']],
@@ -52,6 +58,7 @@ const OPTIONS = {
 export const API_OPTIONS = [
   'httpPort',
   'httpHost',
+  'auth',
   'allowedHosts',
   'otlpHost',
   'otlpGrpcPort',

@@ -3,8 +3,10 @@ import { serveClickhouse } from '@perfleet/clickhouse';
 import { ConfigError } from '@perfleet/config';
 import { serveMetrics, type Shutdown } from '@perfleet/observability';
 import { symbolizerMetrics } from '@perfleet/symbolizer';
+import { createTokenVerifier, type TokenVerifier } from '@perfleet/tokens';
 import type { Command } from 'commander';
 import type { Registry } from 'prom-client';
+import { authOf } from '../auth.ts';
 import { ensureDataDir, openNodeState, openProfileStore, openReachableNodeState, openStream } from '../adapters.ts';
 import { makeAggregator, makeApi, makeCollector, makeSymbolizer, serviceLogger } from '../parts.ts';
 import { lazyPublishingStream, openPublishingStream } from '../publishing-stream.ts';
@@ -104,8 +106,9 @@ export function registerServices(program: Command): void {
   service(
     'clickhouse',
     `serve the embedded engine over ClickHouse's HTTP protocol on loopback, port ${CLICKHOUSE_PORT}`,
-    ['httpPort', 'httpHost', 'allowedHosts'],
+    ['httpPort', 'httpHost', 'auth', 'allowedHosts', 'redis'],
     async (settings, shutdown) => {
+      const auth = authOf(settings, { PERFLEET_HTTP_HOST: settings.httpHost });
       const store = await openProfileStore({ ...settings, clickhouseUrl: '' });
       shutdown.add('store', () => store.close());
       const server = await serveClickhouse({
@@ -113,12 +116,19 @@ export function registerServices(program: Command): void {
         host: settings.httpHost,
         port: settings.httpPort,
         allowedHosts: settings.allowedHosts,
+        ...(auth === 'tokens' ? { verifier: await openVerifier(settings, shutdown) } : {}),
       });
       shutdown.add('http', () => server.close());
       return `clickhouse is running: ${server.url}`;
     },
     { PERFLEET_HTTP_PORT: CLICKHOUSE_PORT },
   );
+}
+
+async function openVerifier(settings: Settings, shutdown: Shutdown): Promise<TokenVerifier> {
+  const nodeState = await openReachableNodeState(settings);
+  shutdown.add('tokens', async () => nodeState.close());
+  return createTokenVerifier({ store: nodeState.tokens });
 }
 
 /** @returns what the line that says the service is ready says of it */

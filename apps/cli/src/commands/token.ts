@@ -1,5 +1,7 @@
 import {
+  formatLabels,
   issueToken,
+  parseLabels,
   parseScopes,
   revokeToken,
   rotateToken,
@@ -27,6 +29,7 @@ Services take a revocation within five seconds.
 
 Examples:
   perfleet token create --name grafana --scope read,sql --expires 365d
+  perfleet token create --name team-shop --scope read --label namespace=shop
   perfleet token create --node worker-7 --expires 90d > /etc/perfleet/token
   perfleet token rotate 3fa94c01 --grace 24h
   perfleet token revoke 3fa94c01`;
@@ -47,6 +50,7 @@ export function registerToken(program: Command): void {
     .option('--name <name>', 'who or what holds it (the node)')
     .option('--scope <list>', `${SCOPES.join(', ')}, several with commas between (node, with --node)`)
     .option('--node <node>', 'the only node it speaks for, as `perfleet nodes` has it')
+    .option('--label <label=value>', 'what it may read, e.g. namespace=shop; may come several times', collect, [])
     .option('--expires <time>', 'how long it is valid, such as 90d, 12h or 30m (until it is revoked)')
     .action((flags: CreateFlags) =>
       withTokens(flags, async (store) => {
@@ -55,7 +59,7 @@ export function registerToken(program: Command): void {
         const name = flags.name ?? node ?? '';
         if (name === '') throw new Error('--name is missing: say who or what holds the token');
         const validMs = expires === undefined ? undefined : parsePeriod('--expires', expires);
-        show(await issueToken(store, { name, scopes, node, validMs }), flags);
+        show(await issueToken(store, { name, scopes, node, labels: parseLabels(flags.label), validMs }), flags);
       }),
     );
 
@@ -63,7 +67,7 @@ export function registerToken(program: Command): void {
     withTokens(flags, async (store) => {
       const rows = (await store.list()).map((record) => row(record, Date.now()));
       if (flags.json) return print(JSON.stringify(rows, null, 2));
-      const header = ['id', 'name', 'scopes', 'node', 'created (UTC)', 'expires (UTC)', 'status'];
+      const header = ['id', 'name', 'scopes', 'node', 'labels', 'created (UTC)', 'expires (UTC)', 'status'];
       print(rows.length === 0 ? 'no token' : formatTable(header, rows.map(Object.values)).trimEnd());
     }),
   );
@@ -98,6 +102,7 @@ interface CreateFlags extends Flags {
   name?: string;
   scope?: string;
   node?: string;
+  label: string[];
   expires?: string;
 }
 
@@ -122,12 +127,13 @@ function show({ token, record }: IssuedToken, { json }: Flags): void {
 }
 
 function row(record: TokenRecord, now: number) {
-  const { name, scopes, node, createdAt, expiresAt } = record;
+  const { name, scopes, node, labels, createdAt, expiresAt } = record;
   return {
     id: tokenId(record),
     name,
     scopes: scopes.join(','),
     node,
+    labels: formatLabels(labels),
     created: time(createdAt),
     expires: time(expiresAt),
     status: tokenStatus(record, now),
@@ -136,6 +142,10 @@ function row(record: TokenRecord, now: number) {
 
 function time(ms: number | null): string {
   return ms === null ? '' : new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+}
+
+function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value];
 }
 
 function print(text: string): void {
