@@ -1,6 +1,6 @@
 import type { FlameGraphResponse } from '@perfleet/api-contract';
 import { useCallback, useMemo, useState } from 'react';
-import { get } from '../api.ts';
+import { download, get } from '../api.ts';
 import { FlameGraph } from '../flame/flame-graph.tsx';
 import { frameColor, KIND_NAMES } from '../flame/colors.ts';
 import { layoutFlameGraph } from '../flame/layout.ts';
@@ -19,6 +19,12 @@ export function FlamePanel({ query, everyMs, search }: { query: RangeQuery; ever
     (value: number | null, problem: string | null) => setMatched({ value, error: problem }),
     [],
   );
+  const [unsaved, setUnsaved] = useState<string | null>(null);
+  const save = (format: string) =>
+    download('export', { ...query, format }).then(
+      () => setUnsaved(null),
+      (cause: unknown) => setUnsaved(cause instanceof Error ? cause.message : String(cause)),
+    );
   return (
     <section className="card" aria-label="Flame graph">
       <div className="card-head">
@@ -38,13 +44,13 @@ export function FlamePanel({ query, everyMs, search }: { query: RangeQuery; ever
         </span>
         <span className="exports">
           {['pprof', 'folded', 'speedscope'].map((format) => (
-            <a key={format} href={`/api/v1/export?${new URLSearchParams({ ...query, format })}`} download>
+            <button key={format} onClick={() => void save(format)}>
               {format}
-            </a>
+            </button>
           ))}
         </span>
       </div>
-      <ErrorLine error={error} />
+      <ErrorLine error={error ?? unsaved} />
       {layout && layout.length > 1 ? (
         <FlameGraph layout={layout} unit={data!.unit} search={search} onMatched={onMatched} />
       ) : (
