@@ -45,7 +45,7 @@ import { RenderController } from './pyroscope/render.controller.ts';
 import { ProfileQueries } from './queries/profile-queries.ts';
 import { StoreDb } from './queries/store-db.ts';
 import { SqlService } from './sql/sql-service.ts';
-import { ALERTS, CONFIG, DB, METRICS, NODES, PROFILE_SOURCE, PROFILES, SQL } from './tokens.ts';
+import { ALERTS, CONFIG, DB, LOGGER, METRICS, NODES, PROFILE_SOURCE, PROFILES, SQL } from './tokens.ts';
 
 export interface ApiOptions {
   readonly store: Store;
@@ -173,6 +173,7 @@ async function build(
       { provide: NODES, useValue: nodes },
       { provide: ALERTS, useValue: alerts },
       { provide: CONFIG, useValue: new ConfigService(nodeState) },
+      { provide: LOGGER, useValue: logger },
       { provide: METRICS, useValue: metrics },
       { provide: PROFILES, useValue: profiles },
       { provide: PROFILE_SOURCE, useValue: source },

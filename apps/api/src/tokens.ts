@@ -5,5 +5,6 @@ export const SQL = Symbol('SqlService');
 export const NODES = Symbol('NodeQueries');
 export const ALERTS = Symbol('AlertService');
 export const CONFIG = Symbol('ConfigService');
+export const LOGGER = Symbol('Logger');
 export const METRICS = Symbol('Metrics');
 export const PROFILE_SOURCE = Symbol('ProfileSource');

@@ -17,9 +17,9 @@ function change(next: AccessState): void {
   for (const listener of listeners) listener();
 }
 
-/** Answers of the old token that come late must not ask for another one. */
+/** The first answer counts: those of an old token come late, and those that the page's end cut off have no reason. */
 export function refuse(token: string, reason: string): void {
-  if (token === state.token && state.refused !== reason) change({ ...state, refused: reason });
+  if (token === state.token && state.refused === '') change({ ...state, refused: reason });
 }
 
 export function setToken(token: string): void {

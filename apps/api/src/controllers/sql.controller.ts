@@ -1,19 +1,30 @@
-import { Body, Controller, HttpCode, Inject, Post, Res } from '@nestjs/common';
+import { Body, Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { SqlRequest, SqlResponse } from '@perfleet/api-contract';
-import type { FastifyReply } from 'fastify';
+import type { Logger } from '@perfleet/observability';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { callerOf } from '../access/caller.ts';
 import { Access } from '../access/route-access.ts';
 import { clientSignal } from '../http/client-signal.ts';
+import { audited } from '../sql/audit.ts';
 import type { SqlService } from '../sql/sql-service.ts';
-import { SQL } from '../tokens.ts';
+import { LOGGER, SQL } from '../tokens.ts';
 
 @Controller('api/v1')
 export class SqlController {
-  constructor(@Inject(SQL) private readonly sql: SqlService) {}
+  constructor(
+    @Inject(SQL) private readonly sql: SqlService,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
 
   @Access('sql')
   @Post('sql')
   @HttpCode(200)
-  run(@Body() body: SqlRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<SqlResponse> {
-    return this.sql.run(body, clientSignal(reply));
+  run(
+    @Body() body: SqlRequest,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SqlResponse> {
+    const signal = clientSignal(reply);
+    return audited(this.logger, callerOf(request.raw).name, body, () => this.sql.run(body, signal));
   }
 }

@@ -1,0 +1,33 @@
+import type { SqlRequest, SqlResponse } from '@perfleet/api-contract';
+import type { Logger } from '@perfleet/observability';
+
+/** Characters of a query that its line in the log keeps. */
+const TEXT_LENGTH = 2000;
+
+/** One line for every query of a user: who asked what, and what became of it. Values of parameters are not kept. */
+export async function audited(
+  logger: Logger,
+  caller: string,
+  request: SqlRequest | undefined,
+  run: () => Promise<SqlResponse>,
+): Promise<SqlResponse> {
+  const start = performance.now();
+  const query = typeof request?.query === 'string' ? request.query : '';
+  const line = (result: object) => ({
+    audit: 'sql',
+    caller,
+    query: query.slice(0, TEXT_LENGTH),
+    ...(query.length > TEXT_LENGTH ? { queryLength: query.length } : {}),
+    ...result,
+    ms: Math.round(performance.now() - start),
+  });
+  try {
+    const answer = await run();
+    logger.info(line({ rows: answer.rows.length }), 'SQL answered');
+    return answer;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    logger.info(line({ error: message.slice(0, TEXT_LENGTH) }), 'SQL refused');
+    throw error;
+  }
+}
