@@ -11,6 +11,7 @@ import { issueToken, revokeToken, tokenId, type LabelLimits, type Scope } from '
 import { fastify } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApi, type Api } from '../create-api.ts';
+import { openApiDocument } from '../http/openapi.ts';
 import { guardRoutes, type GuardedRoute } from './access-guard.ts';
 import { CallLimiter } from './call-limiter.ts';
 
@@ -125,6 +126,20 @@ describe('every route', () => {
         ['GET', '/metrics'],
       ].map(([method, path]) => scopeOf(method!, path!)),
     ).toEqual('read read admin sql admin admin admin read ingest ingest ingest read'.split(' '));
+  });
+
+  it('is described with the scope that it asks for', () => {
+    const { paths, security } = openApiDocument;
+    const described = Object.entries(paths).flatMap(([path, operations]) =>
+      Object.entries(operations as Record<string, { security?: typeof security }>).map(
+        ([method, operation]) => [method.toUpperCase(), path, (operation.security ?? security)[0].token[0]] as const,
+      ),
+    );
+    const served = described.map(([method, path]) => {
+      const url = path.replace(/\{(\w+)\}/g, ':$1');
+      return [method, path, api.routes().find((route) => route.method === method && route.url === url)?.scope];
+    });
+    expect(served).toEqual(described);
   });
 
   it('is told to nobody with labels unless it can be narrowed', async () => {

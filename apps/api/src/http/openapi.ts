@@ -25,7 +25,10 @@ const operation = (summary: string, parameters: Json[] = [], media = 'applicatio
   responses: {
     200: { description: summary, content: { [media]: { schema: {} } } },
     400: error('The request is wrong; position points into the query'),
+    401: error('A token is needed, or it is not valid (any more)'),
+    403: error('The token has not the scope, or its labels cannot be kept here'),
     404: error('There is no such thing'),
+    429: error('The caller sends too many requests'),
     503: error('The profile store or the node state store does not answer'),
   },
 });
@@ -39,6 +42,9 @@ const withBody = (of: Json, schema: string, answers: Json = {}): Json => ({
   },
 });
 
+/** With another scope than reading. */
+const needs = (scope: 'sql' | 'admin', of: Json): Json => ({ ...of, security: [{ token: [scope] }] });
+
 const get = (...args: Parameters<typeof operation>) => ({ get: operation(...args) });
 const path = (name: string): Json => ({ name, in: 'path', required: true, schema: { type: 'string' } });
 
@@ -50,6 +56,7 @@ export const openApiDocument = {
     version: '1',
     description: 'Profiles of a cluster: flame graphs, SQL, the state of the nodes',
   },
+  security: [{ token: ['read'] }],
   paths: {
     '/api/v1/labels': get('Names of labels'),
     '/api/v1/labels/{name}/values': get('Values of a label with what each used, largest first', [
@@ -110,6 +117,7 @@ export const openApiDocument = {
     ),
     '/api/v1/sql': {
       post: {
+        security: [{ token: ['sql'] }],
         ...operation(
           'One read-only SELECT over the public views profiles, functions, nodes, node_events, alert_history, deliveries, coverage, unresolved_binaries',
         ),
@@ -122,7 +130,7 @@ export const openApiDocument = {
     '/api/v1/nodes': get('Every node of the registry and its last word'),
     '/api/v1/nodes/{id}': {
       get: operation('One node', [path('id')]),
-      delete: operation('Takes a node that is gone out of the registry', [path('id')]),
+      delete: needs('admin', operation('Takes a node that is gone out of the registry', [path('id')])),
     },
     '/api/v1/nodes/{id}/timeline': get('What happened to one node, and the coverage of its samples', [
       path('id'),
@@ -134,41 +142,56 @@ export const openApiDocument = {
       get: operation("The fleet's configuration; its version is also the ETag", [
         query('node', 'Name of a node: what the document means for it'),
       ]),
-      put: withBody(
-        operation('Replaces the configuration', [
+      put: needs(
+        'admin',
+        withBody(
+          operation('Replaces the configuration', [
+            {
+              name: 'If-Match',
+              in: 'header',
+              required: false,
+              description: 'Version that the change is based on, e.g. "3"; * replaces any. Else version in the body',
+              schema: { type: 'string' },
+            },
+          ]),
+          'ConfigRequest',
           {
-            name: 'If-Match',
-            in: 'header',
-            required: false,
-            description: 'Version that the change is based on, e.g. "3"; * replaces any. Else version in the body',
-            schema: { type: 'string' },
+            409: error('Somebody else changed it since the version in the body'),
+            412: error('Somebody else changed it since the version in If-Match'),
+            428: error('Neither If-Match nor version says what the change is based on'),
           },
-        ]),
-        'ConfigRequest',
-        {
-          409: error('Somebody else changed it since the version in the body'),
-          412: error('Somebody else changed it since the version in If-Match'),
-          428: error('Neither If-Match nor version says what the change is based on'),
-        },
+        ),
       ),
     },
     '/api/v1/config/history': get('Changes of the configuration, newest first', [LIMIT]),
     '/api/v1/alerts': get('Alerts about nodes: pending, firing and lately resolved'),
     '/api/v1/alerts/history': get('What became of alerts, newest first', [LIMIT]),
     '/api/v1/alerts/{id}/acknowledge': {
-      post: withBody(
-        operation('Somebody looks after this occurrence: it is not repeated', [path('id')]),
-        'AcknowledgeRequest',
+      post: needs(
+        'admin',
+        withBody(
+          operation('Somebody looks after this occurrence: it is not repeated', [path('id')]),
+          'AcknowledgeRequest',
+        ),
       ),
-      delete: operation('Nobody does after all', [path('id')]),
+      delete: needs('admin', operation('Nobody does after all', [path('id')])),
     },
     '/api/v1/silences': {
       get: operation('Silences in force'),
-      post: withBody(operation('Alerts that match are shown and not delivered'), 'SilenceRequest'),
+      post: needs('admin', withBody(operation('Alerts that match are shown and not delivered'), 'SilenceRequest')),
     },
-    '/api/v1/silences/{id}': { delete: operation('The silences that remain', [path('id')]) },
+    '/api/v1/silences/{id}': { delete: needs('admin', operation('The silences that remain', [path('id')])) },
   },
   components: {
+    securitySchemes: {
+      token: {
+        type: 'http',
+        scheme: 'bearer',
+        bearerFormat: 'pfl_…',
+        description: 'From `perfleet token create`; asked for with PERFLEET_AUTH=tokens. The list names its scope',
+      },
+      password: { type: 'http', scheme: 'basic', description: 'The token as the password of any user' },
+    },
     schemas: {
       ErrorResponse: {
         type: 'object',
