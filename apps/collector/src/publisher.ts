@@ -22,6 +22,8 @@ export class Publisher {
   private failures = 0;
   private idle = false;
   private sentMessages = 0;
+  /** The stream has this message, and a full disk still has it in the spool. */
+  private unsettled = -1;
 
   constructor(private readonly options: PublisherOptions) {}
 
@@ -71,31 +73,42 @@ export class Publisher {
         continue;
       }
       try {
-        await this.send(message);
+        if (message.id !== this.unsettled) await this.send(message);
       } catch (error) {
-        await this.onFailure(error);
+        await this.onFailure(error, 'the stream is away; messages wait on disk');
+        continue;
+      }
+      try {
+        this.settle(message);
+      } catch (error) {
+        await this.onFailure(error, 'the spool cannot be written; what is sent stays in it for now');
       }
     }
   }
 
   private async send(message: SpooledMessage): Promise<void> {
-    const { node, spool, logger } = this.options;
+    const { node } = this.options;
     this.producer ??= await this.options.stream.producer();
     const headers = message.headers
       ? encodeProfileHeaders({ schema: OTLP_SCHEMA, node, sent: Date.now(), ...message.headers })
       : {};
     await this.producer.send(message.topic, [{ key: node, value: message.body, headers }]);
+    this.unsettled = message.id;
+    this.sentMessages++;
+  }
+
+  private settle(message: SpooledMessage): void {
+    const { spool, logger } = this.options;
     if (this.stopping && !spool.isOpen) return;
     spool.settle(message.id);
-    this.sentMessages++;
-    if (this.failures > 0) logger.info({ bytes: spool.pendingBytes }, 'the stream is back; sending what was spooled');
+    if (this.failures > 0) logger.info({ bytes: spool.pendingBytes }, 'sending what was spooled again');
     this.failures = 0;
   }
 
-  private async onFailure(error: unknown): Promise<void> {
+  private async onFailure(error: unknown, what: string): Promise<void> {
     const { min, max } = this.options.backoffMs ?? { min: 200, max: 5000 };
     const message = error instanceof Error ? error.message : String(error);
-    if (this.failures === 0) this.options.logger.warn({ error: message }, 'the stream is away; messages wait on disk');
+    if (this.failures === 0) this.options.logger.warn({ error: message }, what);
     await pause(Math.min(max, min * 2 ** Math.min(this.failures++, 10)), () => this.stopping);
   }
 

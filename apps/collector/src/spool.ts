@@ -37,6 +37,7 @@ export interface EpochCounts {
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
+  PRAGMA wal_autocheckpoint = 128;
   CREATE TABLE IF NOT EXISTS epochs (
     epoch TEXT PRIMARY KEY, start INTEGER NOT NULL, next_seq INTEGER NOT NULL,
     taken INTEGER NOT NULL, stored INTEGER NOT NULL, lost TEXT NOT NULL
@@ -89,12 +90,16 @@ export class Spool {
     this.bytes = row.bytes;
   }
 
-  /** A file that is not a spool is put aside (`.corrupt`) and a new one begun. @throws when the directory is not writable */
+  /**
+   * A file that is not a spool is put aside (`.corrupt`) and a new one begun.
+   * @throws when the directory is not writable or the disk is full: what the file holds stays
+   */
   static open(path: string, maxBytes: number): Spool {
     mkdirSync(dirname(path), { recursive: true });
     try {
       return new Spool(openDatabase(path), maxBytes, '');
     } catch (error) {
+      if (!(error instanceof DamagedError) && !DAMAGED.includes(resultCode(error))) throw error;
       for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
       renameSync(path, `${path}.corrupt`);
       const reason = `${path} could not be read (${error instanceof Error ? error.message : String(error)})`;
@@ -140,7 +145,6 @@ export class Spool {
         add(this.refused, record.lost ?? {});
         if (record.samples) add(this.refused, { 'spool-full': record.samples });
       }
-      this.recount();
       return false;
     }
   }
@@ -235,25 +239,42 @@ export class Spool {
   }
 
   private transaction(run: () => void): void {
+    try {
+      this.attempt(run);
+    } catch (error) {
+      if (resultCode(error) !== SQLITE_FULL) throw error;
+      // The space that the write-ahead log has serves again when what it holds fits into the database.
+      this.db.exec('PRAGMA wal_checkpoint(RESTART)');
+      this.attempt(run);
+    }
+  }
+
+  /** What `run` changed in memory is undone with the transaction. */
+  private attempt(run: () => void): void {
+    const { bytes, refused } = this;
     this.db.exec('BEGIN IMMEDIATE');
     try {
       run();
       this.db.exec('COMMIT');
     } catch (error) {
       if (this.db.isTransaction) this.db.exec('ROLLBACK');
+      this.bytes = bytes;
+      this.refused = refused;
       throw error;
     }
   }
-
-  private recount(): void {
-    try {
-      const row = this.db.prepare(`SELECT coalesce(sum(size), 0) AS bytes FROM messages`).get() as { bytes: number };
-      this.bytes = row.bytes;
-    } catch {
-      // The next append finds out again.
-    }
-  }
 }
+
+/** Result codes of SQLite, https://sqlite.org/rescode.html. */
+const SQLITE_FULL = 13;
+const DAMAGED: readonly number[] = [11 /* SQLITE_CORRUPT */, 26 /* SQLITE_NOTADB */];
+
+/** The primary code; 0 when the error is not the database's. */
+function resultCode(error: unknown): number {
+  return Number((error as { errcode?: number } | null)?.errcode ?? 0) & 0xff;
+}
+
+class DamagedError extends Error {}
 
 export function add(into: Record<string, number>, more: Readonly<Record<string, number>>): void {
   for (const [reason, n] of Object.entries(more)) if (n > 0) into[reason] = (into[reason] ?? 0) + n;
@@ -268,7 +289,7 @@ function openDatabase(path: string): DatabaseSync {
   try {
     db.exec(SCHEMA);
     const check = db.prepare(`PRAGMA quick_check`).get() as { quick_check: string };
-    if (check.quick_check !== 'ok') throw new Error(check.quick_check);
+    if (check.quick_check !== 'ok') throw new DamagedError(check.quick_check);
     return db;
   } catch (error) {
     db.close();

@@ -12,3 +12,4 @@ export {
   type TestKubepods,
 } from './kubepods.ts';
 export { startWebhook, type TestWebhook, type WebhookMessageBody } from './webhook.ts';
+export { SmallDisk } from './small-disk.ts';
