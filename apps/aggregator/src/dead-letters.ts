@@ -1,3 +1,4 @@
+import { deadLetterHeaders } from '@perfleet/messages';
 import type { StreamMessage, StreamProducer } from '@perfleet/stream';
 
 /** The message as it came, with why it could not be used and where it stood. */
@@ -12,13 +13,7 @@ export async function sendDead(
     letters.map(({ message, reason }) => ({
       key: message.key,
       value: message.value,
-      headers: {
-        ...message.headers,
-        reason: reason.slice(0, 1000),
-        topic: message.topic,
-        partition: String(message.partition),
-        offset: String(message.offset),
-      },
+      headers: deadLetterHeaders({ ...message, reason }),
     })),
   );
 }

@@ -1,9 +1,11 @@
 import 'reflect-metadata';
 import { Command, CommanderError, Option } from 'commander';
 import { useToken } from './api-client.ts';
+import { registerAdmin } from './commands/admin.ts';
 import { registerBench } from './commands/bench.ts';
 import { registerCompare } from './commands/compare.ts';
 import { registerConfig } from './commands/config.ts';
+import { registerDead } from './commands/dead.ts';
 import { registerDiscover } from './commands/discover.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerNodes } from './commands/nodes.ts';
@@ -36,6 +38,8 @@ for (const register of [
   registerToken,
   registerUnresolved,
   registerCompare,
+  registerDead,
+  registerAdmin,
 ])
   register(program);
 const withCommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withCommands)];

@@ -33,3 +33,13 @@ export function namedValue(text: string, before: Record<string, string>): Record
   if (at < 1) throw new InvalidArgumentError('write name=value');
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
+
+/** Unix milliseconds of Unix seconds, RFC 3339, `now` or `now-2h`. @param now Unix milliseconds */
+export function parseTime(flag: string, text: string, now: number): number {
+  if (text === 'now') return now;
+  if (text.startsWith('now-')) return now - parsePeriod(flag, text.slice('now-'.length));
+  const ms = /^\d{1,11}$/.test(text) ? Number(text) * 1000 : /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : NaN;
+  if (Number.isNaN(ms))
+    throw new Error(`${flag} ${text}: expected Unix seconds, a time such as 2026-11-26T13:00:00Z, or now-2h`);
+  return ms;
+}

@@ -1,0 +1,113 @@
+import { openStore, serveClickhouse, type ClickhouseHttp, type Store } from '@perfleet/clickhouse';
+import { tempDir } from '@perfleet/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkStore } from './check.ts';
+import { drop, parseDay, planDrop } from './drop.ts';
+import { samplesUsage, tableUsage } from './usage.ts';
+
+const dir = tempDir('perfleet-admin-');
+let embedded: Store;
+let server: Store;
+let http: ClickhouseHttp;
+
+const today = Math.floor(Date.now() / 86_400_000) * 86_400;
+const day = (ago: number) => new Date((today - ago * 86_400) * 1000).toISOString().slice(0, 10);
+
+beforeAll(async () => {
+  embedded = await openStore({ kind: 'embedded', path: dir.path });
+  // What is out of retention stays until it is looked at.
+  await embedded.command('SYSTEM STOP TTL MERGES samples');
+  http = await serveClickhouse({ store: embedded, port: 0 });
+  server = await openStore({ kind: 'server', url: http.url });
+});
+afterAll(async () => {
+  await server?.close();
+  await http?.close();
+  await embedded?.close();
+  dir.remove();
+});
+
+const found = async (store: Store) =>
+  Object.fromEntries(
+    (await checkStore(store)).flatMap((f) => (f.count > 0 ? [[f.check, [f.count, ...f.examples]]] : [])),
+  );
+
+/** Two services on two nodes, three days. Ids: series 1 and 2, stack 10 of frames 100 and 101. */
+async function fill(store: Store): Promise<void> {
+  for (const table of ['samples', 'series', 'stacks', 'frames', 'delivery_log'])
+    await store.command(`TRUNCATE TABLE ${table}`);
+  const series = (id: number, node: string, service: string) =>
+    `(${id}, 'c', '${node}', '', '', '', '', '', '${service}', 'p', 'cpu', 'nanoseconds', 1, map(), now())`;
+  await store.command(`INSERT INTO series VALUES ${series(1, 'n1', 'shop')}, ${series(2, 'n2', 'cart')}`);
+  await store.command('INSERT INTO stacks VALUES (10, [100, 101])');
+  const frame = (id: number) => `(${id}, 'native', 'b', ${id}, '', '', 0, 'm')`;
+  await store.command(`INSERT INTO frames VALUES ${frame(100)}, ${frame(101)}`);
+  const sample = (ago: number, id: number) => `(toDateTime(${today - ago * 86_400 + 60}), ${id}, 10, 5)`;
+  await store.command(`INSERT INTO samples VALUES ${sample(0, 1)}, ${sample(0, 2)}, ${sample(1, 1)}, ${sample(3, 1)}`);
+  await deliver(store, 1, 5, 5);
+}
+
+const deliver = (store: Store, seq: number, taken: number, stored: number, offset = seq) =>
+  store.command(
+    `INSERT INTO delivery_log VALUES (toDateTime64('2026-01-01 00:00:00', 3), 'n1', 'e', toDateTime64(0, 3), ${seq}, 't', 0, ${offset}, ` +
+      `${taken}, ${stored}, map(), 0, 0, 0)`,
+  );
+
+describe.each(['embedded', 'server'] as const)('admin of the %s store', (kind) => {
+  const store = () => (kind === 'embedded' ? embedded : server);
+
+  it('tells what tables, services and nodes hold', async () => {
+    await fill(store());
+    const samples = (await tableUsage(store())).find(({ table }) => table === 'samples')!;
+    expect(samples).toMatchObject({ rows: 4, partitions: 3, from: day(3), until: day(0), rawBytes: 4 * 28 });
+    expect(samples.bytes).toBeGreaterThan(0);
+    const shares = async (by: 'service' | 'node', limit: number) =>
+      (await samplesUsage(store(), by, limit)).map(({ name, rows, days }) => [name, rows, days]);
+    expect(await shares('service', 10)).toEqual([
+      ['shop', 3, 3],
+      ['cart', 1, 1],
+    ]);
+    expect(await shares('node', 1)).toEqual([['n1', 3, 3]]);
+    const bytes = (await samplesUsage(store(), 'node', 10)).reduce((sum, share) => sum + share.bytes, 0);
+    expect(Math.abs(bytes - samples.bytes)).toBeLessThanOrEqual(2);
+  });
+
+  it('finds nothing wrong in a sound store, and each thing that is', async () => {
+    await fill(store());
+    expect(await found(store())).toEqual({});
+    await store().command(
+      `INSERT INTO samples VALUES (toDateTime(${today}), 7, 10, 1), (toDateTime(${today}), 1, 77, 1)`,
+    );
+    await store().command('INSERT INTO stacks VALUES (11, [100, 999])');
+    await store().command(`INSERT INTO samples VALUES (toDateTime(${today - 40 * 86_400}), 1, 10, 1)`);
+    // The same place in the stream twice, in blocks that differ: what deduplication cannot see.
+    await deliver(store(), 2, 12, 5);
+    await deliver(store(), 2, 12, 4);
+    const wrong = await found(store());
+    expect(wrong).toMatchObject({
+      'samples without their series': [1, '7'],
+      'samples without their stack': [1, '77'],
+      'stacks with a frame that is missing': [1, '11'],
+      'partitions out of retention': [1, `samples ${day(40)}`],
+      'messages stored twice': [1, 't 0:2'],
+      'deliveries that do not balance': [1, 'n1 e: -2'],
+    });
+  });
+
+  it('drops the days that are named and no other', async () => {
+    await fill(store());
+    const none = await planDrop(store(), day(2), day(2));
+    expect(none).toEqual({ partitions: [], rows: 0, bytes: 0 });
+    const plan = await planDrop(store(), day(3), day(1));
+    expect(plan).toMatchObject({ partitions: [day(3), day(1)].map((d) => d.replaceAll('-', '')), rows: 2 });
+    await drop(store(), plan);
+    expect(await store().query('SELECT DISTINCT toString(toDate(time)) AS day FROM samples')).toEqual([
+      { day: day(0) },
+    ]);
+    await expect(planDrop(store(), day(0), day(1))).rejects.toThrow('is after --until');
+  });
+});
+
+it.each(['2026-13-01', '2026-02-30', 'today', '2026-1-1'])('%s is no day', (text) =>
+  expect(() => parseDay('--from', text)).toThrow(`--from ${text}: expected a day (UTC)`),
+);

@@ -1,0 +1,40 @@
+import type { Store } from '@perfleet/clickhouse';
+
+export interface DropPlan {
+  /** `YYYYMMDD`, oldest first: each a day of samples, the unit in which they are stored. */
+  readonly partitions: readonly string[];
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+const DAY = /^\d{4}-\d\d-\d\d$/;
+
+/** @throws Error when it is not a day, `YYYY-MM-DD` */
+export function parseDay(flag: string, text: string): string {
+  const time = DAY.test(text) ? Date.parse(`${text}T00:00:00Z`) : NaN;
+  if (Number.isNaN(time) || new Date(time).toISOString().slice(0, 10) !== text)
+    throw new Error(`${flag} ${text}: expected a day (UTC) such as 2026-11-26`);
+  return text;
+}
+
+/** Samples of the days `from` to `until`, both included, as they are stored. */
+export async function planDrop(store: Store, from: string, until: string): Promise<DropPlan> {
+  if (from > until) throw new Error(`--from ${from} is after --until ${until}`);
+  const rows = await store.query<{ id: string; rows: string; bytes: string }>(
+    `SELECT partition_id AS id, sum(rows) AS rows, sum(bytes_on_disk) AS bytes FROM system.parts
+     WHERE database = currentDatabase() AND table = 'samples' AND active
+       AND partition_id BETWEEN {from:String} AND {until:String}
+     GROUP BY id ORDER BY id`,
+    { from: from.replaceAll('-', ''), until: until.replaceAll('-', '') },
+  );
+  const sum = (column: 'rows' | 'bytes') => rows.reduce((all, row) => all + Number(row[column]), 0);
+  return { partitions: rows.map(({ id }) => id), rows: sum('rows'), bytes: sum('bytes') };
+}
+
+/** Drops the plan's partitions of samples. What labels, stacks and names they had stays: other days refer to it. */
+export async function drop(store: Store, { partitions }: DropPlan): Promise<void> {
+  for (const id of partitions) {
+    if (!/^\d{8}$/.test(id)) throw new Error(`${id} is not the id of a day`);
+    await store.command(`ALTER TABLE samples DROP PARTITION ID '${id}'`);
+  }
+}

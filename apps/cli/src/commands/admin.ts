@@ -1,0 +1,124 @@
+import type { Store } from '@perfleet/clickhouse';
+import type { Command } from 'commander';
+import { CHECKS, checkStore } from '../admin/check.ts';
+import { drop, parseDay, planDrop } from '../admin/drop.ts';
+import { samplesUsage, tableUsage } from '../admin/usage.ts';
+import { openProfileStore } from '../adapters.ts';
+import { loadSettings } from '../settings.ts';
+import { cellText, formatTable } from '../table.ts';
+import { wholeNumber } from './arguments.ts';
+import { confirm } from './confirm.ts';
+import { asSettings, withOptions } from './options.ts';
+
+const HELP = `
+The store is the ClickHouse server of --clickhouse-url, or the engine in --data, which one process at a time can open: beside
+\`perfleet up\` or \`perfleet clickhouse\` name the address.
+
+Examples:
+  perfleet admin usage --limit 10
+  perfleet admin check --json
+  perfleet admin drop --from 2026-11-01 --until 2026-11-07`;
+
+interface Flags extends Record<string, unknown> {
+  clickhouseUrl?: string;
+  data?: string;
+  json?: boolean;
+  yes?: boolean;
+  limit: string;
+  from: string;
+  until: string;
+}
+
+/** The store, for operators. */
+export function registerAdmin(program: Command): void {
+  const admin = program
+    .command('admin')
+    .description('the store: what it holds by table, service and node; check it; drop days of it')
+    .addHelpText('after', HELP);
+  const command = (name: string, description: string) =>
+    withOptions(admin.command(name).description(description).exitOverride().addHelpText('after', HELP), [
+      'clickhouse',
+      'data',
+    ]).option('--json', 'as JSON');
+
+  command('usage', 'rows, bytes and days by table, service and node')
+    .option('--limit <n>', 'services and nodes, those with the most rows', '20')
+    .action((flags: Flags) => withStore(flags, (store) => usage(store, flags)));
+
+  command('check', 'look for inconsistencies; exit code 1 when there are any').action(async (flags: Flags) => {
+    if (!(await withStore(flags, (store) => check(store, flags)))) process.exitCode = 1;
+  });
+
+  command('drop', 'drop the samples of whole days')
+    .requiredOption('--from <day>', 'first day (UTC), YYYY-MM-DD')
+    .requiredOption('--until <day>', 'last day, also dropped')
+    .option('--yes', 'do not ask')
+    .action((flags: Flags) => withStore(flags, (store) => dropDays(store, flags)));
+}
+
+async function withStore<T>(flags: Flags, work: (store: Store) => Promise<T>): Promise<T> {
+  const { clickhouseUrl, data } = flags;
+  const store = await openProfileStore(loadSettings(asSettings({ clickhouseUrl, data })));
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+async function usage(store: Store, flags: Flags): Promise<void> {
+  const limit = wholeNumber('--limit', flags.limit, 1, 10_000);
+  const tables = await tableUsage(store);
+  const services = await samplesUsage(store, 'service', limit);
+  const nodes = await samplesUsage(store, 'node', limit);
+  if (flags.json) return print(JSON.stringify({ tables, services, nodes }, null, 2));
+  const perRow = (bytes: number, rows: number) => (rows > 0 ? (bytes / rows).toFixed(1) : '-');
+  const ofTables = tables.map((t) => {
+    return [t.table, t.rows, size(t.bytes), perRow(t.bytes, t.rows), size(t.rawBytes), t.partitions, t.from, t.until];
+  });
+  const header = ['table', 'rows', 'on disk', 'a row', 'raw', 'partitions', 'from', 'until'];
+  print(formatTable(header, ofTables));
+  for (const [name, shares] of [['service', services] as const, ['node', nodes] as const]) {
+    const rows = shares.map((share) => [share.name || '(none)', share.rows, size(share.bytes), share.days]);
+    print(formatTable([name, 'sample rows', 'about', 'days'], rows));
+  }
+}
+
+async function check(store: Store, { json }: Flags): Promise<boolean> {
+  const findings = await checkStore(store);
+  const wrong = findings.filter(({ count }) => count > 0);
+  if (json) print(JSON.stringify(findings, null, 2));
+  else {
+    for (const { check: name, count, examples } of findings) {
+      const { meaning } = CHECKS.find((one) => one.name === name)!;
+      const found = `${count}: ${meaning}; such as ${examples.map(cellText).join(', ')}`;
+      print(`${count === 0 ? 'pass' : 'fail'}  ${name}${count === 0 ? '' : `: ${found}`}`);
+    }
+  }
+  return wrong.length === 0;
+}
+
+async function dropDays(store: Store, flags: Flags): Promise<void> {
+  const plan = await planDrop(store, parseDay('--from', flags.from), parseDay('--until', flags.until));
+  const { partitions, rows, bytes } = plan;
+  const days = partitions.map((id) => id.replace(/^(....)(..)(..)$/, '$1-$2-$3'));
+  if (partitions.length > 0) {
+    const what = `${rows} rows (${size(bytes)}) of ${days.length} days, ${days[0]} to ${days.at(-1)}`;
+    if (!(await confirm(`Drop ${what}? They cannot be had back.`, flags.yes))) return;
+    await drop(store, plan);
+    if (!flags.json) return print(`dropped ${what}`);
+  }
+  print(flags.json ? JSON.stringify({ days, rows, bytes }) : 'no samples of these days');
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+function size(bytes: number): string {
+  let unit = 0;
+  for (; bytes >= 1024 && unit < UNITS.length - 1; unit++) bytes /= 1024;
+  return `${unit === 0 ? bytes : bytes.toFixed(1)} ${UNITS[unit]}`;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text.trimEnd()}\n`);
+}
