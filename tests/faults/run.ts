@@ -24,6 +24,8 @@ for (const tool of ['java', 'redis-server']) {
   say(reason);
   process.exit(2);
 }
+// What was started goes with this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 say(`seed ${seed}, ${seconds} s`);
 const { differences, faults, skipped, rows, epochs } = await runFaults({ seed, seconds, say });
 for (const [fault, times] of Object.entries(faults)) say(`${String(times).padStart(4)} × ${fault}`);
