@@ -34,7 +34,7 @@ export const filterMatchSchema = z
   });
 export type FilterMatch = z.infer<typeof filterMatchSchema>;
 
-/** A rule may later state a rate of its own (`rateHz`); the name is kept free for that. */
+/** A rule may later state a rate of its own (`rateHz`); the name is kept free for that, and refused until then. */
 export const filterRuleSchema = z.strictObject({
   action: z.enum(['include', 'exclude'], 'must be include or exclude'),
   match: filterMatchSchema,
@@ -49,6 +49,12 @@ export type FilterRule = z.infer<typeof filterRuleSchema>;
 export const filtersSchema = z.strictObject({
   rules: z.array(filterRuleSchema, 'must be a list of rules').max(200, 'must hold at most 200 rules').optional(),
   otherwise: z.enum(['include', 'exclude'], 'must be include or exclude').optional(),
+  /**
+   * What becomes of a process when one window of waiting did not tell what decides. Not stated: what the rules leave open is
+   * excluded; a process whose pod may only have opted out is excluded while a source of annotations is known that should know
+   * its pod soon, and included where there is none.
+   */
+  unknown: z.enum(['include', 'exclude'], 'must be include or exclude').optional(),
 });
 export type FilterSettings = z.infer<typeof filtersSchema>;
 
@@ -56,6 +62,7 @@ export type FilterSettings = z.infer<typeof filtersSchema>;
 export interface Filters {
   readonly rules: readonly FilterRule[];
   readonly otherwise: 'include' | 'exclude';
+  readonly unknown?: 'include' | 'exclude';
 }
 
 export const NO_FILTERS: Filters = { rules: [], otherwise: 'include' };

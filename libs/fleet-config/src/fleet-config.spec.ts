@@ -57,6 +57,10 @@ describe('the document', () => {
     expect(errorsOf({ defaults: { filters: { rules: [{ action: 'drop', match: { process: ['a'] } }] } } })).toEqual([
       'defaults.filters.rules[0].action: must be include or exclude',
     ]);
+    const rated = { action: 'include', match: { process: ['a'] }, rateHz: 9 };
+    expect(errorsOf({ defaults: { filters: { rules: [rated] } } })).toEqual([
+      'defaults.filters.rules[0].rateHz: a rate per target is not supported; set rateHz for nodes, in defaults or overrides',
+    ]);
   });
 
   it('is never more than a node should read, and no input makes the check throw', () => {
@@ -105,6 +109,12 @@ describe('settings in force', () => {
       overrides: [{ nodes: ['n1'], settings: { filters: { rules: [rule('c')] } } }],
     };
     expect(of(document).filters).toEqual({ rules: [rule('c'), rule('a'), rule('b')], otherwise: 'exclude' });
+    const unknown: FleetConfig = {
+      defaults: { filters: { unknown: 'include' } },
+      overrides: [{ nodes: ['n2'], settings: { filters: { unknown: 'exclude' } } }],
+    };
+    expect(of(unknown).filters).toEqual({ rules: [], otherwise: 'include', unknown: 'include' });
+    expect(of(unknown, 'n2').filters.unknown).toBe('exclude');
   });
 });
 

@@ -46,6 +46,8 @@ function describe(issue: z.core.$ZodIssue): string[] {
   const at = fieldName(issue.path);
   if (issue.code !== 'unrecognized_keys') return [`${at || 'the document'}: ${issue.message}`];
   return issue.keys.map((key) => {
+    if (key === 'rateHz' && /\.rules\[\d+\]$/.test(at))
+      return `${at}.rateHz: a rate per target is not supported; set rateHz for nodes, in defaults or overrides`;
     const near = nearest(key);
     return `${at ? `${at}.` : ''}${key.slice(0, 100)}: there is no such field${near ? `; did you mean ${near}?` : ''}`;
   });

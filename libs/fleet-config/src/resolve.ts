@@ -34,7 +34,7 @@ export const DEFAULT_SETTINGS: NodeSettings = {
 /**
  * Layers, each winning over the one before: `base` (built in, then flags and variables of the collector), the document's defaults,
  * its overrides that mean the node, in their order. Budgets merge field by field. Rules of filters add up, those of a later layer
- * asked first; `otherwise` is the last one stated.
+ * asked first; `otherwise` and `unknown` are the last ones stated.
  */
 export function resolveSettings(
   document: FleetConfig | null,
@@ -51,11 +51,12 @@ export function resolveSettings(
 function merge(below: NodeSettings, above: Settings): NodeSettings {
   const { filters, budget, ...rest } = above;
   const rules: readonly FilterRule[] = [...(filters?.rules ?? []), ...below.filters.rules];
+  const { otherwise = below.filters.otherwise, unknown = below.filters.unknown } = filters ?? {};
   return {
     ...below,
     ...stated(rest),
     budget: { ...below.budget, ...stated(budget ?? {}) },
-    filters: { rules, otherwise: filters?.otherwise ?? below.filters.otherwise },
+    filters: { rules, otherwise, ...(unknown && { unknown }) },
   };
 }
 

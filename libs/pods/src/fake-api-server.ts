@@ -7,6 +7,8 @@ export interface FakePod {
   readonly namespace: string;
   readonly uid: string;
   readonly container?: { readonly name: string; readonly id: string };
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** What is wrong with the server at the moment. */
@@ -156,9 +158,9 @@ export class FakeApiServer {
     }
   }
 
-  private object({ name, namespace, uid, container }: FakePod) {
+  private object({ name, namespace, uid, container, labels, annotations }: FakePod) {
     const statuses = container ? [{ name: container.name, containerID: `containerd://${container.id}` }] : [];
-    const metadata = { name, namespace, uid, resourceVersion: String(this.version) };
+    const metadata = { name, namespace, uid, resourceVersion: String(this.version), labels, annotations };
     return { kind: 'Pod', metadata, status: { containerStatuses: statuses } };
   }
 }

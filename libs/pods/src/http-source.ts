@@ -47,6 +47,7 @@ export function apiServerSource(options: {
   let version = '';
   return {
     name: 'api-server',
+    readsLabels: true,
     async list(signal) {
       // From the API server's cache: thousands of nodes ask.
       const body = JSON.parse(await get(withParameters(url, { resourceVersion: '0' }), files, signal)) as unknown;
@@ -68,6 +69,7 @@ export function apiServerSource(options: {
 export function kubeletSource(options: PodListOptions): PodSource {
   return {
     name: 'kubelet',
+    readsLabels: true,
     list: async (signal) => parsePodList(JSON.parse(await get(options.url, options, signal))),
   };
 }

@@ -5,7 +5,13 @@ export interface PodName {
   readonly container?: string;
   /** By annotation, else by owner workload. */
   readonly service?: string;
+  /** Of the pod; absent while no source that reads them knows it. */
+  readonly labels?: Texts;
+  /** Of the pod, Perfleet's own only. */
+  readonly annotations?: Texts;
 }
+
+export type Texts = Readonly<Record<string, string>>;
 
 /** One pod as a source lists it. */
 export interface PodRecord {
@@ -14,12 +20,17 @@ export interface PodRecord {
   readonly namespace: string;
   readonly pod: string;
   readonly service?: string;
+  /** Both are absent when the source does not read them. Of the annotations only Perfleet's own are kept. */
+  readonly labels?: Texts;
+  readonly annotations?: Texts;
   readonly containers: ReadonlyArray<{ readonly id: string; readonly name: string }>;
 }
 
 /** Where names come from. `list` rejects when the source cannot answer; it must heed the signal. */
 export interface PodSource {
   readonly name: string;
+  /** It reads labels and annotations. */
+  readonly readsLabels?: boolean;
   list(signal: AbortSignal): Promise<readonly PodRecord[]>;
   /**
    * Tells of changes since the last list, each time with all pods. It ends in any way and at any time; then the pods
@@ -42,4 +53,6 @@ export interface SourceStatus {
   readonly answeredAt: number | null;
   /** Pods of the last answer. */
   readonly pods: number;
+  /** It reads labels and annotations of pods. */
+  readonly readsLabels?: boolean;
 }

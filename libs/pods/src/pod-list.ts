@@ -1,9 +1,15 @@
-import type { PodRecord } from './model.ts';
+import type { PodRecord, Texts } from './model.ts';
 
 /** Set on a pod to choose the service that its profiles belong to; the second is OpenTelemetry's own. */
 const SERVICE_ANNOTATIONS = ['perfleet.io/service', 'resource.opentelemetry.io/service.name'];
 /** On the mirror of a static pod: the UID that the node's cgroups show. */
 const STATIC_UID = ['kubernetes.io/config.hash', 'kubernetes.io/config.mirror'];
+
+/** Annotations that are kept: others (`kubectl apply` puts the whole object there) may have 256 KiB. */
+const OWN_ANNOTATION = /^perfleet\.(dev|io)\//;
+/** A pod has a handful; what is hostile is cut. */
+const MAX_TEXTS = 256;
+const MAX_TEXT = 512;
 
 type Json = Record<string, unknown>;
 const object = (value: unknown): Json =>
@@ -26,6 +32,7 @@ export function parsePodList(body: unknown): PodRecord[] {
     const annotations = object(metadata['annotations']);
     const uids = [uid, ...STATIC_UID.map((key) => text(annotations[key]))].filter((each) => each !== '');
     const service = serviceOf(metadata, annotations);
+    const told = { labels: textsOf(metadata['labels']), annotations: textsOf(annotations, OWN_ANNOTATION) };
     const status = object(item['status']);
     const statuses = ['containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses'];
     const containers = statuses
@@ -33,9 +40,17 @@ export function parsePodList(body: unknown): PodRecord[] {
       // `containerd://<id>`; empty while the container is being made.
       .map((each) => ({ name: text(each['name']), id: text(each['containerID']).replace(/^.*:\/\//, '') }))
       .filter(({ name, id }) => name !== '' && id !== '');
-    records.push({ uids: [...new Set(uids)], namespace, pod, ...(service && { service }), containers });
+    records.push({ uids: [...new Set(uids)], namespace, pod, ...(service && { service }), ...told, containers });
   }
   return records;
+}
+
+function textsOf(value: unknown, wanted?: RegExp): Texts {
+  const texts = Object.entries(object(value)).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string' && (wanted?.test(entry[0]) ?? true),
+  );
+  // `fromEntries` defines: a label named `__proto__` is a label.
+  return Object.fromEntries(texts.slice(0, MAX_TEXTS).map(([name, text]) => [name, text.slice(0, MAX_TEXT)]));
 }
 
 /** A ReplicaSet is named `<deployment>-<hash>`, the Job of a CronJob `<cronjob>-<minutes>`. */

@@ -75,8 +75,9 @@ export function createPodNames(options: PodNamesOptions): PodNames {
         podUid,
         containerId,
       );
-      if (found === undefined || (containerId !== null && found.container === undefined))
-        missing(podUid, containerId, found !== undefined);
+      const known =
+        found !== undefined && (found.labels !== undefined || !followed.some(({ status }) => status.readsLabels));
+      if (!known || (containerId !== null && found.container === undefined)) missing(podUid, containerId, known);
       return found;
     },
     status: () => followed.map(({ status }) => status),
@@ -96,7 +97,15 @@ class FollowedSource {
     readonly index: SourceIndex,
     private readonly options: PodNamesOptions,
   ) {
-    this.status = { source: source.name, ok: false, error: NOT_ASKED, answeredAt: null, pods: 0 };
+    const { name, readsLabels } = source;
+    this.status = {
+      source: name,
+      ok: false,
+      error: NOT_ASKED,
+      answeredAt: null,
+      pods: 0,
+      ...(readsLabels && { readsLabels }),
+    };
   }
 
   /** Asks, unless the source tells by itself. Never rejects. */
@@ -159,7 +168,7 @@ class FollowedSource {
     this.last = records;
     this.index.replace(records);
     const answeredAt = (this.options.now ?? Date.now)();
-    this.report({ source: this.source.name, ok: true, error: '', answeredAt, pods: records.length });
+    this.report({ ...this.status, ok: true, error: '', answeredAt, pods: records.length });
   }
 
   private report(status: SourceStatus): void {

@@ -65,6 +65,21 @@ describe('parsePodList', () => {
     ]);
   });
 
+  it('keeps labels, and of the annotations those that are meant for it', () => {
+    const labels = { app: 'web', __proto__: 'x', n: 7 };
+    const annotations = {
+      'perfleet.dev/profile': 'false',
+      'kubectl.kubernetes.io/last-applied-configuration': 'x'.repeat(100_000),
+    };
+    const [record] = parsePodList(pod({ labels, annotations }));
+    expect(record).toMatchObject({ labels: { app: 'web' }, annotations: { 'perfleet.dev/profile': 'false' } });
+    expect(Object.keys(record!.annotations!)).toHaveLength(1);
+    expect(Object.keys(record!.labels!)).toEqual(['app']);
+    const many = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`l${i}`, 'v'.repeat(5000)]));
+    expect(JSON.stringify(parsePodList(pod({ labels: many }))).length).toBeLessThan(200_000);
+    expect(parsePodList(pod({}))[0]).toMatchObject({ labels: {}, annotations: {} });
+  });
+
   it('survives what is no list', () => {
     for (const body of [null, 1, [], {}, { items: 7 }, { items: [null, 3, {}, { metadata: [] }] }]) {
       expect(parsePodList(body)).toEqual([]);
@@ -84,6 +99,27 @@ describe('createPodNames', () => {
     expect(names.lookup('u1', ID)).toEqual({ namespace: 'shop', pod: 'web-1', service: 'web', container: 'app' });
     expect(names.lookup('u1', null)).toEqual({ namespace: 'shop', pod: 'web-1', service: 'web' });
     expect(names.lookup('u2', OTHER)).toBeUndefined();
+    names.stop();
+  });
+
+  it('knows labels from whichever source reads them, and asks for them again when a name came without', async () => {
+    let asked = 0;
+    const labels = { app: 'web' };
+    const names = createPodNames({
+      sources: [
+        { name: 'a', list: async () => [web] },
+        {
+          name: 'b',
+          readsLabels: true,
+          list: async () => (asked++ === 0 ? [] : [{ ...web, labels, annotations: {} }]),
+        },
+      ],
+      minMs: 0,
+    });
+    await names.start();
+    expect(names.lookup('u1', ID)).not.toHaveProperty('labels');
+    await expect.poll(() => names.lookup('u1', ID)).toMatchObject({ container: 'app', labels, annotations: {} });
+    expect(names.status().map(({ readsLabels = false }) => readsLabels)).toEqual([false, true]);
     names.stop();
   });
 

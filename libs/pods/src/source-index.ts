@@ -57,11 +57,13 @@ export function findName(
       pod: found?.pod ?? record.pod,
       ...optional('container', found?.container ?? container),
       ...optional('service', found?.service ?? record.service),
+      ...optional('labels', found?.labels ?? record.labels),
+      ...optional('annotations', found?.annotations ?? record.annotations),
     };
   }
   return found;
 }
 
-function optional<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {
-  return value ? ({ [key]: value } as { [P in K]?: string }) : {};
+function optional<K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } {
+  return value ? ({ [key]: value } as { [P in K]?: T }) : {};
 }
