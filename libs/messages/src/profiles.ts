@@ -3,7 +3,7 @@ import { z } from 'zod';
 /** Resource attribute: `none` when the node could not tell to which pod, container or host process a sample belongs. */
 export const ATTRIBUTION = 'perfleet.attribution';
 
-/** Why a sample that was taken is not stored. */
+/** Why a sample that was taken is not stored. `filtered`: on purpose, by the fleet's configuration or a pod's annotation. */
 export const LOSS_REASONS = [
   'throttled',
   'map-full',
@@ -13,9 +13,17 @@ export const LOSS_REASONS = [
   'undecodable',
   'clamped',
   'unclean-exit',
+  'filtered',
 ] as const;
 export type LossReason = (typeof LOSS_REASONS)[number];
 export type LossCounts = Partial<Record<LossReason, number>>;
+
+/** Counts by reason, without what was left out on purpose: what somebody would miss. */
+export function unwantedLosses(
+  lost: Readonly<Record<string, number>>,
+): Array<readonly [reason: string, count: number]> {
+  return Object.entries(lost).filter(([reason]) => reason !== 'filtered');
+}
 
 const hex64 = z.string().regex(/^[0-9a-f]{16}$/);
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);

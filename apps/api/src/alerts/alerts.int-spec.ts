@@ -271,14 +271,14 @@ describe('shares of samples', () => {
     );
     await store.command(`INSERT INTO samples VALUES (${minute - 120}, 901, 1, 5000), (${minute - 60}, 902, 1, 4000)`);
     const message = (secondsAgo: number, seq: number, lost: number) =>
-      `(toDateTime64(${minute - secondsAgo}, 3), 'lossy', 'aa', ${seq}, map('map-full', ${lost}))`;
+      `(toDateTime64(${minute - secondsAgo}, 3), 'lossy', 'aa', ${seq}, map('map-full', ${lost}, 'filtered', ${50 * seq}))`;
     // 1000 samples were lost before the window, and do not count in it.
     const messages = [message(1800, 1, 1000), message(120, 2, 1040), message(60, 3, 1100)];
     await store.command(`INSERT INTO delivery_log (time, node, epoch, seq, lost) VALUES ${messages.join(', ')}`);
     const alerts = { ...DEFAULT_ALERT_SETTINGS, alertLossPercent: 9, alertUnattributedPercent: 44 };
     const api = createApi({ store, nodeState, logger, port: 0, alerts: { ...alerts, alertShareMinutes: 10 } });
     const { url } = await api.start();
-    await nodeState.put(stateOf('lossy', { lost: { 'map-full': 1100 } }));
+    await nodeState.put(stateOf('lossy', { lost: { 'map-full': 1100, filtered: 150 } }));
     await nodeState.heartbeat('lossy', 'aa', 600_000);
     const listed = (await (await fetch(`${url}/api/v1/alerts`)).json()) as AlertsResponse;
     expect(listed.alerts.map((a) => [a.kind, a.state, a.reason])).toEqual([
@@ -291,6 +291,9 @@ describe('shares of samples', () => {
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toContain('perfleet_node_coverage_ratio{node="lossy",part="lost"} 0.1\n');
     expect(metrics).toContain('perfleet_node_coverage_ratio{node="lossy",part="pod"} 0.5\n');
+    // Left out on purpose: told apart, in no share and no alert.
+    expect(metrics).toContain('perfleet_node_samples_filtered_total{node="lossy"} 150\n');
+    expect(metrics).not.toContain('reason="filtered"');
     const [view] = await store.query(
       `SELECT sum(pod) AS pod, sum(nothing) AS nothing, sum(lost) AS lost FROM coverage WHERE node = 'lossy' AND time > now() - INTERVAL 10 MINUTE`,
     );

@@ -51,7 +51,7 @@ describe('conditionsOf', () => {
 
   it('judges shares only of enough samples, and says why samples were lost', () => {
     const shares = (lost: number, nothing: number, host: number) => ({
-      ...factsOf(entryOf('n', { lost: { throttled: 2, 'map-full': 9 } })),
+      ...factsOf(entryOf('n', { lost: { throttled: 2, 'map-full': 9, filtered: 999 } })),
       shares: new Map([['n', { pod: 0, container: 0, host, nothing, lost }]]),
     });
     expect(kinds(shares(20, 20, 50))).toEqual([]);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { AlertKind } from '@perfleet/api-contract';
+import { unwantedLosses } from '@perfleet/messages';
 import type { NodeEntry } from '@perfleet/node-state';
 import type { AlertSettings } from './settings.ts';
 
@@ -129,7 +130,7 @@ function percent(part: number, whole: number): string {
 }
 
 function lossReasons(lost: Readonly<Record<string, number>>): string {
-  const reasons = Object.entries(lost)
+  const reasons = unwantedLosses(lost)
     .filter(([, count]) => count > 0)
     .sort(([, a], [, b]) => b - a)
     .map(([reason]) => reason);

@@ -1,4 +1,5 @@
 import { causeOf, FLEET_GOVERNORS, FLEET_MODES, type FleetColumns } from '@perfleet/api-contract';
+import { unwantedLosses } from '@perfleet/messages';
 import type { NodeEntry } from '@perfleet/node-state';
 import type { Shares } from '../alerts/conditions.ts';
 
@@ -48,7 +49,7 @@ export function fleetOf(entries: readonly NodeEntry[], shares: ReadonlyMap<strin
     restarts: column(({ state }) => state.restarts),
     crash: column(({ state }) => text(causeOf(state.lastExit))),
     taken: column(({ state }) => state.taken),
-    lost: column(({ state }) => Object.values(state.lost).reduce((sum, count) => sum + count, 0)),
+    lost: column(({ state }) => unwantedLosses(state.lost).reduce((sum, [, count]) => sum + count, 0)),
     kernel: column(({ state }) => text(state.kernel)),
     cgroupVersion: column(({ state }) => text(state.cgroupVersion)),
     lostShare: share((s) => s.lost / (stored(s) + s.lost)),

@@ -1,4 +1,4 @@
-import { DISCOVERY_MODES, GOVERNOR_MOODS } from '@perfleet/messages';
+import { DISCOVERY_MODES, GOVERNOR_MOODS, unwantedLosses } from '@perfleet/messages';
 import type { NodeEntry } from '@perfleet/node-state';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Shares } from '../alerts/conditions.ts';
@@ -29,6 +29,7 @@ export class NodeMetrics {
   private readonly restarts: Counter;
   private readonly taken: Counter;
   private readonly lost: Counter;
+  private readonly filtered: Counter;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -76,6 +77,10 @@ export class NodeMetrics {
     this.restarts = counter('restarts_total', 'Restarts of the sampler after crashes');
     this.taken = counter('samples_taken_total', 'Samples taken in the kernel');
     this.lost = counter('samples_lost_total', 'Samples lost by reason', 'reason');
+    this.filtered = counter(
+      'samples_filtered_total',
+      'Samples left out on purpose: by filters, or because a pod opted out',
+    );
   }
 
   /** Replaces everything. @param shares null = not known */
@@ -100,8 +105,9 @@ export class NodeMetrics {
       this.memory.set({ node }, state.memoryMib * 2 ** 20);
       this.restarts.inc({ node }, count(state.restarts));
       this.taken.inc({ node }, count(state.taken));
-      for (const [reason, n] of Object.entries(state.lost).slice(0, MAX_REASONS))
+      for (const [reason, n] of unwantedLosses(state.lost).slice(0, MAX_REASONS))
         this.lost.inc({ node, reason: reason.slice(0, 64) }, count(n));
+      this.filtered.inc({ node }, count(state.lost['filtered'] ?? 0));
       const parts = shares?.get(node);
       const total = parts ? PARTS.reduce((sum, part) => sum + parts[part], 0) : 0;
       if (parts && total > 0) for (const part of PARTS) this.coverage.set({ node, part }, parts[part] / total);

@@ -60,7 +60,7 @@ export function NodeDetail({ node, onClose }: { node: FleetNode; onClose: () => 
 }
 
 function Facts({ summary }: { summary: NodeSummary }) {
-  const lost = Object.entries(summary.lost).filter(([, count]) => count > 0);
+  const lost = Object.entries(summary.lost).filter(([reason, count]) => count > 0 && reason !== 'filtered');
   const facts: Array<readonly [string, string]> = [
     ['mode', summary.modeReason],
     ['pod roots', summary.podRoots.join(', ')],
@@ -76,6 +76,7 @@ function Facts({ summary }: { summary: NodeSummary }) {
     ['governor', governorText(summary)],
     ['samples', `${compact(summary.taken)} taken, ${compact(summary.published)} published since the collector started`],
     ['lost', lost.map(([reason, count]) => `${compact(count)} ${reason}`).join(', ')],
+    ['left out', summary.lost['filtered'] ? `${compact(summary.lost['filtered'])} by filters or opt-out` : ''],
   ];
   return (
     <dl className="facts">
