@@ -3,6 +3,7 @@ export * from './decode-window.ts';
 export * from './encode-window.ts';
 export * from './clock.ts';
 export * from './errors.ts';
+export * from './exclusions.ts';
 export * from './frames.ts';
 export * from './messages.ts';
 export { wantedRung, type WantedRung } from './rung-ladder.ts';

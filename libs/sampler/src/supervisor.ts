@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { systemClock } from './clock.ts';
+import type { ExclusionChange } from './exclusions.ts';
 import type { SamplerHello } from './messages.ts';
 import { OomKills } from './oom-kills.ts';
 import { RungLadder } from './rung-ladder.ts';
@@ -84,6 +85,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   setRate(rateHz: number): void {
     this.configure({ rateHz });
+  }
+
+  /** For the running sampler only: one that begins excludes nothing. */
+  exclude(change: ExclusionChange): void {
+    this.process?.exclude(change);
   }
 
   /** The last window arrives before this resolves. */

@@ -25,6 +25,8 @@ struct books {
 	__u64 deferred;
 	__u64 map_full;
 	__u64 map_busy;
+	/* In a cgroup that is excluded: nothing of it was read. */
+	__u64 filtered;
 	/* Of the stored: should have been deferred, but the ring was full. Their stacks end where the tables did. */
 	__u64 not_deferred;
 };
@@ -53,12 +55,39 @@ static __always_inline struct sample *this_sample(void)
 	return bpf_map_lookup_elem(&samples, &zero);
 }
 
+/* Bit 0: the buffer; SOME_EXCLUDED: `excluded` is not empty. Together, so that nobody pays for filters who has none. */
+#define SOME_EXCLUDED (1 << 1)
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u32);
 } active SEC(".maps");
+
+struct cgroup_key {
+	__u64 id;
+	__u64 hierarchy; /* 0: version 2, 1: the one of version 1 that is read */
+};
+
+/* Cgroups of which no sample is wanted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct cgroup_key);
+	__type(value, __u64);
+} excluded SEC(".maps");
+
+static __always_inline int is_excluded(__u64 v2, __u64 v1)
+{
+	struct cgroup_key key = { .id = v2, .hierarchy = 0 };
+	if (bpf_map_lookup_elem(&excluded, &key))
+		return 1;
+	if (!v1)
+		return 0;
+	key.id = v1;
+	key.hierarchy = 1;
+	return bpf_map_lookup_elem(&excluded, &key) != 0;
+}
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

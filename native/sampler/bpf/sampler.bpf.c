@@ -2,8 +2,8 @@
 /* Runs at every tick of a CPU's sampling event and counts (process, thread name, cgroups, stacks) in the buffer that is
  * active. User space switches buffers, waits until nobody writes the old one any more, and reads it.
  *
- * Every sample that is taken ends in exactly one of stored, deferred (walked in user space), map_full and map_busy of its own
- * buffer, so that a buffer's books balance whatever the moment of the switch. src/bpf_maps.rs mirrors these structures.
+ * Every sample that is taken ends in exactly one of stored, deferred (walked in user space), map_full, map_busy and filtered of
+ * its own buffer, so that a buffer's books balance whatever the moment of the switch. src/bpf_maps.rs mirrors these structures.
  *
  * The user stack is walked by bpf_loop where the kernel has it (5.17), else by tail calls of a few frames each. */
 #include "kernel.h"
@@ -118,7 +118,8 @@ static __always_inline struct sample *begin(struct perf_event_context *ctx)
 	__u32 *current = bpf_map_lookup_elem(&active, &zero);
 	if (!current)
 		return 0;
-	__u32 buffer = *(volatile __u32 *)current & 1;
+	__u32 state = *(volatile __u32 *)current;
+	__u32 buffer = state & 1;
 	struct books *book = bpf_map_lookup_elem(&books, &buffer);
 	struct sample *sample = this_sample();
 	if (!book || !sample)
@@ -133,6 +134,10 @@ static __always_inline struct sample *begin(struct perf_event_context *ctx)
 	key->user_stack = 0;
 	key->cgroup_v2 = bpf_get_current_cgroup_id();
 	key->cgroup_v1 = cgroup_v1_id();
+	if ((state & SOME_EXCLUDED) && is_excluded(key->cgroup_v2, key->cgroup_v1)) {
+		book->filtered++;
+		return 0;
+	}
 	bpf_get_current_comm(key->comm, sizeof(key->comm));
 	walk->now = bpf_ktime_get_ns();
 	walk->depth = 0;

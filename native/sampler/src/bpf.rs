@@ -17,6 +17,7 @@ use crate::bpf_maps as maps;
 use crate::buffers::{Buffers, Row};
 use crate::cgroups::Controller;
 use crate::deferred::Deferred;
+use crate::exclusions::Exclusion;
 use crate::kernel_tables::KernelTables;
 use crate::options::Options;
 use crate::perf::{self, Clock, Event as PerfEvent, online_cpus};
@@ -215,6 +216,10 @@ impl Sampler for Bpf {
         }
         self.rate = rate;
         Ok(())
+    }
+
+    fn exclude(&mut self, change: &Exclusion) -> Result<()> {
+        self.buffers.exclude(&self.fds, change)
     }
 
     fn wake(&mut self) -> Result<()> {

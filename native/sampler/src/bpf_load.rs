@@ -31,6 +31,7 @@ pub struct Descriptors {
     /// Stacks are walked by tail calls, for want of bpf_loop.
     pub by_calls: bool,
     pub active: i32,
+    pub excluded: i32,
     pub books: i32,
     pub stacks: [i32; 2],
     pub counts: [i32; 2],
@@ -50,6 +51,7 @@ impl Descriptors {
             program: program_fd(object, name)?,
             by_calls: name == "take_sample_by_calls",
             active: map("active")?,
+            excluded: map("excluded")?,
             books: map("books")?,
             stacks: [map("stacks_0")?, map("stacks_1")?],
             counts: [map("counts_0")?, map("counts_1")?],

@@ -6,6 +6,8 @@ use std::io;
 
 use anyhow::{Context, Result};
 
+use crate::exclusions::CgroupKey;
+
 pub const CHUNK_FRAMES: usize = 32;
 pub const MAX_USER_FRAMES: usize = 512;
 /// A flag of `Key`: the kernel stack is at its limit.
@@ -78,8 +80,12 @@ pub struct Books {
     pub deferred: u64,
     pub map_full: u64,
     pub map_busy: u64,
+    pub filtered: u64,
     pub not_deferred: u64,
 }
+
+/// In the value of `active`, beside the buffer: `excluded` is not empty.
+pub const SOME_EXCLUDED: u32 = 1 << 1;
 
 /// `struct registers`
 #[repr(C)]
@@ -109,6 +115,8 @@ pub struct DeferredHead {
 
 // SAFETY: integers and arrays of them, without padding.
 unsafe impl Plain for u64 {}
+// SAFETY: as above.
+unsafe impl Plain for CgroupKey {}
 // SAFETY: as above.
 unsafe impl Plain for Chunk {}
 // SAFETY: as above.
@@ -147,7 +155,7 @@ impl Key {
 impl Books {
     /// No run of the program is under way: whatever was taken has ended somewhere.
     pub fn balanced(&self) -> bool {
-        self.taken == self.stored + self.deferred + self.map_full + self.map_busy
+        self.taken == self.stored + self.deferred + self.map_full + self.map_busy + self.filtered
     }
 }
 
@@ -207,6 +215,7 @@ pub fn books(map: i32, buffer: u32) -> Result<Books> {
         deferred: sum.deferred + books.deferred,
         map_full: sum.map_full + books.map_full,
         map_busy: sum.map_busy + books.map_busy,
+        filtered: sum.filtered + books.filtered,
         not_deferred: sum.not_deferred + books.not_deferred,
     }))
 }
@@ -268,8 +277,8 @@ mod tests {
 
     #[test]
     fn structures_are_as_large_as_the_programs() {
-        let sizes = [size_of::<Chunk>(), size_of::<Key>(), size_of::<Count>(), size_of::<Books>(), size_of::<DeferredHead>()];
-        assert_eq!(sizes, [272, 56, 16, 48, 200]);
+        let sizes = [size_of::<Chunk>(), size_of::<Key>(), size_of::<Count>(), size_of::<Books>(), size_of::<DeferredHead>(), size_of::<CgroupKey>()];
+        assert_eq!(sizes, [272, 56, 16, 56, 200, 16]);
     }
 
     #[test]
@@ -283,8 +292,9 @@ mod tests {
 
     #[test]
     fn books_balance_when_every_sample_has_ended() {
-        let books = Books { taken: 9, stored: 3, deferred: 3, map_full: 2, map_busy: 1, not_deferred: 1 };
+        let books = Books { taken: 11, stored: 3, deferred: 3, map_full: 2, map_busy: 1, filtered: 2, not_deferred: 1 };
         assert!(books.balanced());
         assert!(!Books { map_busy: 0, ..books }.balanced());
+        assert!(!Books { filtered: 0, ..books }.balanced());
     }
 }

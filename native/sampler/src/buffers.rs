@@ -1,12 +1,15 @@
 //! The two buffers that the BPF program counts in: one is active, the other is read.
 
 use std::collections::HashMap;
+use std::io;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use crate::bpf_load::Descriptors;
 use crate::bpf_maps::{self as maps, Books, Chunk, Count, Key};
+use crate::excluded::Excluded;
+use crate::exclusions::Exclusion;
 use crate::sampler::Lost;
 use crate::system::{grace_period, monotonic};
 use crate::unwinder::Finished;
@@ -29,6 +32,7 @@ pub struct Row {
 #[derive(Default)]
 pub struct Buffers {
     active: u32,
+    excluded: Excluded,
     /// Read from each buffer so far: samples of counts.
     drained: [u64; 2],
     books: [Books; 2],
@@ -40,8 +44,7 @@ impl Buffers {
     pub fn switch(&mut self, fds: &Descriptors) -> Result<(usize, u64)> {
         let old = self.active as usize;
         let switched = monotonic();
-        maps::set(fds.active, &0u32, &(1 - self.active)).context("cannot switch the buffers")?;
-        self.active = 1 - self.active;
+        self.activate(fds, 1 - self.active).context("cannot switch the buffers")?;
         grace_period();
         let deadline = Instant::now() + REST;
         loop {
@@ -51,6 +54,21 @@ impl Buffers {
             }
             std::thread::yield_now();
         }
+    }
+
+    /// The program reads both in one word.
+    fn activate(&mut self, fds: &Descriptors, buffer: u32) -> io::Result<()> {
+        let some = if self.excluded.is_empty() { 0 } else { maps::SOME_EXCLUDED };
+        maps::set(fds.active, &0u32, &(buffer | some))?;
+        self.active = buffer;
+        Ok(())
+    }
+
+    /// Samples of other cgroups are left out from now on.
+    pub fn exclude(&mut self, fds: &Descriptors, change: &Exclusion) -> Result<()> {
+        let applied = self.excluded.apply(fds.excluded, change);
+        self.activate(fds, self.active).context("cannot tell the BPF program of excluded cgroups")?;
+        applied
     }
 
     /// Takes everything out of a buffer that nobody writes to: its rows and those of its samples that were walked here, in the order
@@ -82,6 +100,7 @@ impl Buffers {
         Lost {
             map_full: self.books.iter().map(|books| books.map_full).sum(),
             map_busy: self.books.iter().map(|books| books.map_busy).sum(),
+            filtered: self.books.iter().map(|books| books.filtered).sum(),
             ..Lost::default()
         }
     }

@@ -32,6 +32,9 @@ mod confine;
 mod deferred;
 mod elf;
 #[cfg(feature = "bpf")]
+mod excluded;
+mod exclusions;
+#[cfg(feature = "bpf")]
 mod extents;
 #[cfg(feature = "bpf")]
 mod followed;

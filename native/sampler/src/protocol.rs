@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
+use crate::exclusions::Exclusion;
+
 pub fn send(kind: u8, payload: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(&(payload.len() as u32 + 1).to_le_bytes())?;
@@ -29,6 +31,7 @@ pub fn log(level: &str, message: &str) -> io::Result<()> {
 pub enum Command {
     Stop,
     Rate(u64),
+    Exclude(Exclusion),
 }
 
 /// Reads what the parent wrote without waiting. The end of the input means that the parent is gone.
@@ -63,6 +66,9 @@ fn parse(line: &[u8]) -> Option<Command> {
     if value["stop"] == true {
         return Some(Command::Stop);
     }
+    if value["exclude"].is_object() || value["include"].is_object() {
+        return Some(Command::Exclude(Exclusion::parse(&value["exclude"], &value["include"])));
+    }
     value["rateHz"].as_u64().filter(|rate| (1..=9999).contains(rate)).map(Command::Rate)
 }
 
@@ -75,6 +81,8 @@ mod tests {
         assert_eq!(parse(br#"{"stop":true}"#), Some(Command::Stop));
         assert_eq!(parse(br#"{"rateHz":49}"#), Some(Command::Rate(49)));
         assert_eq!(parse(br#"{"rateHz":0}"#), None);
+        assert!(matches!(parse(br#"{"include":{"v2":["1"]}}"#), Some(Command::Exclude(change)) if change.remove.len() == 1));
+        assert_eq!(parse(br#"{"exclude":[]}"#), None);
         assert_eq!(parse(b"{"), None);
     }
 }

@@ -58,6 +58,11 @@ impl Run {
                         window_end = Instant::now() + window;
                         self.set_rate(rate)?;
                     }
+                    Command::Exclude(change) => {
+                        if let Some(Err(error)) = self.sampler.as_mut().map(|sampler| sampler.exclude(&change)) {
+                            protocol::log("warn", &format!("{error:#}"))?;
+                        }
+                    }
                 }
             }
             let last = host::stopping() || deadline.is_some_and(|deadline| Instant::now() >= deadline);

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
+use crate::exclusions::Exclusion;
 use crate::resolver::Resolver;
 
 /// Cumulative samples lost since the start, by reason.
@@ -12,11 +13,19 @@ pub struct Lost {
     pub map_busy: u64,
     pub ring_full: u64,
     pub throttled: u64,
+    /// No loss: left out as the parent asked.
+    pub filtered: u64,
 }
 
 impl Lost {
-    pub fn rows(&self) -> [(&'static str, u64); 4] {
-        [("map-full", self.map_full), ("map-busy", self.map_busy), ("ring-full", self.ring_full), ("throttled", self.throttled)]
+    pub fn rows(&self) -> [(&'static str, u64); 5] {
+        [
+            ("map-full", self.map_full),
+            ("map-busy", self.map_busy),
+            ("ring-full", self.ring_full),
+            ("throttled", self.throttled),
+            ("filtered", self.filtered),
+        ]
     }
 
     pub fn total(&self) -> u64 {
@@ -44,6 +53,10 @@ pub trait Sampler {
         self.drain()
     }
     fn set_rate(&mut self, rate: u64) -> Result<()>;
+    /// Samples of some cgroups are not wanted (any more); rungs that cannot tell cgroups take them all the same.
+    fn exclude(&mut self, _: &Exclusion) -> Result<()> {
+        Ok(())
+    }
     /// Moves what the kernel has collected into the window.
     fn drain(&mut self) -> Result<()>;
     /// No more samples after this; what was taken can still be drained.
