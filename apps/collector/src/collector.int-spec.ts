@@ -225,6 +225,7 @@ describe('collector', () => {
         state,
         start: async () => undefined,
         stop: () => undefined,
+        cgroupPath: () => '',
         place: async ({ processes }) => {
           const known = ++asked >= from;
           const place = known ? { podUid: uid, containerId: null } : { podUid: null, containerId: null };

@@ -22,14 +22,14 @@ import { LiveDiscovery, type NodeDiscovery } from './discovery/node-discovery.ts
 import { toldState } from './discovery/told-state.ts';
 import { logDoctorSummary } from './doctor-summary.ts';
 import { eventRecord } from './events.ts';
+import { WindowFilter } from './filtering/window-filter.ts';
 import { NodeReporter } from './node-reporter.ts';
 import { ProfileRecords } from './profile-records.ts';
 import { Publisher, within } from './publisher.ts';
-import type { ResourceLabels } from './resource-labels.ts';
 import { RunMarker } from './run-marker.ts';
-import { SampleLedger, type WindowCounts } from './sample-ledger.ts';
+import { SampleLedger, withFiltered, type WindowCounts } from './sample-ledger.ts';
 import { Spool, type SpoolRecord } from './spool.ts';
-import { podNamesNote, WindowNaming } from './window-naming.ts';
+import { podNamesNote, WindowNaming, type NamedWindow } from './window-naming.ts';
 import type { UploadClient } from './uploads/upload-client.ts';
 import { Uploader, type UploaderOptions } from './uploads/uploader.ts';
 
@@ -83,6 +83,7 @@ export class Collector {
   private readonly records: ProfileRecords;
   private readonly discovery: NodeDiscovery;
   private readonly naming: WindowNaming;
+  private readonly filter: WindowFilter;
   private readonly supervisor: Supervisor;
   private readonly reporter: NodeReporter;
   private readonly control: NodeControl;
@@ -104,6 +105,13 @@ export class Collector {
     this.records = new ProfileRecords(deps.topicPrefix, this.epoch);
     this.discovery = deps.discovery ?? new LiveDiscovery({ kubernetes, logger });
     this.naming = new WindowNaming(deps, this.discovery, deps.podNames);
+    this.filter = new WindowFilter({
+      filters: () => this.control.settings.filters,
+      discovery: this.discovery,
+      podName: (placement) => this.naming.podName(placement),
+      annotationsExpected: () => this.naming.annotationsExpected,
+      exclude: (change) => this.supervisor.exclude(change),
+    });
     this.reporter = new NodeReporter({ store: deps.nodeState, state: () => this.state(), logger });
     const { nodeState, node, cluster, rateHz, windowSeconds, sharedProcess, configPollMs: pollMs } = deps;
     this.control = new NodeControl({
@@ -215,6 +223,7 @@ export class Collector {
     const { logger } = this.deps;
     this.supervisor.on('hello', (hello) => {
       this.ledger.begin();
+      this.filter.samplerBegan();
       this.control.onHello(hello);
       const { rung, event, rateHz, reason } = hello;
       if (rung < 4) logger.info({ rung, event, rateHz, reason }, 'sampler runs');
@@ -239,7 +248,6 @@ export class Collector {
   }
 
   private onWindow(window: Window): void {
-    this.uploader?.offer(window);
     const counts = this.ledger.add(window);
     // What a held window has is lost too when this run is killed.
     this.mark(Date.now(), counts.taken + (this.held?.counts.taken ?? 0));
@@ -262,8 +270,10 @@ export class Collector {
   /** A window whose names are not all known waits for the next one, once: pods and their names appear a moment late. */
   private async handleWindow(window: Window, counts: WindowCounts): Promise<void> {
     await this.releaseHeld();
-    const { labelsOf, wait } = await this.naming.name(window);
-    if (!wait || window.last || this.stopping) return this.publishWindow(window, counts, labelsOf);
+    const named = await this.naming.name(window);
+    if (!named.wait || window.last || this.stopping) return this.publishWindow(window, counts, named);
+    // Before its processes end; what may turn out to be excluded is not offered.
+    this.uploader?.offer(this.filter.apply(window, named.subject, true).window);
     const timer = setTimeout(() => this.enqueue(() => this.releaseHeld()), this.control.windowMs + HOLD_EXTRA_MS);
     timer.unref();
     this.held = { window, counts, timer };
@@ -274,11 +284,13 @@ export class Collector {
     const { window, counts, timer } = this.held;
     this.held = null;
     clearTimeout(timer);
-    this.publishWindow(window, counts, (await this.naming.name(window)).labelsOf);
+    this.publishWindow(window, counts, await this.naming.name(window));
   }
 
-  private publishWindow(window: Window, counts: WindowCounts, labelsOf: (process: number) => ResourceLabels): void {
-    const records = this.records.ofWindow(window, counts, labelsOf);
+  private publishWindow(whole: Window, counts: WindowCounts, { labelsOf, subject }: NamedWindow): void {
+    const { window, filtered } = this.filter.apply(whole, subject, false);
+    this.uploader?.offer(window);
+    const records = this.records.ofWindow(window, withFiltered(counts, filtered), labelsOf);
     if (records.length > 0) this.publish(records);
   }
 

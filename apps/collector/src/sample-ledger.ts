@@ -7,6 +7,13 @@ export interface WindowCounts {
   readonly lost: Record<string, number>;
 }
 
+/** So many samples of the window were left out on purpose after they had been taken. */
+export function withFiltered(counts: WindowCounts, filtered: number): WindowCounts {
+  if (filtered === 0) return counts;
+  const lost = { ...counts.lost, filtered: (counts.lost['filtered'] ?? 0) + filtered };
+  return { ...counts, samples: counts.samples - filtered, lost };
+}
+
 /**
  * Turns a sampler run's cumulative counts into what each window adds. A sampler that restarts begins at zero again;
  * what it had taken since its last window is estimated, because nobody is left to say.

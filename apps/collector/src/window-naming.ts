@@ -1,11 +1,14 @@
 import type { PodName, PodNames, SourceStatus } from '@perfleet/pods';
 import type { Window } from '@perfleet/sampler';
 import type { NodeDiscovery } from './discovery/node-discovery.ts';
+import type { Subject } from './filtering/filter-target.ts';
 import { isAttributed, processText, resourceLabels, type Placement, type ResourceLabels } from './resource-labels.ts';
 
 export interface NamedWindow {
   /** Resource attributes of a process, by its index in the window. */
   readonly labelsOf: (process: number) => ResourceLabels;
+  /** What filters judge it by. */
+  readonly subject: (process: number) => Subject;
   /** Some name is missing that may be known soon: worth waiting one window for. */
   readonly wait: boolean;
 }
@@ -29,17 +32,20 @@ export class WindowNaming {
     const names = placements.map((placement) => this.podName(placement));
     const missing = [...unnamed, ...this.podsWithoutName(placements, names)];
     const { fallback } = this.discovery.state;
-    const labelsOf = (index: number) => {
-      const text = processText(window, index);
+    const subject = (index: number) => {
       const placement = placements[index] ?? NOWHERE;
-      const attributed = isAttributed(placement, text.cgroupFile, fallback);
-      return resourceLabels(this.node, text, placement, names[index], attributed);
+      const attributed = isAttributed(placement, processText(window, index).cgroupFile, fallback);
+      return { placement, names: names[index], attributed };
     };
-    return { labelsOf, wait: this.firstTime(missing) };
+    const labelsOf = (index: number) => {
+      const { placement, names, attributed } = subject(index);
+      return resourceLabels(this.node, processText(window, index), placement, names, attributed);
+    };
+    return { labelsOf, subject, wait: this.firstTime(missing) };
   }
 
   /** A source of names is a convenience: whatever it does, the pod keeps its UID. */
-  private podName({ podUid, containerId }: Placement): PodName | undefined {
+  podName({ podUid, containerId }: Placement): PodName | undefined {
     if (podUid === null && containerId === null) return undefined;
     try {
       return this.podNames?.lookup(podUid, containerId);
@@ -48,11 +54,19 @@ export class WindowNaming {
     }
   }
 
+  /** A source that reads annotations has answered once; what it said stays in use. */
+  get annotationsExpected(): boolean {
+    return this.podNames?.status().some(({ readsLabels, answeredAt }) => readsLabels && answeredAt !== null) ?? false;
+  }
+
   /** The sources are asked as soon as a pod is unknown; without one that answers there is nothing to wait for. */
   private podsWithoutName(placements: readonly Placement[], names: ReadonlyArray<PodName | undefined>): string[] {
-    if (!this.podNames?.status().some(({ ok }) => ok)) return [];
+    const answering = this.podNames?.status().filter(({ ok }) => ok) ?? [];
+    if (answering.length === 0) return [];
+    const labels = answering.some(({ readsLabels }) => readsLabels);
     return placements.flatMap(({ podUid, containerId }, i) => {
-      if (podUid === null || (names[i] && (containerId === null || names[i].container !== undefined))) return [];
+      const known = names[i] && (containerId === null || names[i].container !== undefined);
+      if (podUid === null || (known && (!labels || names[i]!.labels !== undefined))) return [];
       return [`pod ${podUid} ${containerId ?? ''}`];
     });
   }

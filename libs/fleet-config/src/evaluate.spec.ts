@@ -108,7 +108,7 @@ describe('filters on random rules and processes', () => {
   const randomTarget = (): FilterTarget => {
     const inPod = int(3) > 0;
     const pod = <T>(value: T) => (inPod ? value : null);
-    const annotations = int(5) === 0 ? { [OPT_OUT_ANNOTATIONS[0]]: 'false' } : {};
+    const annotations: Record<string, string> = int(5) === 0 ? { [OPT_OUT_ANNOTATIONS[0]]: 'false' } : {};
     return {
       ...{
         namespace: pod(one(TEXTS)),
@@ -116,7 +116,7 @@ describe('filters on random rules and processes', () => {
         container: pod(one(TEXTS)),
         annotations: pod(annotations),
       },
-      podLabels: pod(int(2) ? { l: one(TEXTS) } : { l: one(TEXTS), m: one(TEXTS) }),
+      podLabels: pod<Record<string, string>>({ l: one(TEXTS), ...(int(2) && { m: one(TEXTS) }) }),
       ...{ process: one(TEXTS), cgroups: [one(TEXTS), one(TEXTS)], moreCgroups: false },
     };
   };

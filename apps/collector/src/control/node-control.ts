@@ -133,7 +133,7 @@ export class NodeControl {
     const usage = this.meter.latest();
     return {
       configVersion: this.keeper.known?.revision.version ?? 0,
-      configError: (this.keeper.error || unsupported(this.settings)).slice(0, 1000),
+      configError: this.keeper.error.slice(0, 1000),
       rateHz: this.sampler.rateHz,
       rateWanted: rateHz,
       rungWanted: rung === 'auto' ? 1 : rung,
@@ -186,8 +186,6 @@ export class NodeControl {
     const message = `configuration version ${version}: ${changes.join(', ')}`;
     logger.info(message);
     if (tell) event('config-changed', message);
-    const warning = unsupported(this.settings);
-    if (warning) logger.warn(warning);
   }
 
   private change(state: GovernorState, why: string): void {
@@ -229,10 +227,4 @@ export class NodeControl {
     };
     return resolveSettings(this.keeper?.known?.document ?? null, { node, cluster }, base);
   }
-}
-
-/** What the document states and this collector cannot do: said, so that nobody believes it. */
-function unsupported({ filters }: NodeSettings): string {
-  if (filters.rules.length === 0 && filters.otherwise === 'include') return '';
-  return 'the configuration has filters; this collector does not apply them and profiles everything';
 }

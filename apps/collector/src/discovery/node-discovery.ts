@@ -47,6 +47,8 @@ export interface NodeDiscovery {
   start(onChange: (state: DiscoveryState, before: DiscoveryState) => void): Promise<void>;
   /** Never rejects. */
   place(window: Window): Promise<Placements>;
+  /** Path inside its hierarchy (`v2`, or that of a v1 controller) of a cgroup; "" = not known. */
+  cgroupPath(hierarchy: string, id: bigint): string;
   stop(): void;
 }
 
@@ -137,6 +139,10 @@ export class LiveDiscovery implements NodeDiscovery {
     if (pod || container) this.schedule.soon();
     const unnamed = missing.filter(([key, id]) => this.ids.lookup(key, id) === '').map(([key, id]) => `${key}:${id}`);
     return { placements, unnamed };
+  }
+
+  cgroupPath(hierarchy: string, id: bigint): string {
+    return id === 0n ? '' : this.ids.lookup(hierarchy, id);
   }
 
   /** The text that the sampler read of /proc names the id, if the directory there still has it. */
