@@ -133,6 +133,16 @@ describe('changes by key=value', () => {
     expect(assign(document, ['rateHz=', 'rung='])).toEqual({});
   });
 
+  it('take whole filters', () => {
+    const filters = full.defaults!.filters!;
+    const document = assign({}, [`filters=${JSON.stringify(filters)}`, 'filters.unknown=include']);
+    expect(parseFleetConfig(document)).toEqual({
+      ok: true,
+      value: { defaults: { filters: { ...filters, unknown: 'include' } } },
+    });
+    expect(assign(document, ['filters='])).toEqual({});
+  });
+
   it('leave the document that they start from as it is', () => {
     const before = structuredClone(full);
     assign(before, ['rateHz=1', 'filters.rules=[]'], 'gpu-*');
