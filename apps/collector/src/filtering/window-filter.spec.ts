@@ -126,11 +126,14 @@ describe('the cgroups that the sampler is told of', () => {
     expect(kept()).toEqual([10]);
     // By the name of its process: another one of that cgroup may be included.
     expect(addedIds()).toEqual(['v2:7']);
+    filters = { rules: [{ action: 'exclude', match: { process: ['java'] } }], otherwise: 'include' };
+    expect(kept()).toEqual([11]);
+    expect(addedIds()).toEqual(['v2:7']);
     filters = { rules: [{ action: 'exclude', match: { cgroup: ['/system.slice/*'] } }], otherwise: 'include' };
     kept();
     expect(addedIds()).toEqual(['v2:7', 'v2:8']);
     // Each change of filters made it begin anew.
-    expect(sent.filter(({ clear }) => clear)).toHaveLength(2);
+    expect(sent.filter(({ clear }) => clear)).toHaveLength(3);
   });
 
   it('are not those of a pod that is only not known', () => {
