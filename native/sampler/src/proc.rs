@@ -41,7 +41,7 @@ pub fn began_at(pid: u32, time: u64) -> bool {
     ticks.is_some_and(|ticks| {
         let began = (ticks.saturating_mul(1_000_000_000 / hertz)) as i64;
         let since_boot = time as i64;
-        (since_boot - START_TOLERANCE_NS..=since_boot + asleep + START_TOLERANCE_NS).contains(&began)
+        (since_boot.saturating_sub(START_TOLERANCE_NS)..=since_boot.saturating_add(asleep).saturating_add(START_TOLERANCE_NS)).contains(&began)
     })
 }
 
