@@ -30,7 +30,8 @@ impl Controller {
 
 /// Lines of /proc/PID/cgroup: `hierarchy:controllers:path`. Version 2 has no controllers there.
 fn pick<'a>(text: &'a str, wanted: Option<&str>) -> Option<&'a str> {
-    let mounted: Vec<&str> = text.lines().filter_map(|line| line.split(':').nth(1)).flat_map(|names| names.split(',')).filter(|name| !name.is_empty()).collect();
+    let mounted: Vec<&str> =
+        text.lines().filter_map(|line| line.split(':').nth(1)).flat_map(|names| names.split(',')).filter(|name| !name.is_empty()).collect();
     let find = |name: &str| mounted.iter().copied().find(|mounted| *mounted == name);
     match wanted {
         Some(name) => find(name),

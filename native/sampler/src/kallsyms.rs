@@ -64,7 +64,9 @@ mod tests {
 
     #[test]
     fn finds_the_symbol_below_an_address() {
-        let table = Kallsyms::parse("ffffffff81000100 T b\nffffffff81000000 t a\nffffffff81000080 d data\nffffffffc0000000 t m [ext4]\nbad line\n".as_bytes());
+        let table = Kallsyms::parse(
+            "ffffffff81000100 T b\nffffffff81000000 t a\nffffffff81000080 d data\nffffffffc0000000 t m [ext4]\nbad line\n".as_bytes(),
+        );
         assert_eq!(table.lookup(0xffffffff810000ff), Some(("a", "vmlinux")));
         assert_eq!(table.lookup(0xffffffff81000100), Some(("b", "vmlinux")));
         assert_eq!(table.lookup(0xffffffffc0000010), Some(("m", "ext4")));

@@ -35,7 +35,8 @@ impl OwnProcesses {
         let cpus = online_cpus()?;
         let own = std::process::id() as i32;
         let rings = cpus.iter().map(|&cpu| ring(own, cpu)).collect::<io::Result<Vec<_>>>().map_err(|error| perf::explain(&error))?;
-        let mut sampler = OwnProcesses { rate, only_pid, cpus, rings, watched: HashMap::new(), inherited: HashMap::new(), intake: Intake::new(only_pid) };
+        let mut sampler =
+            OwnProcesses { rate, only_pid, cpus, rings, watched: HashMap::new(), inherited: HashMap::new(), intake: Intake::new(only_pid) };
         sampler.refresh();
         if sampler.watched.is_empty() && only_pid.is_some() {
             bail!("process {} cannot be watched: it is gone or belongs to another user", only_pid.unwrap_or(0));

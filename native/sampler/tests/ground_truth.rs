@@ -270,7 +270,8 @@ fn gcc() {
     }
     let scratch = Scratch::new("cc1plus");
     let source = scratch.0.join("many.cpp");
-    let body: String = (0..30_000).map(|n| format!("int f{n}(int *p, int n) {{ int s = 0; for (int i = 0; i < n; i++) s += p[i] * {n}; return s; }}\n")).collect();
+    let body: String =
+        (0..30_000).map(|n| format!("int f{n}(int *p, int n) {{ int s = 0; for (int i = 0; i < n; i++) s += p[i] * {n}; return s; }}\n")).collect();
     std::fs::write(&source, body).unwrap();
     is_sampled_as_gdb_sees_it("gcc", "gcc", || quiet(path, &["-quiet", "-O2", source.to_str().unwrap(), "-o", "/dev/null"]));
 }
@@ -279,7 +280,8 @@ fn gcc() {
 #[test]
 fn postgres() {
     const NOBODY: u32 = 65_534;
-    let Some(bin) = ["/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin"].iter().find(|dir| Path::new(dir).exists())
+    let Some(bin) =
+        ["/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin"].iter().find(|dir| Path::new(dir).exists())
     else {
         return println!("SKIP postgres: not installed");
     };
@@ -299,7 +301,8 @@ fn postgres() {
         }
         let mut child = of_nobody("postgres").arg("--single").arg("-D").arg(&data).arg("postgres").stdin(Stdio::piped()).spawn().ok()?;
         // Code that PostgreSQL makes at run time keeps no frame pointers, as that of HotSpot, and gdb is lost there, too.
-        let query = "SET jit = off;\nSELECT count(*) FROM (SELECT md5(a::text), sum(a) FROM generate_series(1, 100000000) a GROUP BY 1 ORDER BY 1) s;\n";
+        let query =
+            "SET jit = off;\nSELECT count(*) FROM (SELECT md5(a::text), sum(a) FROM generate_series(1, 100000000) a GROUP BY 1 ORDER BY 1) s;\n";
         std::io::Write::write_all(&mut child.stdin.take()?, query.as_bytes()).ok()?;
         Some(child)
     };

@@ -84,11 +84,13 @@ fn relocations(file: &object::File<'_>) -> Vec<(u64, u64)> {
 
 /// A stripped section table leaves the header's own bytes to be looked for, in read-only data.
 fn search_table<'data>(file: &object::File<'data>) -> Option<(u64, &'data [u8])> {
-    file.sections().filter(|section| section.name().is_ok_and(|name| name.starts_with(".rodata") || name.starts_with(".data.rel.ro"))).find_map(|section| {
-        let data = section.data().ok()?;
-        let at = (0..data.len().saturating_sub(72)).step_by(8).find(|&at| crate::go_table::is_header(&data[at..]))?;
-        Some((section.address() + at as u64, &data[at..]))
-    })
+    file.sections().filter(|section| section.name().is_ok_and(|name| name.starts_with(".rodata") || name.starts_with(".data.rel.ro"))).find_map(
+        |section| {
+            let data = section.data().ok()?;
+            let at = (0..data.len().saturating_sub(72)).step_by(8).find(|&at| crate::go_table::is_header(&data[at..]))?;
+            Some((section.address() + at as u64, &data[at..]))
+        },
+    )
 }
 
 /// The rest of the section at an address.

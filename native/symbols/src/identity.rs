@@ -90,9 +90,10 @@ fn content(bytes: &[u8]) -> String {
 fn code_segments(bytes: &[u8]) -> Option<Vec<(u64, &[u8])>> {
     let object::File::Elf64(file) = object::File::parse(bytes).ok()? else { return None };
     let endian = file.endian();
-    let code = file.elf_program_headers().iter().filter(|header| {
-        header.p_type(endian) == elf::PT_LOAD && header.p_flags(endian) & elf::PF_X != 0 && header.p_filesz(endian) > 0
-    });
+    let code = file
+        .elf_program_headers()
+        .iter()
+        .filter(|header| header.p_type(endian) == elf::PT_LOAD && header.p_flags(endian) & elf::PF_X != 0 && header.p_filesz(endian) > 0);
     // A debug file keeps its headers, whose offsets then mean nothing: its text section has no bytes.
     let holds_code = file.section_by_name(".text").is_none_or(|text| {
         matches!(object::ObjectSection::flags(&text), object::SectionFlags::Elf { .. }) && object::ObjectSection::file_range(&text).is_some()

@@ -185,14 +185,23 @@ mod tests {
         assert!(failure(|| Ok(vec![endless(0) as u8])).contains("signal 11"));
         assert!(failure(|| Ok(vec![1; 1 << 30])).contains("signal 6"));
         assert!(failure(|| Ok(vec![0; 2 << 20])).contains("more than"));
-        assert!(failure(|| loop { std::hint::black_box(1); }).contains("took more than 1 s"));
+        assert!(
+            failure(|| loop {
+                std::hint::black_box(1);
+            })
+            .contains("took more than 1 s")
+        );
     }
 
     #[test]
     fn does_not_wait_for_ever() {
         let limits = Limits { wall: Duration::from_millis(200), ..LIMITS };
         let started = Instant::now();
-        let error = isolated(limits, || { std::thread::sleep(Duration::from_secs(60)); Ok(vec![]) }).unwrap_err();
+        let error = isolated(limits, || {
+            std::thread::sleep(Duration::from_secs(60));
+            Ok(vec![])
+        })
+        .unwrap_err();
         assert!(error.to_string().contains("in time"), "{error}");
         assert!(started.elapsed() < Duration::from_secs(3));
     }

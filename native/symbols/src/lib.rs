@@ -179,7 +179,12 @@ impl Task for Open {
     }
 
     fn resolve(&mut self, _: Env, table: Self::Output) -> Result<Self::JsValue> {
-        Ok(SymbolTable { identity: table.identity().clone(), source: table.source().name(), problem: table.problem().to_owned(), table: Some(Arc::new(table)) })
+        Ok(SymbolTable {
+            identity: table.identity().clone(),
+            source: table.source().name(),
+            problem: table.problem().to_owned(),
+            table: Some(Arc::new(table)),
+        })
     }
 }
 

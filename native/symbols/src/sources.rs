@@ -36,15 +36,8 @@ pub enum Source {
 }
 
 impl Source {
-    pub const ALL: [Source; 7] = [
-        Source::None,
-        Source::Dynamic,
-        Source::Symtab,
-        Source::MiniDebugInfo,
-        Source::GoTable,
-        Source::SeparateDebugInfo,
-        Source::DebugInfo,
-    ];
+    pub const ALL: [Source; 7] =
+        [Source::None, Source::Dynamic, Source::Symtab, Source::MiniDebugInfo, Source::GoTable, Source::SeparateDebugInfo, Source::DebugInfo];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -152,7 +145,15 @@ struct Names {
 
 impl Names {
     fn new(load_address: u64) -> Names {
-        Names { converter: SymCacheConverter::new(), load_address, taken: Ranges::default(), best: HashMap::new(), source: Source::None, has_symtab: false, problems: Vec::new() }
+        Names {
+            converter: SymCacheConverter::new(),
+            load_address,
+            taken: Ranges::default(),
+            best: HashMap::new(),
+            source: Source::None,
+            has_symtab: false,
+            problems: Vec::new(),
+        }
     }
 
     fn add_debug_info(&mut self, elf: &ElfObject<'_>) -> Result<()> {

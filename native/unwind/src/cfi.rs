@@ -52,9 +52,7 @@ fn eh_frame_by_segment<'a>(source: &'a dyn Source, elf: &Elf, limits: &Limits, d
     if count > limits.max_fdes {
         return Err(Error::TooLarge { what: "entries of .eh_frame_hdr", found: count as u64, limit: limits.max_fdes as u64 });
     }
-    let range = elf
-        .file_range(address)
-        .ok_or_else(|| Error::Malformed(format!(".eh_frame_hdr leads to {address:#x}, which is not in the file")))?;
+    let range = elf.file_range(address).ok_or_else(|| Error::Malformed(format!(".eh_frame_hdr leads to {address:#x}, which is not in the file")))?;
     let mut listed: Vec<u32> = (0..count)
         .filter_map(|index| {
             let entry = segment.address.wrapping_add_signed(int(12 + 8 * index + 4).into());
@@ -73,13 +71,7 @@ fn eh_frame_by_segment<'a>(source: &'a dyn Source, elf: &Elf, limits: &Limits, d
     Ok(Some(Cfi { window, address, listed: Some(listed) }))
 }
 
-fn section_window<'a>(
-    source: &'a dyn Source,
-    section: &Section,
-    what: &'static str,
-    limits: &Limits,
-    deadline: Deadline,
-) -> Result<Window<'a>> {
+fn section_window<'a>(source: &'a dyn Source, section: &Section, what: &'static str, limits: &Limits, deadline: Deadline) -> Result<Window<'a>> {
     const ZLIB: u32 = 1;
     const ZSTD: u32 = 2;
     let old_form = section.name.starts_with(".z");
@@ -98,8 +90,8 @@ fn section_window<'a>(
         return match kind {
             ZLIB => inflate(flate2::read::ZlibDecoder::new(&raw[24..]), what, limit).map(unpacked),
             ZSTD => {
-                let decoder = ruzstd::decoding::StreamingDecoder::new(&raw[24..])
-                    .map_err(|cause| Error::Malformed(format!("{what}: zstd: {cause}")))?;
+                let decoder =
+                    ruzstd::decoding::StreamingDecoder::new(&raw[24..]).map_err(|cause| Error::Malformed(format!("{what}: zstd: {cause}")))?;
                 inflate(decoder, what, limit).map(unpacked)
             }
             _ => Err(Error::Unsupported(format!("{what}: compressed by method {kind}"))),

@@ -115,13 +115,7 @@ fn segments(source: &dyn Source, header: &[u8]) -> Result<Vec<Segment>> {
     let table = read(source, "program headers", word(header, 32), count * entry, MAX_HEADERS * 64)?;
     let rows = table.chunks_exact(entry as usize);
     Ok(rows
-        .map(|row| Segment {
-            kind: int(row, 0),
-            flags: int(row, 4),
-            offset: word(row, 8),
-            address: word(row, 16),
-            file_size: word(row, 32),
-        })
+        .map(|row| Segment { kind: int(row, 0), flags: int(row, 4), offset: word(row, 8), address: word(row, 16), file_size: word(row, 32) })
         .collect())
 }
 

@@ -46,8 +46,7 @@ pub fn find(source: &dyn Source, elf: &Elf, pieces: &[Piece]) -> Result<Vec<Piec
                 let Ok(block) = read(source, "code", segment.offset.wrapping_add(from - segment.address), size, size) else { break };
                 for at in memchr::memmem::find_iter(&block, code) {
                     let at = from + at as u64;
-                    let piece =
-                        Piece { start: at.saturating_sub(1), end: at + code.len() as u64, origin: Origin::Known(Known::SignalTrampoline) };
+                    let piece = Piece { start: at.saturating_sub(1), end: at + code.len() as u64, origin: Origin::Known(Known::SignalTrampoline) };
                     found.push(piece);
                 }
                 left -= size.min(left);

@@ -45,14 +45,7 @@ pub struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    pub fn of_file(
-        what: &'static str,
-        source: &'a dyn Source,
-        offset: u64,
-        size: u64,
-        limit: u64,
-        deadline: Deadline,
-    ) -> Result<Window<'a>> {
+    pub fn of_file(what: &'static str, source: &'a dyn Source, offset: u64, size: u64, limit: u64, deadline: Deadline) -> Result<Window<'a>> {
         if size > limit {
             return Err(Error::TooLarge { what, found: size, limit });
         }

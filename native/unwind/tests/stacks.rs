@@ -15,8 +15,8 @@ mod tracee;
 
 use build::{Compiler, build};
 use mapped::Mapped;
-use perfleet_unwind::stepper::{Regs, Stop};
 use perfleet_unwind::Rule;
+use perfleet_unwind::stepper::{Regs, Stop};
 use std::process::Command;
 use tracee::{Stopped, Tracee};
 
@@ -201,8 +201,7 @@ fn signal_handler_in_the_middle() {
 
 #[test]
 fn noreturn_tail() {
-    let compiler =
-        Compiler { program: "gcc", options: &["-O2", "-fomit-frame-pointer", "-fno-reorder-functions", "-fno-toplevel-reorder"] };
+    let compiler = Compiler { program: "gcc", options: &["-O2", "-fomit-frame-pointer", "-fno-reorder-functions", "-fno-toplevel-reorder"] };
     let Some(program) = build("noreturn_tail", &compiler, "noreturn.c") else { return };
     let mut tracee = Tracee::start(&mut Command::new(program));
     assert_eq!(tracee.run(), Stopped::Trap);
@@ -238,8 +237,7 @@ fn musl() {
 
 #[test]
 fn thread() {
-    let Some(program) = build("thread", &Compiler { program: "gcc", options: &["-O2", "-fomit-frame-pointer", "-pthread"] }, "thread.c")
-    else {
+    let Some(program) = build("thread", &Compiler { program: "gcc", options: &["-O2", "-fomit-frame-pointer", "-pthread"] }, "thread.c") else {
         return;
     };
     let mut tracee = Tracee::start(&mut Command::new(program));
