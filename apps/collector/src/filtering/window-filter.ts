@@ -63,12 +63,14 @@ export class WindowFilter {
 
   /** What is documented in docs/configuration.md for a process of which not enough is known. */
   private leftOpen(verdict: Verdict, { placement, names }: Subject, waits: boolean): boolean {
-    // A process of no known pod has nobody who could have opted out for it; nor could anybody be asked.
-    const mayOptOut = (placement.podUid !== null || names !== undefined) && this.options.annotationsExpected();
-    if (waits) return verdict === 'unknown' || mayOptOut;
+    if (waits) {
+      // A process of no known pod has nobody who could have opted out for it; nor could anybody be asked.
+      const ofPod = placement.podUid !== null || names !== undefined;
+      return verdict === 'unknown' || (ofPod && this.options.annotationsExpected());
+    }
     const { unknown } = this.options.filters();
-    if (unknown !== undefined) return unknown === 'exclude';
-    return verdict === 'unknown' || mayOptOut;
+    // An API server that is away must not end the profiling of every new pod.
+    return unknown === undefined ? verdict === 'unknown' : unknown === 'exclude';
   }
 
   /** Compiled once for each configuration. */
