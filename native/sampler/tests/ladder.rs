@@ -7,11 +7,23 @@ use std::io;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use support::{Output, assert_books, my_turn, parse, skipped};
 
-/// The sampler's output, after `confine` ran in the new process, just before its program.
+/// The sampler's output beside a thread that is busy, after `confine` ran in the new process, just before its program.
 fn confined(confine: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> Output {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // An idle machine has no samples.
+        scope.spawn(|| while !over.load(Ordering::Relaxed) {});
+        let output = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sampled(confine)));
+        over.store(true, Ordering::Relaxed);
+        output.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn sampled(confine: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_perfleet-sampler"));
     command.args(["--window", "1", "--duration", "2"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     // SAFETY: the closures of this file make system calls only.
