@@ -48,10 +48,6 @@ const ALLOWED_WITHOUT_EXEC: [libc::c_long; 2] = [libc::SYS_mmap, libc::SYS_mprot
 pub fn confine() -> io::Result<()> {
     // SAFETY: numbers, and structures that outlive the calls.
     unsafe {
-        checked(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
-        if libc::getppid() == 1 {
-            return Err(io::Error::other("its parent is gone"));
-        }
         for (resource, limit) in [(libc::RLIMIT_AS, MEMORY), (libc::RLIMIT_NOFILE, OPEN_FILES), (libc::RLIMIT_CORE, 0), (libc::RLIMIT_FSIZE, 0)] {
             let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
             checked(libc::setrlimit(resource, &limit))?;
@@ -61,6 +57,11 @@ pub fn confine() -> io::Result<()> {
             let _ = libc::setgroups(0, std::ptr::null());
             let _ = libc::setresgid(NOBODY, NOBODY, NOBODY);
             let _ = libc::setresuid(NOBODY, NOBODY, NOBODY);
+        }
+        // Not before: a change of user takes the parent's death signal back (prctl(2)), and this process would outlive it.
+        checked(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+        if libc::getppid() == 1 {
+            return Err(io::Error::other("its parent is gone"));
         }
         drop_capabilities()?;
         checked(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
