@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { requireTool } from '@perfleet/testing';
@@ -63,7 +63,14 @@ describe.skipIf(reason !== '')(`set-up without root${reason && ` (skipped: ${rea
 
     const out = join(scratch, 'profile.folded');
     // What was built is the matter here; what a user may sample is another test's (tests/e2e/capability).
-    const record = run('node', 'bin/perfleet.mjs', 'record', '--duration', '1s', '--rate', '99', '-o', out);
+    // An idle machine has no samples.
+    const load = spawn('node', ['-e', 'for (;;);'], { stdio: 'ignore' });
+    let record;
+    try {
+      record = run('node', 'bin/perfleet.mjs', 'record', '--duration', '1s', '--rate', '99', '-o', out);
+    } finally {
+      load.kill('SIGKILL');
+    }
     expect(record.status, record.stderr).toBe(0);
     expect(record.stderr).toContain('this build has no eBPF');
     expect(readFileSync(out, 'utf8')).toMatch(/^\S.*;.* \d+$/m);

@@ -1,13 +1,17 @@
 import { existsSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { openStore, type Store } from '@perfleet/clickhouse';
+import type { Store } from '@perfleet/clickhouse';
 import { ConfigError } from '@perfleet/config';
 import { TOPICS, TOPIC_SPECS, type TopicName } from '@perfleet/messages';
-import { openRedisNodeState, openSqliteNodeState, parseRedisUrl, type NodeStateStore } from '@perfleet/node-state';
+import type { NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
-import { openEmbeddedStream, openKafkaStream, type Stream } from '@perfleet/stream';
+import type { Stream } from '@perfleet/stream';
 import { kafkaOptions } from './kafka-options.ts';
 import type { Settings } from './settings.ts';
+
+/*
+ * What the services talk to. Each is loaded when it is opened: no command pays for a driver it does not use.
+ */
 
 /** Creates the data directory and fails with one line when nothing can be written there. */
 export function ensureDataDir(path: string): void {
@@ -46,7 +50,8 @@ export async function openStream(settings: Settings, logger: Logger): Promise<St
   }
 }
 
-function openLog(settings: Settings, logger: Logger): Promise<Stream> {
+async function openLog(settings: Settings, logger: Logger): Promise<Stream> {
+  const { openEmbeddedStream, openKafkaStream } = await import('@perfleet/stream');
   if (settings.kafkaBrokers.length > 0) return openKafkaStream(kafkaOptions(settings, logger));
   ensureDataDir(settings.dataDir);
   return openEmbeddedStream({ path: join(settings.dataDir, 'stream.db'), logger });
@@ -54,6 +59,7 @@ function openLog(settings: Settings, logger: Logger): Promise<Stream> {
 
 /** A ClickHouse server when its address is configured, the engine in this process otherwise. Migrated. */
 export async function openProfileStore(settings: Settings): Promise<Store> {
+  const { openStore } = await import('@perfleet/clickhouse');
   if (settings.clickhouseUrl)
     return openStore({
       kind: 'server',
@@ -68,6 +74,7 @@ export async function openProfileStore(settings: Settings): Promise<Store> {
 
 /** Redis when its address is configured, else a file in the data directory. Redis need not answer yet. */
 export async function openNodeState(settings: Settings): Promise<NodeStateStore> {
+  const { openRedisNodeState, openSqliteNodeState } = await import('@perfleet/node-state');
   if (settings.redisUrl)
     return openRedisNodeState({ url: settings.redisUrl, prefix: `${settings.topicPrefix}perfleet` });
   ensureDataDir(settings.dataDir);
@@ -84,6 +91,7 @@ export async function openReachableNodeState(settings: Settings): Promise<NodeSt
     await nodeState.close();
     const message = cause instanceof Error ? cause.message : String(cause);
     if (!settings.redisUrl) throw cause;
+    const { parseRedisUrl } = await import('@perfleet/node-state');
     const at = parseRedisUrl(settings.redisUrl).addresses.map(({ host, port }) => `${host}:${port}`);
     throw new Error(
       `cannot reach the node state store at ${at.join(', ')} (${message}); check --redis-url and that Redis runs there`,

@@ -41,7 +41,7 @@ for (const register of [
   registerDead,
   registerAdmin,
 ])
-  register(program);
+  await register(program);
 const withCommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withCommands)];
 for (const command of withCommands(program)) {
   command.exitOverride();

@@ -1,8 +1,5 @@
 import type { Store } from '@perfleet/clickhouse';
 import type { Command } from 'commander';
-import { CHECKS, checkStore } from '../admin/check.ts';
-import { drop, parseDay, planDrop } from '../admin/drop.ts';
-import { samplesUsage, tableUsage } from '../admin/usage.ts';
 import { openProfileStore } from '../adapters.ts';
 import { loadSettings } from '../settings.ts';
 import { cellText, formatTable } from '../table.ts';
@@ -67,6 +64,7 @@ async function withStore<T>(flags: Flags, work: (store: Store) => Promise<T>): P
 }
 
 async function usage(store: Store, flags: Flags): Promise<void> {
+  const { samplesUsage, tableUsage } = await import('../admin/usage.ts');
   const limit = wholeNumber('--limit', flags.limit, 1, 10_000);
   const tables = await tableUsage(store);
   const services = await samplesUsage(store, 'service', limit);
@@ -85,6 +83,7 @@ async function usage(store: Store, flags: Flags): Promise<void> {
 }
 
 async function check(store: Store, { json }: Flags): Promise<boolean> {
+  const { CHECKS, checkStore } = await import('../admin/check.ts');
   const findings = await checkStore(store);
   const wrong = findings.filter(({ count }) => count > 0);
   if (json) print(JSON.stringify(findings, null, 2));
@@ -99,6 +98,7 @@ async function check(store: Store, { json }: Flags): Promise<boolean> {
 }
 
 async function dropDays(store: Store, flags: Flags): Promise<void> {
+  const { drop, parseDay, planDrop } = await import('../admin/drop.ts');
   const plan = await planDrop(store, parseDay('--from', flags.from), parseDay('--until', flags.until));
   const { partitions, rows, bytes } = plan;
   const days = partitions.map((id) => id.replace(/^(....)(..)(..)$/, '$1-$2-$3'));

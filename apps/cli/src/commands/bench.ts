@@ -1,4 +1,4 @@
-import { BENCHMARKS, runBenchmark, toText, type Benchmark } from '@perfleet/bench';
+import type { Benchmark } from '@perfleet/bench';
 import type { Command } from 'commander';
 import { repositoryRoot } from '../paths.ts';
 
@@ -8,10 +8,13 @@ interface BenchFlags extends Record<string, string | boolean | undefined> {
   record?: boolean;
 }
 
-export function registerBench(program: Command): void {
+/** The list of benchmarks loads every service: only for who asks for it. */
+export async function registerBench(program: Command): Promise<void> {
   const bench = program
     .command('bench')
     .description('measure a part against a reference in the same run; bench/README.md says what and how');
+  if (!process.argv.includes('bench')) return;
+  const { BENCHMARKS } = await import('@perfleet/bench');
   for (const benchmark of BENCHMARKS) {
     const command = bench
       .command(benchmark.name)
@@ -26,6 +29,7 @@ export function registerBench(program: Command): void {
 }
 
 async function run(benchmark: Benchmark, { json, quick, record, ...options }: BenchFlags): Promise<void> {
+  const { runBenchmark, toText } = await import('@perfleet/bench');
   const report = await runBenchmark(benchmark, {
     root: repositoryRoot(),
     quick: quick === true,

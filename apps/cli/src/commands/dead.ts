@@ -2,9 +2,8 @@ import { TOPICS } from '@perfleet/messages';
 import type { Stream } from '@perfleet/stream';
 import { InvalidArgumentError, type Command } from 'commander';
 import { openStream } from '../adapters.ts';
-import { findLetters, type DeadLetter, type LetterFilter } from '../dead/letters.ts';
-import { hexDump, summarize } from '../dead/summary.ts';
-import { serviceLogger } from '../parts.ts';
+import type { DeadLetter, LetterFilter } from '../dead/letters.ts';
+import { serviceLogger } from '../service-logger.ts';
 import { loadSettings } from '../settings.ts';
 import { cellText, formatTable } from '../table.ts';
 import { parseTime, wholeNumber } from './arguments.ts';
@@ -89,6 +88,7 @@ async function withDead(flags: Flags, work: (stream: Stream, topic: string) => P
 
 async function list(stream: Stream, topic: string, flags: Flags): Promise<void> {
   const limit = wholeNumber('--limit', flags.limit, 1, 10_000);
+  const { findLetters } = await import('../dead/letters.ts');
   const { letters, matched } = await findLetters(stream, topic, filterOf(flags), limit);
   if (flags.json) return print(JSON.stringify(letters.map(shortForm), null, 2));
   if (letters.length === 0) return print('no dead letter');
@@ -101,6 +101,8 @@ async function list(stream: Stream, topic: string, flags: Flags): Promise<void> 
 
 async function show(stream: Stream, topic: string, id: string, flags: Flags): Promise<void> {
   const bytes = wholeNumber('--bytes', flags.bytes, 0, 1 << 20);
+  const { findLetters } = await import('../dead/letters.ts');
+  const { hexDump, summarize } = await import('../dead/summary.ts');
   const [letter] = (await findLetters(stream, topic, { ids: new Set([id]) }, 1)).letters;
   if (!letter) throw new Error(`there is no dead letter ${id}; \`perfleet dead list\` shows what there is`);
   const { headers, message } = letter;
@@ -123,6 +125,7 @@ async function replay(stream: Stream, topic: string, ids: readonly string[], fla
   if (ids.length === 0 && Object.values(filter).every((value) => value === undefined))
     throw new Error('say which letters: ids, or options such as --reason or --from');
   const wanted = ids.length === 0 ? undefined : new Set(ids.map(letterId));
+  const { findLetters } = await import('../dead/letters.ts');
   const { letters, matched } = await findLetters(stream, topic, { ...filter, ids: wanted }, limit);
   if (matched > limit)
     throw new Error(`${matched} letters are more than --limit ${limit}: narrow the options or raise it`);

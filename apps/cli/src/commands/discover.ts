@@ -1,7 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { discover, replay, replayLine, type NodeCapture } from '@perfleet/cgroup';
-import { captureNode, kubeletDeclaration, kubernetesEvidence, shareableCapture } from '@perfleet/collector';
 import type { Command } from 'commander';
 import { formatDiscovery, formatReplay, summarize } from '../discovery-text.ts';
 import { loadSettings } from '../settings.ts';
@@ -30,6 +29,7 @@ export function registerDiscover(program: Command): void {
 }
 
 async function live({ json, capture: asCapture }: Flags): Promise<string> {
+  const { captureNode, kubeletDeclaration, kubernetesEvidence, shareableCapture } = await import('@perfleet/collector');
   const capture = await captureNode({ name: 'this node' });
   if (asCapture) return `${JSON.stringify(shareableCapture(capture, hostname()), null, 1)}\n`;
   const { kubernetes } = loadSettings({});

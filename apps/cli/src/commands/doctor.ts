@@ -1,4 +1,3 @@
-import { exitCode, formatChecks, runDoctor } from '@perfleet/doctor';
 import { samplerBinaryPath } from '@perfleet/sampler';
 import type { Command } from 'commander';
 import { doctorServices } from '../doctor-services.ts';
@@ -15,6 +14,7 @@ export function registerDoctor(program: Command): void {
     ['data', 'kafka', 'redis', 'clickhouse'],
   ).action(async ({ json, ...flags }: { json?: boolean }) => {
     const settings = loadSettings(asSettings(flags));
+    const { exitCode, formatChecks, runDoctor } = await import('@perfleet/doctor');
     const checks = await runDoctor({
       samplerBinary: samplerBinaryPath(settings.samplerBinary),
       dataDir: settings.dataDir,

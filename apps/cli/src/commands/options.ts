@@ -1,5 +1,8 @@
 import type { Command } from 'commander';
 
+/** ClickHouse's own port, so that this service and the API need no flag to run beside each other. */
+export const CLICKHOUSE_PORT = '8123';
+
 /** Options that several commands share, added by name so that each has one description. */
 const OPTIONS = {
   data: [['--data <dir>', 'where data lives on this machine']],

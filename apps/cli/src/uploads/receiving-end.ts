@@ -1,12 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createBinaryStore, openDirectoryStore, openS3Store, type BinaryStore } from '@perfleet/binary-store';
-import { UploadClient } from '@perfleet/collector';
-import { ConfigError, variableName } from '@perfleet/config';
+import { ConfigError } from '@perfleet/config';
 import type { NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
 import type { UploadsOptions } from '@perfleet/symbolizer';
-import type { Settings } from './settings.ts';
+import type { Settings } from '../settings.ts';
+import { missing, readSetting } from './setting-files.ts';
 
 const MIB = 2 ** 20;
 const DAY_MS = 86_400_000;
@@ -37,22 +36,6 @@ export function receivingEnd(
   };
 }
 
-/** What sends the binaries of this node; undefined without an address and a token. */
-export function sendingEnd(settings: Settings) {
-  const { uploadUrl: url, uploadTokenFile: tokenFile, uploadCaFile } = settings;
-  if (!url && !tokenFile) return undefined;
-  if (!url) throw missing('uploadUrl', 'where the token of PERFLEET_UPLOAD_TOKEN_FILE is for');
-  if (!tokenFile) throw missing('uploadTokenFile', 'make one with `perfleet token create --node NODE`');
-  const token = () => readFileSync(tokenFile, 'utf8').trim();
-  readSetting('uploadTokenFile', tokenFile);
-  const ca = uploadCaFile ? readSetting('uploadCaFile', uploadCaFile) : undefined;
-  return {
-    client: new UploadClient({ url, token, ca }),
-    bytesPerSecond: settings.uploadKbPerSecond * 1000,
-    queueBytes: settings.uploadQueueMb * MIB,
-  };
-}
-
 function openObjects(settings: Settings, onCorrupt: (key: string) => void) {
   const { binaryStore, dataDir, s3Endpoint: endpoint, s3Region: region } = settings;
   if (!binaryStore.startsWith('s3://'))
@@ -70,17 +53,4 @@ function tlsFiles(settings: Settings): { cert: string; key: string } | null {
   if (!cert) throw missing('uploadTlsCertFile', 'the certificate of PERFLEET_UPLOAD_TLS_KEY_FILE');
   if (!key) throw missing('uploadTlsKeyFile', 'the key of PERFLEET_UPLOAD_TLS_CERT_FILE');
   return { cert: readSetting('uploadTlsCertFile', cert), key: readSetting('uploadTlsKeyFile', key) };
-}
-
-function missing(key: keyof Settings & string, hint: string): ConfigError {
-  return new ConfigError(`bad configuration:\n  ${variableName(key)} is missing: ${hint}`);
-}
-
-function readSetting(key: keyof Settings & string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`bad configuration:\n  ${variableName(key)}=${path}: cannot be read (${cause})`);
-  }
 }

@@ -1,0 +1,41 @@
+import { createApi } from '@perfleet/api';
+import type { Store } from '@perfleet/clickhouse';
+import type { NodeStateStore } from '@perfleet/node-state';
+import { authOf } from '../auth.ts';
+import { webRoot } from '../paths.ts';
+import { serviceLogger } from '../service-logger.ts';
+import type { Settings } from '../settings.ts';
+import type { PublishingPorts } from './ports.ts';
+
+export function makeApi({ settings, stream }: PublishingPorts, store: Store, nodeState: NodeStateStore) {
+  return createApi({
+    store,
+    nodeState,
+    webRoot: webRoot(),
+    host: settings.httpHost,
+    port: settings.httpPort,
+    cluster: settings.cluster,
+    alerts: settings,
+    alertLog: { stream, topicPrefix: settings.topicPrefix },
+    allowedHosts: settings.allowedHosts,
+    auth: authOf(settings, apiHosts(settings)),
+    metricsPublic: settings.metricsPublic,
+    callRates: { requestsPerSecond: settings.requestsPerSecond, concurrent: settings.concurrentRequests },
+    ingest: {
+      stream,
+      topicPrefix: settings.topicPrefix,
+      node: settings.node,
+      otlpHost: settings.otlpHost,
+      otlpGrpcPort: settings.otlpGrpcPort,
+      otlpHttpPort: settings.otlpHttpPort,
+      rates: { requestsPerSecond: settings.ingestRequestsPerSecond, mibPerSecond: settings.ingestMibPerSecond },
+    },
+    logger: serviceLogger(settings, 'api'),
+  });
+}
+
+/** OTLP's address counts only where its ports are open. */
+function apiHosts({ httpHost, otlpHost, otlpGrpcPort, otlpHttpPort }: Settings) {
+  const otlp = otlpGrpcPort !== null || otlpHttpPort !== null;
+  return { PERFLEET_HTTP_HOST: httpHost, ...(otlp ? { PERFLEET_OTLP_HOST: otlpHost } : {}) };
+}

@@ -1,0 +1,20 @@
+import { aggregatorMetrics } from '@perfleet/aggregator';
+import type { Shutdown } from '@perfleet/observability';
+import { openProfileStore } from '../adapters.ts';
+import { makeAggregator } from '../parts/aggregator.ts';
+import type { Settings } from '../settings.ts';
+import { requireServer } from './clickhouse-server.ts';
+import { openMetrics } from './metrics.ts';
+import { streamPorts } from './stream-ports.ts';
+
+/** Writes the stream into ClickHouse. @returns the line that says that it is ready */
+export async function runAggregator(settings: Settings, shutdown: Shutdown): Promise<string> {
+  requireServer(settings);
+  const store = await openProfileStore(settings);
+  shutdown.add('store', () => store.close());
+  const aggregator = makeAggregator(await streamPorts(settings, shutdown), store);
+  shutdown.add('aggregator', () => aggregator.stop());
+  const metrics = await openMetrics(settings, shutdown, aggregatorMetrics(aggregator.stats));
+  await aggregator.start();
+  return `aggregator is running${metrics}`;
+}
