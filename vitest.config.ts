@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** Three projects: pure specs beside the code, specs with real parts beside the code, and the end-to-end tests. */
+/**
+ * Pure specs beside the code; specs with real parts beside the code; end-to-end tests of whole services; and those that sample this
+ * machine, one after another, since each would see the other's load.
+ */
 export default defineConfig({
   test: {
     projects: [
@@ -19,6 +22,7 @@ export default defineConfig({
           include: ['{apps,libs}/**/*.int-spec.ts'],
           exclude: ['**/node_modules/**', '**/dist/**'],
           pool: 'forks',
+          maxWorkers: 2,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -28,7 +32,18 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['tests/**/*.e2e-spec.ts'],
-          exclude: ['**/node_modules/**'],
+          exclude: ['**/node_modules/**', 'tests/sampling/**'],
+          pool: 'forks',
+          maxWorkers: 2,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'sampling',
+          include: ['tests/sampling/*.e2e-spec.ts'],
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 240_000,

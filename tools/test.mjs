@@ -1,5 +1,6 @@
 /**
- * `npm test`: lint, types, Rust tests, unit, integration and end-to-end tests, in that order, whatever fails.
+ * `npm test`: lint, types, Rust tests, unit, integration and end-to-end tests, and those that sample this machine, in that order,
+ * whatever fails.
  * The last line is `N passed, N failed[, N skipped]`, counted from the runners' own reports; lint and types count one each.
  *
  *   npm test -- unit integration    only these stages
@@ -94,6 +95,7 @@ const stages = {
   unit: () => vitest('unit'),
   integration: () => vitest('integration'),
   e2e: () => vitest('e2e'),
+  sampling: () => vitest('sampling'),
 };
 
 const wanted = process.argv.slice(2);

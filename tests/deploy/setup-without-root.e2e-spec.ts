@@ -62,7 +62,7 @@ describe.skipIf(reason !== '')(`set-up without root${reason && ` (skipped: ${rea
     expect(setup.status, setup.stderr).toBe(0);
 
     const out = join(scratch, 'profile.folded');
-    // What was built is the matter here; what a user may sample is another test's (tests/e2e/capability).
+    // What was built is the matter here; what a user may sample is another test's (tests/sampling/capability).
     // An idle machine has no samples.
     const load = spawn('node', ['-e', 'for (;;);'], { stdio: 'ignore' });
     let record;
