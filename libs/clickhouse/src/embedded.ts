@@ -117,11 +117,20 @@ export class EmbeddedStore implements Store {
     if (this.closed) return;
     this.closed = true;
     const all = [this.queries, this.control, this.ingest];
+    await this.endQueries();
     await Promise.all(all.map((lanes) => lanes.idle()));
     for (const lanes of all) for (const session of lanes.sessions()) session.close();
     await drainPending();
     opened.stores--;
     rmSync(this.blocks, { recursive: true, force: true });
+  }
+
+  /** Ends what is being read: nobody waits for the answer any more, and an engine that is still at work cannot be closed. */
+  private async endQueries(): Promise<void> {
+    if (!this.queries.busy()) return;
+    await this.control
+      .run((session) => session.queryAsync("KILL QUERY WHERE query_kind = 'Select' ASYNC", { format: 'Null' }))
+      .catch(() => undefined);
   }
 
   /**

@@ -24,6 +24,11 @@ export class Lanes<S> {
     return result;
   }
 
+  /** Whether work is running or waiting. */
+  busy(): boolean {
+    return this.lanes.some((lane) => lane.waiting > 0);
+  }
+
   async idle(): Promise<void> {
     await Promise.all(this.lanes.map((lane) => lane.tail));
   }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import { waitFor } from '@perfleet/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   arrays,
@@ -33,9 +34,28 @@ afterAll(async () => {
   rmSync(path, { recursive: true, force: true });
 });
 
+/** Reads for as long as nobody ends it. */
+const ENDLESS = 'SELECT sum(sleepEachRow(0.01)) FROM numbers(1000000) SETTINGS max_block_size = 10';
+
 const BIG = 0xfedc_ba98_7654_3210n;
 
 describe('embedded store', () => {
+  it('ends what is being read when it closes', async () => {
+    const other = await openStore({ kind: 'embedded', path });
+    const ended = expect(other.query(ENDLESS)).rejects.toThrow(/Code: 394|cancelled/i);
+    await waitFor(
+      async () => {
+        const [row] = await store.query<{ n: string }>(
+          "SELECT count() AS n FROM system.processes WHERE query LIKE '%sleepEachRow%' AND query NOT LIKE '%processes%'",
+        );
+        return row?.n === '1';
+      },
+      { timeoutMs: 30_000, what: 'the query to run' },
+    );
+    await other.close();
+    await ended;
+  });
+
   it('applies every migration once', async () => {
     const versions = MIGRATIONS.map((m) => m.version);
     expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));

@@ -28,5 +28,6 @@ describe('Shutdown', () => {
     shutdown.add('hangs', never);
     await shutdown.stop();
     expect(stopped).toEqual(['store']);
+    expect(shutdown.hanging).toEqual(['hangs', 'hangs too']);
   });
 });

@@ -14,6 +14,7 @@ const LEAST_MS = 150;
  */
 export class Shutdown {
   private readonly parts: Stoppable[] = [];
+  private readonly late: string[] = [];
   private running: Promise<void> | null = null;
 
   constructor(
@@ -30,6 +31,11 @@ export class Shutdown {
     return this.running !== null;
   }
 
+  /** Parts that did not stop in time: they may still be at work. */
+  get hanging(): readonly string[] {
+    return this.late;
+  }
+
   /** Idempotent: a second call waits for the first. */
   stop(): Promise<void> {
     return (this.running ??= this.stopAll());
@@ -42,7 +48,10 @@ export class Shutdown {
       const ms = Math.max(LEAST_MS, Math.round(end - performance.now() - kept));
       let timer: NodeJS.Timeout | undefined;
       const deadline = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`did not stop within ${ms} ms`)), ms);
+        timer = setTimeout(() => {
+          this.late.push(part.name);
+          reject(new Error(`did not stop within ${ms} ms`));
+        }, ms);
       });
       const began = performance.now();
       try {
