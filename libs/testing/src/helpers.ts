@@ -1,5 +1,6 @@
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -36,13 +37,28 @@ export async function waitFor<T>(
   }
 }
 
-/** A TCP port on loopback that nobody listens on at this moment. */
+/** Below what the kernel gives to outgoing connections (`net.ipv4.ip_local_port_range` begins at 32768), above what services own. */
+const PORTS = { from: 12_000, until: 32_000 };
+
+/**
+ * A TCP port on loopback that nobody listens on at this moment. By chance and outside the kernel's own range, so that neither a
+ * connection nor a test beside this one takes it before its server does.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(PORTS.from, PORTS.until);
+    if (await canListen(port)) return port;
+  }
+}
+
+function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
+    );
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }
 
 /** A new directory; `remove` it, or it goes when the process exits. */
