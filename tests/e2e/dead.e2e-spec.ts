@@ -53,7 +53,7 @@ for (const kind of ['embedded', 'kafka'] as const) {
         ? await openKafkaStream({ brokers: kafka.brokers, clientId: 'test' })
         : await openEmbeddedStream({ path: join(dir.path, 'stream.db') });
       await stream.ensureTopics(topics);
-      expect((await run('list')).out).toBe('no dead letter\n');
+      expect(await run('list')).toMatchObject({ code: 0, out: 'no dead letter\n', err: '' });
       const producer = await stream.producer();
       await producer.send(TOPICS.dead, [
         letter(TOPICS.profiles, 7n, 'headers: seq: Invalid input', Buffer.from([0x0a, 0xff, 0x7f, 0x41]), {

@@ -7,6 +7,7 @@ import { openCluster } from './internals.ts';
 import { KafkaConsumer } from './kafka-consumer.ts';
 import { KafkaProducer } from './kafka-producer.ts';
 import { ConfigResourceTypes, Kafka, logLevel } from './kafkajs.ts';
+import { topicOffsets, type PartitionOffsets } from './topic-offsets.ts';
 
 export interface KafkaStreamOptions {
   /** `host:port` of some brokers; the others are learnt from them. */
@@ -90,11 +91,8 @@ export class KafkaStream implements Stream {
     return consumer;
   }
 
-  async offsets(topic: string): Promise<Array<{ partition: number; low: bigint; high: bigint }>> {
-    const partitions = await this.admin.fetchTopicOffsets(topic);
-    return partitions
-      .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
-      .sort((a, b) => a.partition - b.partition);
+  offsets(topic: string): Promise<PartitionOffsets[]> {
+    return topicOffsets(this.kafka, this.admin, topic);
   }
 
   async close(): Promise<void> {
