@@ -152,7 +152,7 @@ describe('a token with labels', () => {
     expect(flamegraph.names).toContain('checkout');
   });
 
-  it('is refused SQL and what cannot be narrowed, with the reason', async () => {
+  it('is refused what cannot be narrowed, with the reason', async () => {
     expect((await get('/api/v1/nodes')).body).toEqual({
       error: {
         code: 'forbidden',
@@ -161,9 +161,17 @@ describe('a token with labels', () => {
     });
     const sql = await cli(team, 'sql', 'SELECT 1');
     expect(sql.err).toMatch(/has no scope sql/);
-    await expect(newToken(['read', 'sql'], { namespace: ['shop'] })).rejects.toThrow(
-      /labels limit the scope read only/,
+    await expect(newToken(['read', 'admin'], { namespace: ['shop'] })).rejects.toThrow(
+      /labels limit the scopes read and sql only/,
     );
+  });
+
+  it('sees its own in SQL too', async () => {
+    const token = await newToken(['sql'], { namespace: ['bank'] });
+    const own = await cli(token, 'sql', 'SELECT DISTINCT namespace FROM profiles', '--format', 'csv');
+    expect(own.out.trim().split('\n')).toEqual(['namespace', 'bank']);
+    const nodes = await cli(token, 'sql', 'SELECT * FROM nodes');
+    expect(nodes.err).toMatch(/table nodes is not allowed for a token with labels; .* profiles, functions/);
   });
 });
 

@@ -38,12 +38,18 @@ export interface CompiledSelector {
   readonly params: Record<string, string>;
 }
 
+/** The column of `series` that a label is, by any of its names; undefined for an entry of the `labels` map. */
+export function seriesColumn(label: string): string | undefined {
+  if (columns.has(label)) return label;
+  return Object.hasOwn(ALIASES, label) ? ALIASES[label] : undefined;
+}
+
 /**
  * SQL expression of a label's value: a column, or an entry of the `labels` map ("" when absent).
  * @param param name of the query parameter that carries the label's name where it is not a column
  */
 export function labelExpression(label: string, param: string): CompiledSelector {
-  const column = columns.has(label) ? label : Object.hasOwn(ALIASES, label) ? ALIASES[label] : undefined;
+  const column = seriesColumn(label);
   if (column !== undefined) return { where: column, params: {} };
   return { where: `labels[{${param}:String}]`, params: { [param]: label } };
 }

@@ -51,11 +51,11 @@ describe('labels', () => {
       expect(() => parseLabels([bad])).toThrow(/expected NAME=VALUE/);
   });
 
-  it('go with reading only: nothing else could keep them', () => {
+  it('go with reading and SQL only: nothing else could keep them', () => {
     const labels = { namespace: ['shop'] };
-    checkLabels(labels, ['read']);
+    checkLabels(labels, ['read', 'sql']);
     checkLabels({}, [...SCOPES]);
-    for (const scope of SCOPES.filter((s) => s !== 'read'))
+    for (const scope of SCOPES.filter((s) => s !== 'read' && s !== 'sql'))
       expect(() => checkLabels(labels, ['read', scope] as Scope[])).toThrow(new RegExp(`leave out ${scope}`));
     expect(() => checkLabels({ a: Array.from({ length: 17 }, String) }, ['read'])).toThrow(/at most/);
   });

@@ -36,10 +36,10 @@ export function parseLabels(pairs: readonly string[]): LabelLimits {
 /** @throws TokenRequestError when the limit could not be kept by what the scopes open */
 export function checkLabels(labels: LabelLimits, scopes: readonly Scope[]): void {
   if (!isLimited(labels)) return;
-  const others = scopes.filter((scope) => scope !== 'read');
+  const others = scopes.filter((scope) => scope !== 'read' && scope !== 'sql');
   if (others.length > 0)
     throw new TokenRequestError(
-      `labels limit the scope read only: leave out ${others.join(', ')}, or make a second token without labels`,
+      `labels limit the scopes read and sql only: leave out ${others.join(', ')}, or make a second token without labels`,
     );
   if (Object.keys(labels).length > MAX_LABELS || Object.values(labels).some((values) => values.length > MAX_VALUES))
     throw new TokenRequestError(`at most ${MAX_LABELS} labels with ${MAX_VALUES} values each`);

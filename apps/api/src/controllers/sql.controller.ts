@@ -16,7 +16,8 @@ export class SqlController {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  @Access('sql')
+  // The service keeps tokens with labels within them.
+  @Access('sql', 'none')
   @Post('sql')
   @HttpCode(200)
   run(
@@ -25,6 +26,7 @@ export class SqlController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SqlResponse> {
     const signal = clientSignal(reply);
-    return audited(this.logger, callerOf(request.raw).name, body, () => this.sql.run(body, signal));
+    const { name, labels } = callerOf(request.raw);
+    return audited(this.logger, name, body, () => this.sql.run(body, signal, labels));
   }
 }

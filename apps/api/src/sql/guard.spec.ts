@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ALLOWED_FUNCTIONS } from './allowed-functions.ts';
 import { parseAst } from './ast.ts';
-import { commonTableNames, isAllowedFunction, refusal, type Scope } from './guard.ts';
+import { commonTableNames, isAllowedFunction, PUBLIC_VIEWS, refusal, type Scope } from './guard.ts';
 
-const scope: Scope = { commonTables: new Set(['t', 'samples']), existing: new Set(['samples', 'profiles']) };
+const scope: Scope = {
+  views: PUBLIC_VIEWS,
+  commonTables: new Set(['t', 'samples']),
+  existing: new Set(['samples', 'profiles']),
+};
 
 /** A query with `lines` in the place of its expressions, and one table. */
 const query = (expressions: string[], table = 'TableIdentifier profiles') =>

@@ -59,6 +59,8 @@ const REASONS: Readonly<Record<string, string>> = {
 const COMBINATOR = /(If|Array|Map|Distinct|OrDefault|OrNull|ForEach|ArgMin|ArgMax|Resample)$/;
 
 export interface Scope {
+  /** What the caller may read. */
+  readonly views: readonly string[];
   /** Names that WITH gives to subqueries. */
   readonly commonTables: ReadonlySet<string>;
   /** Tables and views that exist, so that a name of WITH cannot stand for an internal one. */
@@ -97,10 +99,11 @@ function refusalOf(node: AstNode, index: number, nodes: readonly AstNode[], scop
   }
 }
 
-function tableRefusal(name: string, { commonTables, existing }: Scope): string | null {
-  if ((PUBLIC_VIEWS as readonly string[]).includes(name)) return null;
+function tableRefusal(name: string, { views, commonTables, existing }: Scope): string | null {
+  if (views.includes(name)) return null;
   if (/^\w+$/.test(name) && commonTables.has(name) && !existing.has(name)) return null;
-  return `table ${name} is not allowed; the public views are ${PUBLIC_VIEWS.join(', ')}`;
+  const known = (PUBLIC_VIEWS as readonly string[]).includes(name);
+  return `table ${name} is not allowed${known ? ' for a token with labels' : ''}; the public views are ${views.join(', ')}`;
 }
 
 function argumentsOf(index: number, nodes: readonly AstNode[]): AstNode[] {

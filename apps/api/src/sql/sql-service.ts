@@ -1,9 +1,11 @@
+import type { LabelLimits } from '@perfleet/tokens';
 import type { SqlRequest, SqlResponse } from '@perfleet/api-contract';
 import { ClickHouseError, type QueryParams, type Store } from '@perfleet/clickhouse';
 import { ApiError, badRequest } from '../http/api-error.ts';
 import { CODE, firstLine } from '../queries/store-db.ts';
 import { parseAst, type AstNode } from './ast.ts';
-import { commonTableNames, PUBLIC_VIEWS, refusal } from './guard.ts';
+import { commonTableNames, refusal } from './guard.ts';
+import { rowLimits, type RowLimits } from './row-limits.ts';
 
 /** Bounds of one query of a user. */
 export const SQL_LIMITS = {
@@ -25,7 +27,6 @@ const LIMIT_CODES: Readonly<Record<number, string>> = {
   396: `its result is larger than ${SQL_LIMITS.resultRows} rows or ${SQL_LIMITS.resultBytes >> 20} MiB; add LIMIT`,
 };
 
-/** `readonly` stands last: once it holds, the others could not be set. */
 const SETTINGS = [
   `max_execution_time = ${SQL_LIMITS.seconds}`,
   `timeout_overflow_mode = 'throw'`,
@@ -38,8 +39,7 @@ const SETTINGS = [
   `max_subquery_depth = 32`,
   `allow_introspection_functions = 0`,
   `allow_ddl = 0`,
-  `readonly = 1`,
-].join(', ');
+];
 
 /**
  * SQL of users over the public views. ClickHouse's `readonly` lets scalar functions read files, so what runs is decided
@@ -52,12 +52,15 @@ const SETTINGS = [
 export class SqlService {
   constructor(private readonly store: Store) {}
 
-  /** @throws ApiError 400 with the reason, and the position where the engine tells one; 503 while the store is away */
-  async run(request: SqlRequest, signal?: AbortSignal): Promise<SqlResponse> {
+  /**
+   * @param labels what the caller's reading is limited to
+   * @throws ApiError 400 with the reason, and the position where the engine tells one; 503 while the store is away
+   */
+  async run(request: SqlRequest, signal?: AbortSignal, labels: LabelLimits = {}): Promise<SqlResponse> {
     const { query, params } = validated(request);
     const start = performance.now();
     const canonical = await this.canonical(query, signal);
-    const answer = await this.execute(canonical, params, signal);
+    const answer = await this.execute(canonical, params, rowLimits(labels), signal);
     // The engine holds to it; should it not, an answer is refused and never cut.
     if (answer.rows.length > SQL_LIMITS.resultRows)
       throw new ApiError(400, 'limit', `the query was stopped: ${LIMIT_CODES[396]}`);
@@ -83,11 +86,12 @@ export class SqlService {
     return canonical;
   }
 
-  private async execute(canonical: string, params: QueryParams, signal?: AbortSignal) {
+  private async execute(canonical: string, params: QueryParams, limits: RowLimits, signal?: AbortSignal) {
+    const { views } = limits;
     if (canonical === 'SHOW TABLES')
-      return { columns: [{ name: 'name', type: 'String' }], rows: PUBLIC_VIEWS.map((name) => [name]) };
+      return { columns: [{ name: 'name', type: 'String' }], rows: views.map((name) => [name]) };
     const described = /^DESCRIBE TABLE (\w+)$/.exec(canonical)?.[1];
-    if (described !== undefined && (PUBLIC_VIEWS as readonly string[]).includes(described)) {
+    if (described !== undefined && views.includes(described)) {
       const { columns, rows } = await this.ask(`DESCRIBE TABLE ${described}`, {}, signal);
       return { columns: columns.slice(0, 2), rows: rows.map((row) => row.slice(0, 2)) };
     }
@@ -100,11 +104,17 @@ export class SqlService {
     if (/AggregateFunction/i.test(canonical)) throw badRequest('states of aggregate functions are not allowed');
 
     const nodes = await this.parse(canonical, params, signal);
-    const why = refusal(nodes, { commonTables: commonTableNames(canonical), existing: await this.existing(signal) });
+    const why = refusal(nodes, {
+      views,
+      commonTables: commonTableNames(canonical),
+      existing: await this.existing(signal),
+    });
     if (why !== null) throw badRequest(why);
     // Settings behind a UNION would hold for its last part only; a SELECT without FROM has no limits on its result.
     const text = isPlainSelect(nodes) ? canonical : `SELECT * FROM (\n${canonical}\n)`;
-    return this.ask(`${text}\nSETTINGS ${SETTINGS}`, params, signal);
+    // `readonly` stands last: once it holds, the others could not be set.
+    const settings = [...SETTINGS, ...limits.settings, 'readonly = 1'].join(', ');
+    return this.ask(`${text}\nSETTINGS ${settings}`, params, signal, undefined, limits);
   }
 
   /** As a statement of its own: inside a subquery the engine would apply settings and rewrite before it shows the form. */
@@ -127,12 +137,12 @@ export class SqlService {
     return new Set(rows.map((row) => String(row[0])));
   }
 
-  private ask(sql: string, params: QueryParams, abortSignal?: AbortSignal, offset?: number) {
-    return this.reach(() => this.store.columns(sql, params, { abortSignal }), offset);
+  private ask(sql: string, params: QueryParams, abortSignal?: AbortSignal, offset?: number, limits?: RowLimits) {
+    return this.reach(() => this.store.columns(sql, params, { abortSignal }), offset, limits);
   }
 
   /** @param offset of the statement inside what the user sent, for positions */
-  private async reach<T>(call: () => Promise<T>, offset?: number): Promise<T> {
+  private async reach<T>(call: () => Promise<T>, offset?: number, limits?: RowLimits): Promise<T> {
     try {
       return await call();
     } catch (cause) {
@@ -150,6 +160,14 @@ export class SqlService {
       if (cause.code === CODE.aborted) throw new ApiError(499, 'aborted', 'the client went away', undefined, because);
       const limit = LIMIT_CODES[cause.code];
       if (limit) throw new ApiError(400, 'limit', `the query was stopped: ${limit}`, undefined, because);
+      if (limits?.tells(cause.code) === false)
+        throw new ApiError(
+          400,
+          'bad-query',
+          `the query failed with code ${cause.code} of ClickHouse; its words may hold what this token does not see`,
+          undefined,
+          because,
+        );
       const at = /failed at position (\d+)/.exec(cause.message)?.[1];
       const position = at !== undefined && offset !== undefined ? offset + Number(at) - 1 : undefined;
       throw new ApiError(400, 'bad-query', firstLine(cause.message), position, because);
