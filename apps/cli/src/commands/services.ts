@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import type { Shutdown } from '@perfleet/observability';
 import type { Command } from 'commander';
 import { runUntilSignal } from '../run-until-signal.ts';
@@ -28,7 +29,12 @@ export function registerServices(program: Command): void {
     'collector',
     'profile this node and publish to Kafka',
     ['node', 'cluster', 'rate', 'rung', 'kafka', 'redis', 'send'],
-    async () => (await import('../services/collector.ts')).runCollector,
+    async () => {
+      // Before its code is loaded, which is most of what it ever allocates: a young generation that keeps its first size instead of
+      // growing to twice 16 MiB is an eighth of its memory.
+      setFlagsFromString('--semi-space-growth-factor=1');
+      return (await import('../services/collector.ts')).runCollector;
+    },
   );
 
   service(
