@@ -9,7 +9,7 @@ import { openEmbeddedStream, type StreamMessage } from '@perfleet/stream';
 import { createSymbolizer } from '@perfleet/symbols';
 import { childrenOf, type Load } from './loads.ts';
 import { residentMb } from './measure.ts';
-import { bpfOf, cpuOf, lockedMb } from './processes.ts';
+import { bpfOf, cpuOf, lockedMb, type ProcessCpu } from './processes.ts';
 
 export interface CollectorRun {
   readonly seconds: number;
@@ -82,8 +82,8 @@ export async function collectorRun(
       if (sampler === undefined) throw new Error(`no sampler runs: ${errors.trim() || 'perfleet doctor tells why'}`);
       const snapshot = () => ({
         at: Date.now() / 1000,
-        sampler: cpuOf(sampler),
-        collector: cpuOf(child.pid!),
+        sampler: cpuOfTree(sampler),
+        collector: own(cpuOf(child.pid!)),
         bpf: bpfOf(sampler),
         load: load.cpu(),
       });
@@ -91,7 +91,7 @@ export async function collectorRun(
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
       const after = snapshot();
       const memory = {
-        samplerMb: residentMb(sampler),
+        samplerMb: [sampler, ...childrenOf(sampler)].reduce((sum, pid) => sum + residentMb(pid), 0),
         collectorMb: residentMb(child.pid!),
         kernelMb: after.bpf.memoryBytes / 2 ** 20 + lockedMb(sampler),
       };
@@ -105,12 +105,10 @@ export async function collectorRun(
           `no window lies within the ${seconds} s that were measured: the machine is too busy, or --duration too short`,
         );
       const sum = (key: keyof WindowSamples) => inside.reduce((all, w) => all + w[key], 0);
-      const cpu = (of: 'sampler' | 'collector') =>
-        after[of].user + after[of].system - before[of].user - before[of].system;
       return {
         seconds: after.at - before.at,
-        samplerCpu: cpu('sampler'),
-        collectorCpu: cpu('collector'),
+        samplerCpu: after.sampler - before.sampler,
+        collectorCpu: after.collector - before.collector,
         bpfSeconds: (after.bpf.runNs - before.bpf.runNs) / 1e9,
         bpfRuns: after.bpf.runs - before.bpf.runs,
         ...memory,
@@ -129,6 +127,14 @@ export async function collectorRun(
   } finally {
     if (child.exitCode === null) child.kill('SIGKILL');
   }
+}
+
+const own = ({ user, system }: ProcessCpu) => user + system;
+
+/** With the process that makes its tables, which it starts when there are some to be made. */
+function cpuOfTree(pid: number): number {
+  const cpu = cpuOf(pid);
+  return own(cpu) + cpu.children + childrenOf(pid).reduce((sum, child) => sum + own(cpuOf(child)), 0);
 }
 
 const commOf = (pid: number) => {

@@ -4,9 +4,11 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { cpuOf, type ProcessCpu } from './processes.ts';
 
-/** Known programs that keep every CPU busy. */
+/** Known programs. */
 export interface Load {
   readonly name: string;
+  /** Whether every CPU is busy all the time, so that each sample that is due is taken. */
+  readonly full: boolean;
   /** Name of the programs' processes; '' when the load is several programs. */
   readonly process: string;
   /** CPU seconds that its programs have used, those that have ended included. */
@@ -16,9 +18,10 @@ export interface Load {
 
 export const SHORT = 'short-30ms';
 
-function compile(root: string, source: string, output: string): void {
-  const from = join(root, 'tests/workloads', source);
-  execFileSync('g++', ['-O1', '-g', '-fno-omit-frame-pointer', '-fno-optimize-sibling-calls', '-o', output, from]);
+const FRAME_POINTERS = ['-O1', '-g', '-fno-omit-frame-pointer', '-fno-optimize-sibling-calls'];
+
+function compile(root: string, source: string, output: string, flags = FRAME_POINTERS): void {
+  execFileSync('g++', [...flags, '-o', output, join(root, 'tests/workloads', source)]);
 }
 
 /** Mix 1: on each CPU one C++ program with frame pointers and one Node program that writes a perf map. */
@@ -31,6 +34,7 @@ export function steadyLoad(root: string, directory: string): Load {
   const children = cpus().flatMap(() => [spawn(native, { stdio: 'ignore' }), spawn(node, script, { stdio: 'ignore' })]);
   return {
     name: 'steady C++ and Node programs',
+    full: true,
     process: '',
     cpu: () => children.reduce((sum, { pid }) => sum + own(cpuOf(pid!)), 0),
     stop: () => {
@@ -47,10 +51,46 @@ export function shortLoad(root: string, directory: string): Load {
   const children = cpus().map(() => spawn('sh', ['-c', 'while :; do "$0"; done', program], { stdio: 'ignore' }));
   return {
     name: 'programs of 30 ms, back to back',
+    full: false,
     process: SHORT,
     cpu: () => children.reduce((sum, { pid }) => sum + cpuOf(pid!).children, 0),
     stop: () => end(children),
   };
+}
+
+/** Mix 3: 300 busy processes of 40 programs, optimised, without frame pointers, 40 frames deep. */
+export function manyLoad(root: string, directory: string, quick: boolean): Load {
+  const [programs, processes] = quick ? [4, 20] : [40, 300];
+  const paths = Array.from({ length: programs }, (_, i) => join(directory, `deep-${i}`));
+  for (const [i, path] of paths.entries())
+    compile(root, 'deep.cpp', path, ['-O2', '-fomit-frame-pointer', '-fno-optimize-sibling-calls', `-DVARIANT=${i}`]);
+  const children = Array.from({ length: processes }, (_, i) => spawn(paths[i % programs]!, { stdio: 'ignore' }));
+  return {
+    name: `${processes} processes of ${programs} programs, 40 frames deep`,
+    full: true,
+    process: '',
+    cpu: () => children.reduce((sum, { pid }) => sum + own(cpuOf(pid!)), 0),
+    stop: () => end(children),
+  };
+}
+
+/** Mix 4: a process of `true` 200 times a second on a machine that is idle otherwise. */
+export function execLoad(root: string, directory: string): Load {
+  const program = join(directory, 'execs');
+  compile(root, 'execs.cpp', program, ['-O2']);
+  const children = [spawn(program, ['200', '/bin/true'], { stdio: 'ignore' })];
+  return {
+    name: '200 execs a second, else idle',
+    full: false,
+    process: '',
+    cpu: () => cpuOf(children[0]!.pid!).children,
+    stop: () => end(children),
+  };
+}
+
+/** Nothing: what is left is what it costs to be there. */
+export function noLoad(): Load {
+  return { name: 'idle', full: false, process: '', cpu: () => 0, stop: () => undefined };
 }
 
 const own = ({ user, system }: ProcessCpu) => user + system;

@@ -2,12 +2,16 @@ import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'n
 import { cpus } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { collectorRun, type CollectorRun } from './collector-run.ts';
-import { shortLoad, steadyLoad, type Load } from './loads.ts';
+import { execLoad, manyLoad, noLoad, shortLoad, steadyLoad, type Load } from './loads.ts';
 import { parseCount } from './measure.ts';
 import { perfRecord, type PerfRun } from './perf-tool.ts';
+import { fixedAndMarginal, type Run } from './sampler-cost.ts';
 import { ratio, type Benchmark, type Cell, type Ratio } from './report.ts';
 
 const STATS = '/proc/sys/kernel/bpf_stats_enabled';
+
+/** Programs to profile, by the names that --loads knows. */
+const LOADS = { steady: steadyLoad, short: shortLoad, many: manyLoad, execs: execLoad, idle: noLoad };
 
 export const sampler: Benchmark = {
   name: 'sampler',
@@ -15,6 +19,10 @@ export const sampler: Benchmark = {
     'CPU, memory and delivered share of sampler and collector at 19 and 99 Hz, against perf record -g -a at the same rate and load',
   options: [
     { flags: '--duration <seconds>', description: 'length of each measurement (60)' },
+    {
+      flags: '--loads <list>',
+      description: `of ${Object.keys(LOADS).join(', ')} (all; with --quick steady and short)`,
+    },
     { flags: '--rates <list>', description: 'samples a second and CPU (19,99)' },
   ],
 
@@ -23,6 +31,7 @@ export const sampler: Benchmark = {
     const rates = (options['rates'] ?? (quick ? '99' : '19,99'))
       .split(',')
       .map((rate) => parseCount('--rates', rate, 19, 9999));
+    const wanted = parseLoads(options['loads'] ?? (quick ? 'steady,short' : Object.keys(LOADS).join()));
     const window = quick ? 1 : 5;
     const notes: string[] = [];
     const restore = enableBpfStats(notes);
@@ -31,10 +40,11 @@ export const sampler: Benchmark = {
     const cells: Cell[][] = [];
     const starts: Cell[][] = [];
     const ratios: Ratio[] = [];
+    const runs: Run[] = [];
     try {
       for (const rate of rates) {
-        for (const make of [steadyLoad, shortLoad]) {
-          const load = make(root, directory);
+        for (const make of wanted) {
+          const load = make(root, directory, quick);
           try {
             const at = `${rate} Hz, ${load.name}`;
             progress(`${at}: perfleet`);
@@ -43,7 +53,13 @@ export const sampler: Benchmark = {
             const ours = await collectorRun(root, data, rate, seconds, window, load);
             cells.push(ourRow(at, rate, ours, load));
             starts.push([at, ours.firstSample, ours.fullDelivery, ours.samplerMb, ours.collectorMb, ours.kernelMb]);
-            if (!perf) continue;
+            runs.push({
+              rate,
+              load: load.name,
+              cpu: cpuOfRun(ours) / ours.seconds,
+              samples: ours.samples / ours.windowSeconds,
+            });
+            if (!perf || !(load.full || load.process)) continue;
             const graphs = make === steadyLoad || !quick ? (['fp', 'dwarf'] as const) : (['fp'] as const);
             for (const graph of graphs) {
               progress(`${at}: perf record, ${graph}`);
@@ -78,6 +94,7 @@ export const sampler: Benchmark = {
             'load',
             'tool',
             'samples',
+            '% of the machine',
             'CPU ms per 1,000 samples',
             'of that sampler',
             'collector',
@@ -89,6 +106,7 @@ export const sampler: Benchmark = {
           ],
           rows: cells,
         },
+        ...fixedAndMarginal(runs),
         {
           title: 'Perfleet: start and memory',
           columns: ['load', 'first sample s', 'full delivery s', 'sampler MB', 'collector MB', 'kernel MB'],
@@ -105,7 +123,15 @@ export const sampler: Benchmark = {
   },
 };
 
+function parseLoads(list: string) {
+  return list.split(',').map((name) => {
+    if (!Object.hasOwn(LOADS, name)) throw new Error(`--loads ${name}: there are ${Object.keys(LOADS).join(', ')}`);
+    return LOADS[name as keyof typeof LOADS];
+  });
+}
+
 const perThousand = (cpuSeconds: number, samples: number) => (cpuSeconds / samples) * 1e6;
+const ofMachine = (cpuSeconds: number, seconds: number) => (100 * cpuSeconds) / (seconds * cpus().length);
 const cpuOfRun = (run: CollectorRun) => run.samplerCpu + run.collectorCpu + run.bpfSeconds;
 /** Windows lie inside of the measured time; CPU is of all of it. */
 const scale = (run: CollectorRun) => run.seconds / run.windowSeconds;
@@ -114,17 +140,20 @@ function ourRow(at: string, rate: number, run: CollectorRun, load: Load): Cell[]
   const samples = run.samples * scale(run);
   const delivered = load.process
     ? (run.ofProcess * scale(run)) / (rate * run.loadCpu)
-    : run.samples / (rate * cpus().length * run.windowSeconds);
+    : load.full
+      ? run.samples / (rate * cpus().length * run.windowSeconds)
+      : NaN;
   return [
     at,
     'perfleet',
     Math.round(samples),
+    ofMachine(cpuOfRun(run), run.seconds),
     perThousand(cpuOfRun(run), samples),
     perThousand(run.samplerCpu, samples),
     perThousand(run.collectorCpu, samples),
     perThousand(run.bpfSeconds, samples),
     run.bpfRuns > 0 ? (run.bpfSeconds / run.bpfRuns) * 1e6 : 'n/a',
-    delivered * 100,
+    Number.isNaN(delivered) ? 'n/a' : delivered * 100,
     load.process ? (run.reachMain / run.ofProcess) * 100 : 'n/a',
     run.bytes / run.samples,
   ];
@@ -138,6 +167,7 @@ function perfRow(at: string, graph: string, rate: number, run: PerfRun, load: Lo
     at,
     `perf record, ${graph}`,
     run.samples,
+    ofMachine(run.cpu, seconds),
     perThousand(run.cpu, run.samples),
     'n/a',
     'n/a',

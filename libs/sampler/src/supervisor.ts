@@ -15,6 +15,7 @@ import type {
 
 /** A sampler of one-second windows on a machine on its knees is not hung. */
 const MIN_SILENCE_MS = 10_000;
+const READ_MS = 500;
 
 /** The child cannot run at all, whatever the rung. */
 const CANNOT_RUN = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOEXEC', 'ENOTDIR', 'UNKNOWN']);
@@ -148,7 +149,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.watchdog?.();
     const { clock } = this.options;
     const silenceMs = this.options.silenceMs || Math.max(MIN_SILENCE_MS, this.settings.windowSeconds * 3000);
-    this.watchdog = clock.after(silenceMs, () => child.kill(`wrote nothing for ${silenceMs} ms`));
+    const kill = () => child.kill(`wrote nothing for ${silenceMs} ms`);
+    // Work on a window can take that long where others have the CPU: what came meanwhile is read before the sampler is judged.
+    this.watchdog = clock.after(silenceMs, () => (this.watchdog = clock.after(READ_MS, kill)));
   }
 
   private onHello(hello: SamplerHello): void {
