@@ -73,7 +73,7 @@ describe('perfleet bench', () => {
   it.skipIf(!root)(
     `sampler: samples of the known load arrive${root ? '' : ' (skipped: needs root and g++)'}`,
     async () => {
-      const report = await bench('sampler', '--duration', '3');
+      const report = await bench('sampler', '--duration', '4');
       const table = report.tables.find((t) => /Cost/.test(t.title))!;
       const of = (row: readonly (string | number)[], name: string) => Number(row[table.columns.indexOf(name)]);
       const ours = table.rows.filter((row) => row[1] === 'perfleet');
