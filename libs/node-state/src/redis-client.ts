@@ -80,7 +80,8 @@ export async function pingRedis(url: string, timeoutMs: number): Promise<string>
 
 function connect(target: RedisTarget, timeoutMs: number): Redis {
   const { kind, addresses, master, username, password, database, tls, sentinelPassword } = target;
-  const retry = (attempt: number) => Math.min(2000, 100 * attempt);
+  // Shorter than a call waits: whichever call comes after the server is back finds it, and not only the one after the next.
+  const retry = (attempt: number) => Math.min(timeoutMs / 2, 100 * attempt);
   const options: RedisOptions = {
     ...(username !== '' && { username }),
     ...(password !== '' && { password }),

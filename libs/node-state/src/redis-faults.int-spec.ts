@@ -1,7 +1,7 @@
 import { nodeStateSchema, type NodeState } from '@perfleet/messages';
 import { requireTool, startRedis, waitFor, type TestRedis } from '@perfleet/testing';
 import { Redis } from 'ioredis';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { NodeStateUnavailableError } from './errors.ts';
 import { openRedisNodeState } from './redis.ts';
 import type { NodeStateStore } from './store.ts';
@@ -69,6 +69,37 @@ describe.skipIf(!tool.available)(`Redis at fault${tool.reason && ` (skipped: ${t
     await back();
     expect((await store.list()).map((e) => e.state.node)).toEqual(['b']);
     expect(await store.isBlank()).toBe(true);
+  });
+
+  it('back after a long time: the first call finds it, at whatever moment of the back-off it comes', async () => {
+    server = await startRedis();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      open();
+      await store.put(state('a'));
+      const passing = async (ms: number) => {
+        await vi.advanceTimersByTimeAsync(ms);
+        await new Promise((resolve) => setImmediate(resolve));
+      };
+      for (let moment = 0; moment < 2000; moment += TIMEOUT_MS / 2) {
+        await server.stop();
+        for (let passed = 0; passed < 5000 + moment; passed += 100) await passing(100);
+        server = await startRedis({ port: server.port });
+        let found: boolean | null = null;
+        void store.put(state('b')).then(
+          () => (found = true),
+          () => (found = false),
+        );
+        // Half of what a call may wait; then the answer itself is waited for, in real time.
+        for (let passed = 0; passed < TIMEOUT_MS / 2; passed += 50) await passing(50);
+        const other = new Redis(server.url);
+        for (let rounds = 0; rounds < 200 && found === null; rounds++) await other.ping();
+        other.disconnect();
+        expect(found, `back ${moment} ms after a second`).toBe(true);
+      }
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('emptied while it runs: scripts are loaded again, and the registry is blank', async () => {
