@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { startRedis, tempDir, type TestRedis } from '@perfleet/testing';
+import { startRedis, startRedisCluster, tempDir, type TestRedis, type TestRedisForm } from '@perfleet/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AlertItems } from './alert-recovery.ts';
 import type { AlertHistoryEntry, AlertRecord, Silence } from './alert-store.ts';
@@ -9,12 +9,13 @@ import type { NodeStateStore } from './store.ts';
 
 const dir = tempDir();
 let redis: TestRedis;
+let cluster: TestRedisForm;
 let files = 0;
 beforeAll(async () => {
-  redis = await startRedis();
+  [redis, cluster] = await Promise.all([startRedis(), startRedisCluster()]);
 });
 afterAll(async () => {
-  await redis.stop();
+  await Promise.all([redis.stop(), cluster.stop()]);
   dir.remove();
 });
 
@@ -40,6 +41,7 @@ const items: AlertItems = {
 describe.each<[string, () => NodeStateStore]>([
   ['SQLite', () => openSqliteNodeState({ path: join(dir.path, `${files++}.db`) })],
   ['Redis', () => openRedisNodeState({ url: redis.url, prefix: `recovery-${files++}` })],
+  ['a Redis Cluster', () => openRedisNodeState({ url: cluster.url, prefix: `recovery-${files++}` })],
 ])('alerts in a new %s', (_, open) => {
   let store: NodeStateStore;
   beforeEach(() => {

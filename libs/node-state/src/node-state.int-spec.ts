@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeStateSchema, type NodeState } from '@perfleet/messages';
-import { startRedis, type TestRedis } from '@perfleet/testing';
+import { startRedis, startRedisCluster, type TestRedis, type TestRedisForm } from '@perfleet/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AlertHistoryEntry, AlertRecord, Silence } from './alert-store.ts';
 import { NodeStateUnavailableError } from './errors.ts';
@@ -29,15 +29,17 @@ function state(node: string, more: Partial<NodeState> = {}): NodeState {
 }
 
 let redis: TestRedis;
+let cluster: TestRedisForm;
 let files = 0;
 beforeAll(async () => {
-  redis = await startRedis();
+  [redis, cluster] = await Promise.all([startRedis(), startRedisCluster()]);
 });
-afterAll(() => redis.stop());
+afterAll(() => Promise.all([redis.stop(), cluster.stop()]));
 
 describe.each<[string, () => NodeStateStore]>([
   ['SQLite', () => openSqliteNodeState({ path: join(dir, `sub/state-${files++}.db`) })],
   ['Redis', () => openRedisNodeState({ url: redis.url, prefix: `test-${files++}` })],
+  ['a Redis Cluster', () => openRedisNodeState({ url: cluster.url, prefix: `test-${files++}` })],
 ])('node state in %s', (_, open) => {
   let store: NodeStateStore;
   beforeEach(() => {
@@ -121,6 +123,7 @@ const entry = (time: number): AlertHistoryEntry => ({
 describe.each<[string, () => NodeStateStore]>([
   ['SQLite', () => openSqliteNodeState({ path: join(dir, `alerts-${files++}.db`) })],
   ['Redis', () => openRedisNodeState({ url: redis.url, prefix: `alerts-${files++}` })],
+  ['a Redis Cluster', () => openRedisNodeState({ url: cluster.url, prefix: `alerts-${files++}` })],
 ])('alerts in %s', (_, open) => {
   let store: NodeStateStore;
   beforeEach(() => {

@@ -92,6 +92,8 @@ function connect(target: RedisTarget, timeoutMs: number): Redis {
     maxRetriesPerRequest: 0,
     connectTimeout: timeoutMs,
     commandTimeout: timeoutMs,
+    // A host that is gone says no goodbye, and the kernel would wait a quarter of an hour for it; somebody else may be the master.
+    socketTimeout: 2 * timeoutMs,
     retryStrategy: retry,
   };
   if (kind === 'cluster') {
@@ -109,6 +111,7 @@ function connect(target: RedisTarget, timeoutMs: number): Redis {
       sentinels: [...addresses],
       name: master,
       sentinelRetryStrategy: retry,
+      sentinelCommandTimeout: timeoutMs,
       ...(sentinelPassword !== '' && { sentinelPassword }),
       ...(tls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
     });

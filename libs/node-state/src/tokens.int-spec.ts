@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { issueToken, type TokenRecord } from '@perfleet/tokens';
-import { startRedis, tempDir, type TestRedis } from '@perfleet/testing';
+import { startRedis, startRedisCluster, tempDir, type TestRedis, type TestRedisForm } from '@perfleet/testing';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { NodeStateUnavailableError } from './errors.ts';
@@ -12,11 +12,12 @@ import type { NodeStateStore } from './store.ts';
 const dir = tempDir();
 afterAll(() => dir.remove());
 let redis: TestRedis;
+let cluster: TestRedisForm;
 let files = 0;
 beforeAll(async () => {
-  redis = await startRedis();
+  [redis, cluster] = await Promise.all([startRedis(), startRedisCluster()]);
 });
-afterAll(() => redis.stop());
+afterAll(() => Promise.all([redis.stop(), cluster.stop()]));
 
 const record = (createdAt: number, more: Partial<TokenRecord> = {}): TokenRecord => ({
   ...{ hash: randomBytes(32).toString('hex'), name: 'x', scopes: ['read'], node: '', labels: {}, createdAt },
@@ -26,6 +27,7 @@ const record = (createdAt: number, more: Partial<TokenRecord> = {}): TokenRecord
 describe.each<[string, (name: string) => NodeStateStore]>([
   ['SQLite', (name) => openSqliteNodeState({ path: join(dir.path, `${name}.db`) })],
   ['Redis', (name) => openRedisNodeState({ url: redis.url, prefix: name })],
+  ['a Redis Cluster', (name) => openRedisNodeState({ url: cluster.url, prefix: name })],
 ])('tokens in %s', (_, open) => {
   let name: string;
   let store: NodeStateStore;

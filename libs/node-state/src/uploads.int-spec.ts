@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { startRedis, tempDir, waitFor, type TestRedis } from '@perfleet/testing';
+import { startRedis, startRedisCluster, tempDir, waitFor, type TestRedis, type TestRedisForm } from '@perfleet/testing';
 import { MAX_CONTENTS, type LeaseLimits, type UploadLease } from '@perfleet/uploads';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openRedisNodeState } from './redis.ts';
@@ -9,11 +9,12 @@ import type { NodeStateStore } from './store.ts';
 const dir = tempDir();
 afterAll(() => dir.remove());
 let redis: TestRedis;
+let cluster: TestRedisForm;
 let files = 0;
 beforeAll(async () => {
-  redis = await startRedis();
+  [redis, cluster] = await Promise.all([startRedis(), startRedisCluster()]);
 });
-afterAll(() => redis.stop());
+afterAll(() => Promise.all([redis.stop(), cluster.stop()]));
 
 const limits: LeaseLimits = { ttlMs: 60_000, leasesPerNode: 2, bytesPerNodeAndDay: 1000 };
 const lease = (node: string, content = 'aa', size = 10): UploadLease => ({
@@ -27,6 +28,7 @@ const lease = (node: string, content = 'aa', size = 10): UploadLease => ({
 describe.each<[string, (name: string) => NodeStateStore]>([
   ['SQLite', (name) => openSqliteNodeState({ path: join(dir.path, `${name}.db`) })],
   ['Redis', (name) => openRedisNodeState({ url: redis.url, prefix: name })],
+  ['a Redis Cluster', (name) => openRedisNodeState({ url: cluster.url, prefix: name })],
 ])('leases of uploads in %s', (_, open) => {
   let name: string;
   let store: NodeStateStore;

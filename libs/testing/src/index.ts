@@ -4,6 +4,14 @@ export { freePort, tempDir, waitFor, type WaitOptions } from './helpers.ts';
 export { startServerProcess, type ServerProcess } from './server-process.ts';
 export { startRedis, type TestRedis } from './redis.ts';
 export {
+  startRedisCluster,
+  startRedisSentinel,
+  startRedisTls,
+  type TestRedisForm,
+  type TestRedisTls,
+  type TestSentinel,
+} from './redis-forms.ts';
+export {
   openKubepods,
   requireKubepods,
   type CgroupLayout,
