@@ -188,6 +188,12 @@ describe.skipIf(!tool.available)(
       await page.screenshot({ path: join(shots, 'fleet-cause.png') });
       await cause.click();
       await shown(NODES, 'all nodes again');
+      const declared = page.getByRole('button', { name: /the kubelet declares cgroupRoot: \/pods/ });
+      expect(await declared.textContent()).toContain('1 nodekubelet');
+      await declared.click();
+      await shown(1, 'the node whose kubelet declares something else');
+      await declared.click();
+      await shown(NODES, 'all nodes once more');
     });
 
     it('filters by text, mode, rung and heartbeat', async () => {
@@ -250,6 +256,7 @@ describe.skipIf(!tool.available)(
       const run = await runPerfleet(['nodes', '--server', url]);
       expect(run.code, run.err).toBe(0);
       expect(run.out).toContain(`${DENIED} nodes: fallback: EACCES on /sys/fs/cgroup/kubepods.slice/pod*`);
+      expect(run.out).toContain('1 node: kubelet: the kubelet declares cgroupRoot: /pods\n');
       expect(run.out).toMatch(/web-00003 +\d+ (s|min) +whole-system \(fallback\)/);
     });
 

@@ -40,6 +40,7 @@ describe('groupByCause', () => {
       restarts: 0,
       crash: '',
       configError: '',
+      kubeletMismatches: '',
       governor: 'ok',
       ...change,
     }) as FleetNode;
@@ -51,13 +52,19 @@ describe('groupByCause', () => {
       ...[node('d', { rung: 2, rungReason: 'no BTF' }), node('e', { rung: 3, rungReason: 'no BTF' })],
       node('f', { rung: 2, rungWanted: 2, rungReason: 'no BTF' }),
       ...[node('g', { configError: 'version 7 is not valid' }), node('h', { governor: 'exhausted' })],
+      node('i', {
+        kubeletMismatches: 'the kubelet declares cgroupsPerQOS: true; the kubelet declares cgroupRoot: /k8s-1',
+      }),
+      node('j', { kubeletMismatches: 'the kubelet declares cgroupsPerQOS: true' }),
     ]);
     expect(groups).toEqual([
       { kind: 'fallback', cause: 'EACCES on /kubepods, N pods unseen', nodes: ['a', 'b', 'c'] },
+      { kind: 'kubelet', cause: 'the kubelet declares cgroupsPerQOS: true', nodes: ['i', 'j'] },
       { kind: 'silent', cause: 'no heartbeat', nodes: ['b'] },
       { kind: 'budget', cause: 'over budget with nothing left to lower', nodes: ['h'] },
       { kind: 'rung', cause: 'rung 2: no BTF', nodes: ['d'] },
       { kind: 'rung', cause: 'rung 3: no BTF', nodes: ['e'] },
+      { kind: 'kubelet', cause: 'the kubelet declares cgroupRoot: /k8s-1', nodes: ['i'] },
       { kind: 'config', cause: 'version N is not valid', nodes: ['g'] },
     ]);
   });

@@ -1,7 +1,7 @@
 import type { FleetNode } from './fleet.ts';
 
 export interface Cause {
-  readonly kind: 'silent' | 'fallback' | 'rung' | 'crash' | 'config' | 'budget';
+  readonly kind: 'silent' | 'fallback' | 'rung' | 'crash' | 'config' | 'kubelet' | 'budget';
   /** The reason without what differs from node to node. */
   readonly cause: string;
   readonly nodes: readonly string[];
@@ -21,26 +21,43 @@ export function causeOf(reason: string): string {
   return reason.slice(0, 4000).replace(UUID, '*').replace(HEX, '*').replace(NUMBER, 'N').replace(/\s+/g, ' ').trim();
 }
 
+/** What is wrong with a node; each is a group of `groupByCause`. @param shorten `causeOf`, or one that remembers */
+export function causesOf(node: FleetNode, shorten = causeOf): Array<Pick<Cause, 'kind' | 'cause'>> {
+  const found: Array<Pick<Cause, 'kind' | 'cause'>> = [];
+  const add = (kind: Cause['kind'], cause: string) => found.push({ kind, cause });
+  if (!node.alive) add('silent', 'no heartbeat');
+  if (node.fallback) add('fallback', shorten(node.modeReason));
+  if (node.rung > node.rungWanted) add('rung', `rung ${node.rung}: ${shorten(node.rungReason)}`);
+  if (node.configError !== '') add('config', shorten(node.configError));
+  // Roots and settings are the cause: they are not shortened.
+  for (const mismatch of node.kubeletMismatches.split('; ').filter(Boolean)) add('kubelet', mismatch);
+  if (node.governor === 'lowered') add('budget', 'the governor lowers the rate or the rung');
+  if (node.governor === 'exhausted') add('budget', 'over budget with nothing left to lower');
+  if (node.restarts > 0 && node.crash !== '') add('crash', shorten(node.crash));
+  return found;
+}
+
 /** What is wrong with nodes, by cause, the most frequent first. A node may be in several. */
 export function groupByCause(nodes: readonly FleetNode[]): Cause[] {
   const groups = new Map<string, { kind: Cause['kind']; cause: string; nodes: string[] }>();
   const known = new Map<string, string>();
-  const add = (kind: Cause['kind'], node: string, reason: string, prefix = '') => {
+  const shorten = (reason: string) => {
     let cause = known.get(reason);
     if (cause === undefined) known.set(reason, (cause = causeOf(reason)));
-    const key = `${kind}\0${prefix}${cause}`;
-    const group = groups.get(key);
-    if (group) group.nodes.push(node);
-    else groups.set(key, { kind, cause: prefix + cause, nodes: [node] });
+    return cause;
   };
-  for (const n of nodes) {
-    if (!n.alive) add('silent', n.node, 'no heartbeat');
-    if (n.fallback) add('fallback', n.node, n.modeReason);
-    if (n.rung > n.rungWanted) add('rung', n.node, n.rungReason, `rung ${n.rung}: `);
-    if (n.configError !== '') add('config', n.node, n.configError);
-    if (n.governor === 'lowered') add('budget', n.node, 'the governor lowers the rate or the rung');
-    if (n.governor === 'exhausted') add('budget', n.node, 'over budget with nothing left to lower');
-    if (n.restarts > 0 && n.crash !== '') add('crash', n.node, n.crash);
+  for (const node of nodes) {
+    for (const { kind, cause } of causesOf(node, shorten)) {
+      const key = `${kind}\0${cause}`;
+      const group = groups.get(key);
+      if (group) group.nodes.push(node.node);
+      else groups.set(key, { kind, cause, nodes: [node.node] });
+    }
   }
   return [...groups.values()].sort((a, b) => b.nodes.length - a.nodes.length || (a.cause < b.cause ? -1 : 1));
+}
+
+/** GET fleet/causes */
+export interface CausesResponse {
+  readonly causes: readonly Cause[];
 }

@@ -41,6 +41,12 @@ export class NodesController {
     return this.nodes.fleet();
   }
 
+  @Access('read')
+  @Get('v1/fleet/causes')
+  causes() {
+    return this.nodes.causes();
+  }
+
   @Access('read', 'none')
   @Get(['openapi.json', 'v1/openapi.json'])
   openApi() {

@@ -138,6 +138,7 @@ export const openApiDocument = {
       UNTIL,
     ]),
     '/api/v1/fleet': get('Every node as columns, for a view of thousands'),
+    '/api/v1/fleet/causes': get('What is wrong with nodes, grouped by cause, the most frequent first'),
     '/api/v1/config': {
       get: operation("The fleet's configuration; its version is also the ETag", [
         query('node', 'Name of a node: what the document means for it'),

@@ -1,4 +1,11 @@
-import type { FleetColumns, NodeSummary, NodesResponse, NodeTimelineResponse } from '@perfleet/api-contract';
+import { fleetNodes, groupByCause } from '@perfleet/api-contract';
+import type {
+  CausesResponse,
+  FleetColumns,
+  NodeSummary,
+  NodesResponse,
+  NodeTimelineResponse,
+} from '@perfleet/api-contract';
 import type { NodeEntry, NodeStateStore } from '@perfleet/node-state';
 import type { FactReader } from '../alerts/facts.ts';
 import { notFound } from '../http/api-error.ts';
@@ -26,6 +33,10 @@ export class NodeQueries {
   async fleet(): Promise<FleetColumns> {
     const [entries, shares] = await Promise.all([this.entries(), this.facts.recentShares()]);
     return fleetOf(entries, shares);
+  }
+
+  async causes(): Promise<CausesResponse> {
+    return { causes: groupByCause(fleetNodes(await this.fleet())) };
   }
 
   timeline(node: string, range: TimeRange, signal: AbortSignal): Promise<NodeTimelineResponse> {

@@ -1,4 +1,4 @@
-import { fleetNodes, type FleetColumns, type NodeTimelineResponse } from '@perfleet/api-contract';
+import { fleetNodes, type CausesResponse, type FleetColumns, type NodeTimelineResponse } from '@perfleet/api-contract';
 import { seriesId } from '@perfleet/ids';
 import { describe, expect, it } from 'vitest';
 import { get, node, nodeState, refused, store, T0, url, useTestApi } from '../api.fixture.ts';
@@ -55,6 +55,16 @@ describe('nodes', () => {
         ...{ podRoots: '', kubeletMismatches: 'the kubelet declares cgroupsPerQOS: true' },
         rungReason: 'no BTF',
       },
+    ]);
+  });
+
+  it('groups what is wrong by cause, what the kubelet declares and the layout contradicts too', async () => {
+    const { causes } = await get<CausesResponse>('fleet/causes');
+    expect(causes).toEqual([
+      { kind: 'silent', cause: 'no heartbeat', nodes: ['n2'] },
+      { kind: 'fallback', cause: 'no kubepods', nodes: ['n2'] },
+      { kind: 'rung', cause: 'rung 2: no BTF', nodes: ['n2'] },
+      { kind: 'kubelet', cause: 'the kubelet declares cgroupsPerQOS: true', nodes: ['n2'] },
     ]);
   });
 

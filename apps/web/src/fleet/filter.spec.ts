@@ -45,8 +45,19 @@ describe('filterFleet', () => {
   ])('%o', (filter, expected) => expect(names(filter)).toEqual(expected));
 
   it('finds exactly the nodes that a cause counts', () => {
-    const groups = groupByCause(fleet);
-    expect(groups).toHaveLength(4);
-    for (const { kind, cause, nodes } of groups) expect(names({ cause: causeKey(kind, cause) })).toEqual(nodes);
+    const more = [
+      ...[node('c-1', { configError: 'version 7 is not valid' }), node('c-2', { governor: 'exhausted' })],
+      node('c-3', {
+        kubeletMismatches: 'the kubelet declares cgroupRoot: /a; the kubelet declares cgroupsPerQOS: true',
+      }),
+      node('c-4', { governor: 'lowered', kubeletMismatches: 'the kubelet declares cgroupsPerQOS: true' }),
+    ];
+    const all = [...fleet, ...more];
+    const groups = groupByCause(all);
+    expect(groups).toHaveLength(9);
+    for (const { kind, cause, nodes } of groups) {
+      const filter = { ...NO_FILTER, cause: causeKey(kind, cause) };
+      expect(filterFleet(all, filter).map((n) => n.node)).toEqual(nodes);
+    }
   });
 });

@@ -1,5 +1,5 @@
 import type { FleetNode } from '@perfleet/api-contract';
-import { causeOf } from '@perfleet/api-contract';
+import { causesOf } from '@perfleet/api-contract';
 import { classOf } from './node-colors.ts';
 
 /** Which nodes are shown; "" = all. */
@@ -21,9 +21,11 @@ export function filterFleet(nodes: readonly FleetNode[], filter: FleetFilter): r
     if (filter.alive !== '' && (filter.alive === 'alive') !== node.alive) return false;
     if (filter.rung !== '' && String(node.rung) !== filter.rung) return false;
     if (filter.mode !== '' && !hasMode(node, filter.mode)) return false;
-    if (filter.cause !== '' && !causesOf(node).includes(filter.cause)) return false;
+    if (filter.cause !== '' && !causesOf(node).some(({ kind, cause }) => causeKey(kind, cause) === filter.cause))
+      return false;
     if (words.length === 0) return true;
-    const text = `${node.node} ${node.cluster} ${node.kernel} ${node.modeReason} ${node.rungReason}`.toLowerCase();
+    const text =
+      `${node.node} ${node.cluster} ${node.kernel} ${node.modeReason} ${node.rungReason} ${node.kubeletMismatches}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });
 }
@@ -32,16 +34,6 @@ export function filterFleet(nodes: readonly FleetNode[], filter: FleetFilter): r
 function hasMode(node: FleetNode, mode: string): boolean {
   if (mode === 'fallback') return node.fallback;
   return node.mode === mode || classOf(node) === mode;
-}
-
-/** Keys of the causes that `groupByCause` puts a node into. */
-function causesOf(node: FleetNode): string[] {
-  const causes: string[] = [];
-  if (!node.alive) causes.push(causeKey('silent', 'no heartbeat'));
-  if (node.fallback) causes.push(causeKey('fallback', causeOf(node.modeReason)));
-  if (node.rung > node.rungWanted) causes.push(causeKey('rung', `rung ${node.rung}: ${causeOf(node.rungReason)}`));
-  if (node.restarts > 0 && node.crash !== '') causes.push(causeKey('crash', causeOf(node.crash)));
-  return causes;
 }
 
 export function causeKey(kind: string, cause: string): string {

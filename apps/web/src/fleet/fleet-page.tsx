@@ -169,6 +169,7 @@ const CAUSE_LEVELS: Readonly<Record<Cause['kind'], string>> = {
   rung: 'warn',
   crash: 'bad',
   config: 'bad',
+  kubelet: 'warn',
   budget: 'warn',
 };
 
