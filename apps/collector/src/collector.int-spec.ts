@@ -18,7 +18,7 @@ import { writeFakeSampler } from '@perfleet/sampler/testing';
 import { openEmbeddedStream, StreamUnavailableError, type Stream, type StreamMessage } from '@perfleet/stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PodNames, SourceStatus } from '@perfleet/pods';
-import type { CollectorDeps } from './collector.ts';
+import type { CollectorDeps } from './collector-deps.ts';
 import { createCollector, type CollectorApp } from './create-collector.ts';
 import type { NodeDiscovery } from './discovery/node-discovery.ts';
 

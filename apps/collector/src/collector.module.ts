@@ -5,7 +5,8 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import { Collector, type CollectorDeps } from './collector.ts';
+import type { CollectorDeps } from './collector-deps.ts';
+import { Collector } from './collector.ts';
 
 export const COLLECTOR = Symbol('Collector');
 

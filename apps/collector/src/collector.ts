@@ -1,12 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { cpus, release } from 'node:os';
 import { join } from 'node:path';
-import type { DoctorOptions } from '@perfleet/doctor';
-import type { LossCounts, NodeEvent, NodeState } from '@perfleet/messages';
-import type { NodeStateStore } from '@perfleet/node-state';
-import type { Logger } from '@perfleet/observability';
-import type { PodNames } from '@perfleet/pods';
+import type { NodeEvent, NodeState } from '@perfleet/messages';
 import {
   samplerBinaryPath,
   superviseSampler,
@@ -15,64 +10,29 @@ import {
   type Supervisor,
   type Window,
 } from '@perfleet/sampler';
-import type { Stream } from '@perfleet/stream';
+import type { CollectorDeps } from './collector-deps.ts';
 import type { CollectorStats } from './collector-stats.ts';
 import { NodeControl } from './control/node-control.ts';
 import { LiveDiscovery, type NodeDiscovery } from './discovery/node-discovery.ts';
-import { toldState } from './discovery/told-state.ts';
 import { logDoctorSummary } from './doctor-summary.ts';
 import { eventRecord } from './events.ts';
 import { WindowFilter } from './filtering/window-filter.ts';
 import { NodeReporter } from './node-reporter.ts';
+import { ownState } from './own-state.ts';
 import { ProfileRecords } from './profile-records.ts';
 import { Publisher, within } from './publisher.ts';
 import { RunMarker } from './run-marker.ts';
-import { SampleLedger, withFiltered, type WindowCounts } from './sample-ledger.ts';
+import { SampleLedger } from './sample-ledger.ts';
 import { Spool, type SpoolRecord } from './spool.ts';
-import { podNamesNote, WindowNaming, type NamedWindow } from './window-naming.ts';
-import type { UploadClient } from './uploads/upload-client.ts';
-import { Uploader, type UploaderOptions } from './uploads/uploader.ts';
-
-export interface CollectorDeps {
-  /** Only written to; `producer` may reject while the stream is away and is asked again. */
-  readonly stream: Pick<Stream, 'producer'>;
-  readonly topicPrefix: string;
-  readonly nodeState: NodeStateStore;
-  readonly node: string;
-  readonly cluster: string;
-  /** Rate, window and rung where the fleet's configuration does not state them. */
-  readonly rateHz?: number;
-  readonly windowSeconds?: number;
-  /** Spool and run marker live here. */
-  readonly dataDir: string;
-  readonly samplerBinary?: string;
-  readonly rung?: 'auto' | '1' | '2' | '3' | 1 | 2 | 3;
-  /** Whether this node should have pods; `auto` looks for a kubelet. */
-  readonly kubernetes?: 'auto' | 'yes' | 'no';
-  /** Started and stopped with the collector. */
-  readonly podNames?: PodNames;
-  /** What the check of the machine at the start looks at besides; its summary is logged, and stops nothing. */
-  readonly doctor?: Omit<DoctorOptions, 'samplerBinary' | 'dataDir'> | false;
-  readonly logger: Logger;
-  readonly discovery?: NodeDiscovery;
-  /** Bound of what waits on disk while the stream is away. */
-  readonly spoolBytes?: number;
-  /** Other services run in this process too: of the cost that the governor judges only the sampler's is known. */
-  readonly sharedProcess?: boolean;
-  /** Between two looks at the fleet's configuration, milliseconds. */
-  readonly configPollMs?: number;
-  readonly version?: string;
-  /** Sends binaries to the symbolizer; without it none are sent. */
-  readonly uploads?: Pick<UploaderOptions, 'queueBytes' | 'bytesPerSecond'> & { readonly client: UploadClient };
-}
+import { Uploader } from './uploads/uploader.ts';
+import { WindowNaming } from './window-naming.ts';
+import { WindowQueue } from './window-queue.ts';
 
 const SPOOL_BYTES = 256 << 20;
 /** The parts of `stop`, milliseconds from its begin; the whole stays under the deadline of the shutdown sequence. */
 const STOP_SAMPLER_MS = 1200;
 const STOP_PUBLISH_MS = 1700;
 const STOP_PARTS_MS = 200;
-/** A held window waits so much longer than a window lasts, when no other one comes. */
-const HOLD_EXTRA_MS = 1000;
 
 /** The agent of one node: sampler, discovery, spool, publisher and node state, composed. */
 export class Collector {
@@ -84,6 +44,7 @@ export class Collector {
   private readonly discovery: NodeDiscovery;
   private readonly naming: WindowNaming;
   private readonly filter: WindowFilter;
+  private readonly windows: WindowQueue;
   private readonly supervisor: Supervisor;
   private readonly reporter: NodeReporter;
   private readonly control: NodeControl;
@@ -91,12 +52,6 @@ export class Collector {
   private publisher: Publisher | null = null;
   private uploader: Uploader | null = null;
   private samplerStats: SamplerStats | null = null;
-  /** Windows are handled one after another, in the order they came. */
-  private work: Promise<void> = Promise.resolve();
-  private pendingWindows = 0;
-  /** A window that waits for names until the next one comes. */
-  private held: { readonly window: Window; readonly counts: WindowCounts; readonly timer: NodeJS.Timeout } | null =
-    null;
   private stopping: Promise<void> | null = null;
 
   constructor(private readonly deps: CollectorDeps) {
@@ -111,6 +66,12 @@ export class Collector {
       podName: (placement) => this.naming.podName(placement),
       annotationsExpected: () => this.naming.annotationsExpected,
       exclude: (change) => this.supervisor.exclude(change),
+    });
+    this.windows = new WindowQueue({
+      ...{ naming: this.naming, filter: this.filter, records: this.records, logger },
+      windowMs: () => this.control.windowMs,
+      publish: (records) => this.publish(records),
+      offer: (window) => this.uploader?.offer(window),
     });
     this.reporter = new NodeReporter({ store: deps.nodeState, state: () => this.state(), logger });
     const { nodeState, node, cluster, rateHz, windowSeconds, sharedProcess, configPollMs: pollMs } = deps;
@@ -188,10 +149,10 @@ export class Collector {
     const begin = performance.now();
     const left = () => Math.max(0, STOP_PUBLISH_MS - (performance.now() - begin));
     this.control.stop();
+    this.windows.holdNoMore();
     const uploadsEnded = this.uploader?.stop();
     await this.supervisor.stop();
-    this.enqueue(() => this.releaseHeld());
-    await within(left(), this.work);
+    await within(left(), this.windows.end());
     this.discovery.stop();
     this.deps.podNames?.stop();
     const events = [eventRecord(this.source(), 'stopped', 'stopped on request', this.state())];
@@ -238,7 +199,7 @@ export class Collector {
     this.supervisor.on('crash', ({ message }) => {
       logger.error(message);
       const counts = this.ledger.crashed();
-      if (counts) this.enqueue(() => this.publish(this.records.ofCounts(counts.lost)));
+      if (counts) this.windows.addLosses(counts.lost);
       this.event('sampler-crashed', message);
     });
     this.supervisor.on('rung', ({ from, to, reason }) => {
@@ -250,48 +211,8 @@ export class Collector {
   private onWindow(window: Window): void {
     const counts = this.ledger.add(window);
     // What a held window has is lost too when this run is killed.
-    this.mark(Date.now(), counts.taken + (this.held?.counts.taken ?? 0));
-    // Naming is slower than sampling only when the node is on its knees: then memory stays bounded and the loss is counted.
-    if (this.pendingWindows >= 12) {
-      const lost = { ...counts.lost, throttled: (counts.lost['throttled'] ?? 0) + counts.samples };
-      return this.enqueue(() => this.publish(this.records.ofCounts(lost)));
-    }
-    this.enqueue(() => this.handleWindow(window, counts));
-  }
-
-  private enqueue(work: () => void | Promise<void>): void {
-    this.pendingWindows++;
-    this.work = this.work
-      .then(work)
-      .catch((error: unknown) => this.deps.logger.error({ error: String(error) }, 'a window could not be published'))
-      .finally(() => this.pendingWindows--);
-  }
-
-  /** A window whose names are not all known waits for the next one, once: pods and their names appear a moment late. */
-  private async handleWindow(window: Window, counts: WindowCounts): Promise<void> {
-    await this.releaseHeld();
-    const named = await this.naming.name(window);
-    if (!named.wait || window.last || this.stopping) return this.publishWindow(window, counts, named);
-    // Before its processes end; what may turn out to be excluded is not offered.
-    this.uploader?.offer(this.filter.apply(window, named.subject, true).window);
-    const timer = setTimeout(() => this.enqueue(() => this.releaseHeld()), this.control.windowMs + HOLD_EXTRA_MS);
-    timer.unref();
-    this.held = { window, counts, timer };
-  }
-
-  private async releaseHeld(): Promise<void> {
-    if (!this.held) return;
-    const { window, counts, timer } = this.held;
-    this.held = null;
-    clearTimeout(timer);
-    this.publishWindow(window, counts, await this.naming.name(window));
-  }
-
-  private publishWindow(whole: Window, counts: WindowCounts, { labelsOf, subject }: NamedWindow): void {
-    const { window, filtered } = this.filter.apply(whole, subject, false);
-    this.uploader?.offer(window);
-    const records = this.records.ofWindow(window, withFiltered(counts, filtered), labelsOf);
-    if (records.length > 0) this.publish(records);
+    this.mark(Date.now(), counts.taken + this.windows.heldTaken);
+    this.windows.add(window, counts);
   }
 
   private publish(records: readonly SpoolRecord[]): void {
@@ -316,20 +237,11 @@ export class Collector {
   }
 
   private state(): NodeState {
-    const { node, cluster, version = '' } = this.deps;
-    const { mode, fallback } = this.discovery.state;
-    const names = podNamesNote(this.deps.podNames?.status() ?? [], mode);
-    const reason = names ? `${this.discovery.state.reason}; ${names}` : this.discovery.state.reason;
-    const { rung, reason: rungReason, restarts, lastExit, hello } = this.supervisor.state;
-    const counts = this.spool?.isOpen ? this.spool.counts(this.epoch) : null;
-    return {
-      ...{ node, cluster, version, epoch: this.epoch, startedAt: this.startedAt, updatedAt: Date.now() },
-      ...{ mode, fallback, modeReason: reason.slice(0, 2000), ...toldState(this.discovery.state) },
-      ...{ rung, rungReason: rungReason.slice(0, 2000), restarts, lastExit: lastExit.slice(0, 500) },
-      ...this.control.state(),
-      ...{ kernel: hello?.kernel.slice(0, 200) || release(), cpus: hello?.cpus || cpus().length, clockSkewMs: 0 },
-      ...{ taken: counts?.taken ?? 0, published: counts?.stored ?? 0, lost: (counts?.lost ?? {}) as LossCounts },
-      ...(this.uploader ? { uploads: this.uploader.stats() } : {}),
-    } as NodeState;
+    return ownState(this.deps, {
+      ...{ epoch: this.epoch, startedAt: this.startedAt, discovery: this.discovery.state },
+      ...{ sampler: this.supervisor.state, control: this.control.state() },
+      counts: this.spool?.isOpen ? this.spool.counts(this.epoch) : null,
+      uploads: this.uploader?.stats() ?? null,
+    });
   }
 }

@@ -1,7 +1,8 @@
 import 'reflect-metadata';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { Collector, CollectorDeps } from './collector.ts';
+import type { CollectorDeps } from './collector-deps.ts';
+import type { Collector } from './collector.ts';
 import type { CollectorStats } from './collector-stats.ts';
 import { COLLECTOR, CollectorModule } from './collector.module.ts';
 

@@ -1,4 +1,4 @@
-export type { CollectorDeps } from './collector.ts';
+export type { CollectorDeps } from './collector-deps.ts';
 export type { CollectorStats } from './collector-stats.ts';
 export * from './create-collector.ts';
 export { kubeletDeclaration } from './discovery/kubelet-declaration.ts';

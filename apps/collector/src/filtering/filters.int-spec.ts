@@ -12,7 +12,7 @@ import { samplerBinaryPath } from '@perfleet/sampler';
 import { openEmbeddedStream, type Stream } from '@perfleet/stream';
 import { openKubepods, requireKubepods, tempDir, waitFor, type TestContainer } from '@perfleet/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CollectorDeps } from '../collector.ts';
+import type { CollectorDeps } from '../collector-deps.ts';
 import { createCollector, type CollectorApp } from '../create-collector.ts';
 
 const binary = samplerBinaryPath();
