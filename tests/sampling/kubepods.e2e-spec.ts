@@ -1,8 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { nodeEventSchema, TOPICS } from '@perfleet/messages';
 import { createLogger } from '@perfleet/observability';
-import { decodeProfiles } from '@perfleet/otlp';
 import { FakeApiServer } from '@perfleet/pods/testing';
 import { openEmbeddedStream, type Stream } from '@perfleet/stream';
 import {
@@ -15,58 +13,11 @@ import {
 } from '@perfleet/testing';
 import { describe, expect, it } from 'vitest';
 import { bestRung, startPerfleet } from '../support/perfleet.ts';
+import { readPlaced } from '../support/placed-profiles.ts';
 
 const can = requireKubepods();
 const rung = can.available ? bestRung() : 4;
 const why = can.reason || (rung > 2 ? 'the sampler sees no other processes here' : '');
-
-interface Seen {
-  /** `uid/container id/namespace/pod/container`, without what was not said, by executable. */
-  readonly places: Map<string, Set<string>>;
-  readonly modeEvents: string[];
-}
-
-/** Everything that the collector published so far. */
-async function readAll(stream: Stream): Promise<Seen> {
-  const seen: Seen = { places: new Map(), modeEvents: [] };
-  let left = 0;
-  for (const topic of [TOPICS.profiles, TOPICS.events])
-    for (const { low, high } of await stream.offsets(topic)) left += Number(high - low);
-  const consumer = stream.consumer({
-    group: `test-${Math.random()}`,
-    topics: [TOPICS.profiles, TOPICS.events],
-    open: ({ topic }) => ({
-      onBatch: async ({ messages }) => {
-        for (const { value } of messages) {
-          if (topic === TOPICS.profiles) addProfile(seen, value!);
-          else addEvent(seen, value!);
-        }
-        left -= messages.length;
-      },
-    }),
-  });
-  await consumer.start();
-  await waitFor(() => left <= 0, { timeoutMs: 20_000, what: 'the whole log to be read' });
-  await consumer.stop();
-  return seen;
-}
-
-function addProfile({ places }: Seen, value: Uint8Array): void {
-  for (const { attributes } of decodeProfiles(value).resources) {
-    const of = (key: string) => String(attributes.find(([name]) => name === key)?.[1] ?? '');
-    const name = of('process.executable.name');
-    const place = ['k8s.pod.uid', 'container.id', 'k8s.namespace.name', 'k8s.pod.name', 'k8s.container.name']
-      .map(of)
-      .filter(Boolean)
-      .join('/');
-    places.set(name, (places.get(name) ?? new Set()).add(place));
-  }
-}
-
-function addEvent({ modeEvents }: Seen, value: Uint8Array): void {
-  const event = nodeEventSchema.parse(JSON.parse(Buffer.from(value).toString()));
-  if (event.kind === 'mode-changed') modeEvents.push(`${event.state?.mode}`);
-}
 
 describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}`, () => {
   it.each(['host', 'v2'] satisfies CgroupLayout[])(
@@ -95,7 +46,7 @@ describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}
           logger: createLogger('test', { level: 'fatal' }),
         }));
         const profiled = (container: TestContainer) =>
-          waitFor(async () => (await readAll(log)).places.has(container.executable), {
+          waitFor(async () => (await readPlaced(log)).places.has(container.executable), {
             ...{ timeoutMs: 30_000, intervalMs: 300 },
             what: `a profile of ${container.cgroup}`,
           });
@@ -129,7 +80,7 @@ describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}
         expect(collector.child.exitCode).toBeNull();
         const { code } = await collector.stop();
         expect(code, collector.log()).toBe(0);
-        const { places, modeEvents } = await readAll(log);
+        const { places, modeEvents } = await readPlaced(log);
         const placesOf = ({ executable }: TestContainer) => [...(places.get(executable) ?? [])];
         const ids = ({ podUid, containerId }: TestContainer) => `${podUid}/${containerId}`;
         for (const each of [first, short])

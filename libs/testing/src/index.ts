@@ -14,6 +14,7 @@ export {
 export {
   openKubepods,
   requireKubepods,
+  type CgroupDriver,
   type CgroupLayout,
   type PodClass,
   type TestContainer,

@@ -18,7 +18,7 @@ export interface TestContainer {
   readonly executable: string;
 }
 
-/** Containers as a kubelet with the cgroupfs driver lays them out, started by runc. */
+/** Containers as a kubelet lays them out, started by runc. */
 export interface TestKubepods {
   /** Starts a pod with one container that burns a CPU, for ever or for so many seconds. */
   start(qos: PodClass, seconds?: number): Promise<TestContainer>;
@@ -31,8 +31,16 @@ export interface TestKubepods {
   chmod(path: string, mode: string): void;
   /** Command line that runs another one where these cgroups are mounted. */
   readonly wrapper: readonly string[];
+  /**
+   * The same, in a pod's cgroup and a cgroup namespace of its own, as an agent that is a pod: it sees its siblings as `/../…`.
+   * `own` = it also mounts cgroup2 anew, which shows it nothing but itself.
+   */
+  agentWrapper(mounts: 'host' | 'own'): readonly string[];
   close(): Promise<void>;
 }
+
+/** How the kubelet names what it makes: `kubepods/burstable/podUID/ID`, or slices and scopes. */
+export type CgroupDriver = 'cgroupfs' | 'systemd';
 
 /** `host`: as this machine mounts its cgroups. `v2`: a private mount namespace with cgroup2 only. */
 export type CgroupLayout = 'host' | 'v2';
@@ -65,14 +73,34 @@ cat >/dev/null
 trap '' HUP INT TERM
 for id in $(runc --root "$state" list -q); do runc --root "$state" delete -f "$id"; done
 for try in 1 2 3 4 5 6 7 8 9 10; do
-  left=$(find /sys/fs/cgroup -maxdepth 2 -type d -name kubepods)
+  left=$(find /sys/fs/cgroup -maxdepth 2 -type d '(' -name kubepods -o -name kubepods.slice ')')
   [ -z "$left" ] && break
   find $left -depth -type d -exec rmdir {} + 2>/dev/null
   sleep 0.1
 done
 `;
 
-export async function openKubepods(layout: CgroupLayout = 'host'): Promise<TestKubepods> {
+/** Joins a cgroup in every hierarchy, leaves for a namespace whose root that is, and becomes the command. */
+const AGENT = `
+cgroup=$1; mounts=$2; shift 2
+for top in /sys/fs/cgroup /sys/fs/cgroup/*; do
+  [ -w "$top/cgroup.procs" ] && mkdir -p "$top$cgroup" || continue
+  # A cpuset of v1 takes processes only when it has CPUs and memory.
+  at=$top; for part in $(echo "$cgroup" | tr / ' '); do
+    for file in cpus mems; do [ -w "$at/$part/cpuset.$file" ] && cat "$at/cpuset.$file" >"$at/$part/cpuset.$file"; done
+    at=$at/$part
+  done
+  echo $$ >"$top$cgroup/cgroup.procs" || exit 1
+done
+own='umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"'
+if [ "$mounts" = own ]; then exec unshare --cgroup --mount sh -c "$own" sh "$@"; fi
+exec unshare --cgroup "$@"
+`;
+
+export async function openKubepods(
+  layout: CgroupLayout = 'host',
+  driver: CgroupDriver = 'cgroupfs',
+): Promise<TestKubepods> {
   const dir = tempDir('perfleet-kubepods-');
   const state = join(dir.path, 'state');
   mkdirSync('/run/lock', { recursive: true });
@@ -123,7 +151,7 @@ export async function openKubepods(layout: CgroupLayout = 'host'): Promise<TestK
       const podUid = randomUUID();
       const containerId = createHash('sha256').update(podUid).digest('hex');
       const executable = `burn-${podUid.slice(0, 8)}`;
-      const cgroup = `/kubepods${qos === 'guaranteed' ? '' : `/${qos}`}/pod${podUid}/${containerId}`;
+      const cgroup = cgroupOf(driver, qos, podUid, containerId);
       const bundle = join(dir.path, containerId);
       mkdirSync(join(bundle, 'rootfs/proc'), { recursive: true });
       copyFileSync(burn, join(bundle, 'rootfs', executable));
@@ -151,6 +179,10 @@ export async function openKubepods(layout: CgroupLayout = 'host'): Promise<TestK
         what: `${pod} to be empty`,
       });
     },
+    agentWrapper(mounts) {
+      const id = createHash('sha256').update(dir.path).digest('hex');
+      return [...wrapper, 'sh', '-c', AGENT, 'sh', cgroupOf(driver, 'besteffort', randomUUID(), id), mounts];
+    },
     makeDirectory: (path) => void inEach(path, 'if [ -w "$top" ]; then mkdir -p "$d"; fi'),
     removeDirectory: (path) => void inEach(path, 'if [ -d "$d" ]; then rmdir "$d"; fi'),
     chmod: (path, mode) => void inEach(path, `if [ -d "$d" ]; then chmod ${mode} "$d"; fi`),
@@ -161,6 +193,19 @@ export async function openKubepods(layout: CgroupLayout = 'host'): Promise<TestK
       dir.remove();
     },
   };
+}
+
+/** As kubelet and containerd name it (kubernetes/pkg/kubelet/cm, containerd/pkg/cri). */
+function cgroupOf(driver: CgroupDriver, qos: PodClass, uid: string, id: string): string {
+  const classes = qos === 'guaranteed' ? [] : [qos];
+  if (driver === 'cgroupfs') return ['', 'kubepods', ...classes, `pod${uid}`, id].join('/');
+  const name = ['kubepods', ...classes].join('-');
+  const slices = [
+    'kubepods.slice',
+    ...classes.map(() => `${name}.slice`),
+    `${name}-pod${uid.replaceAll('-', '_')}.slice`,
+  ];
+  return ['', ...slices, `cri-containerd-${id}.scope`].join('/');
 }
 
 /** The least that runc 1.1 wants (OCI runtime specification 1.0.2). */
