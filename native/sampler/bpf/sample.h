@@ -29,6 +29,8 @@ struct books {
 	__u64 filtered;
 	/* Of the stored: should have been deferred, but the ring was full. Their stacks end where the tables did. */
 	__u64 not_deferred;
+	/* Nanoseconds that samples took, from their stacks on. */
+	__u64 run_ns;
 };
 
 /* A sample under way on this CPU. */

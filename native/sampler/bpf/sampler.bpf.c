@@ -85,7 +85,7 @@ static __always_inline void lost(struct books *book, long error)
 }
 
 /* Enters the sample into the books, whatever became of its walk. */
-static __always_inline void finish(struct sample *sample)
+static __always_inline void enter(struct sample *sample)
 {
 	__u32 buffer = sample->buffer & 1;
 	struct books *book = bpf_map_lookup_elem(&books, &buffer);
@@ -105,6 +105,16 @@ static __always_inline void finish(struct sample *sample)
 		lost(book, error);
 	else
 		book->stored++;
+}
+
+/* What a sample costs whoever it interrupts, without the kernel's own statistics: those are for every program of the machine. */
+static __always_inline void finish(struct sample *sample)
+{
+	__u32 buffer = sample->buffer & 1;
+	enter(sample);
+	struct books *book = bpf_map_lookup_elem(&books, &buffer);
+	if (book)
+		book->run_ns += bpf_ktime_get_ns() - sample->walk.now;
 }
 
 /* Takes everything of the sample but its user stack. The sample when there is a user stack to be walked. */

@@ -82,6 +82,8 @@ pub struct Books {
     pub map_busy: u64,
     pub filtered: u64,
     pub not_deferred: u64,
+    /// Nanoseconds that samples took of whoever they interrupted.
+    pub run_ns: u64,
 }
 
 /// In the value of `active`, beside the buffer: `excluded` is not empty.
@@ -217,6 +219,7 @@ pub fn books(map: i32, buffer: u32) -> Result<Books> {
         map_busy: sum.map_busy + books.map_busy,
         filtered: sum.filtered + books.filtered,
         not_deferred: sum.not_deferred + books.not_deferred,
+        run_ns: sum.run_ns + books.run_ns,
     }))
 }
 
@@ -278,7 +281,7 @@ mod tests {
     #[test]
     fn structures_are_as_large_as_the_programs() {
         let sizes = [size_of::<Chunk>(), size_of::<Key>(), size_of::<Count>(), size_of::<Books>(), size_of::<DeferredHead>(), size_of::<CgroupKey>()];
-        assert_eq!(sizes, [272, 56, 16, 56, 200, 16]);
+        assert_eq!(sizes, [272, 56, 16, 64, 200, 16]);
     }
 
     #[test]
@@ -292,7 +295,7 @@ mod tests {
 
     #[test]
     fn books_balance_when_every_sample_has_ended() {
-        let books = Books { taken: 11, stored: 3, deferred: 3, map_full: 2, map_busy: 1, filtered: 2, not_deferred: 1 };
+        let books = Books { taken: 11, stored: 3, deferred: 3, map_full: 2, map_busy: 1, filtered: 2, not_deferred: 1, run_ns: 0 };
         assert!(books.balanced());
         assert!(!Books { map_busy: 0, ..books }.balanced());
         assert!(!Books { filtered: 0, ..books }.balanced());

@@ -96,6 +96,11 @@ impl Buffers {
         self.books.iter().map(|books| books.taken).sum()
     }
 
+    /// Nanoseconds that the program took, as far as buffers were switched.
+    pub fn run_ns(&self) -> u64 {
+        self.books.iter().map(|books| books.run_ns).sum()
+    }
+
     pub fn lost(&self) -> Lost {
         Lost {
             map_full: self.books.iter().map(|books| books.map_full).sum(),

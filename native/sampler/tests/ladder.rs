@@ -16,7 +16,11 @@ fn confined(confine: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> 
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         // An idle machine has no samples.
-        scope.spawn(|| while !over.load(Ordering::Relaxed) {});
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                std::hint::spin_loop()
+            }
+        });
         let output = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sampled(confine)));
         over.store(true, Ordering::Relaxed);
         output.unwrap_or_else(|panic| std::panic::resume_unwind(panic))

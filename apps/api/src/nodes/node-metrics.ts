@@ -67,7 +67,10 @@ export class NodeMetrics {
       'config_refused',
       '1 when the node does not use the configuration as it is in the store',
     );
-    this.cpu = gauge('overhead_cpu_cores', 'CPU of collector and sampler in the last window of the governor');
+    this.cpu = gauge(
+      'overhead_cpu_cores',
+      'CPU of collector and sampler, BPF programs included, in the last window of the governor',
+    );
     this.memory = gauge('overhead_memory_bytes', 'Resident memory of collector and sampler');
     this.coverage = gauge(
       'coverage_ratio',
