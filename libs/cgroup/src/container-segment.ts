@@ -62,6 +62,13 @@ const DAEMONS: Readonly<Record<string, string>> = {
   'snap.docker.dockerd.service': 'docker',
   'snap.microk8s.daemon-containerd.service': 'containerd',
   'podman.service': 'podman',
+  // Distributions that carry containerd in their own service, with its shims.
+  'k3s.service': 'containerd',
+  'k3s-agent.service': 'containerd',
+  'rke2-server.service': 'containerd',
+  'rke2-agent.service': 'containerd',
+  'k0scontroller.service': 'containerd',
+  'k0sworker.service': 'containerd',
   'lxc.monitor': 'lxc',
   kata_overhead: 'kata',
 };

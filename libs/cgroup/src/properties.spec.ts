@@ -2,29 +2,13 @@ import { describe, expect, it, vi } from 'vitest';
 import { attributeProcess } from './attribute.ts';
 import { discover } from './discover.ts';
 import type { NodeCapture, Qos } from './model.ts';
+import { random, uuid, type Random } from './random.fixture.ts';
 import { replay, replayLine } from './replay.ts';
 
 const RUNS = 3000;
 // Thousands of layouts each: longer than the usual bound where the machine is busy.
 vi.setConfig({ testTimeout: 60_000 });
 
-/** mulberry32: a run can be repeated by its seed. */
-function random(seed: number) {
-  let state = seed;
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const int = (n: number) => Math.floor(next() * n);
-  const pick = <T>(items: readonly T[]): T => items[int(items.length)]!;
-  const hex = (digits: number) => Array.from({ length: digits }, () => '0123456789abcdef'[int(16)]).join('');
-  return { int, pick, hex, chance: (p: number) => next() < p };
-}
-type Random = ReturnType<typeof random>;
-
-const uuid = ({ hex }: Random) => [8, 4, 4, 4, 12].map(hex).join('-');
 const uidOf = (r: Random) => (r.chance(0.3) ? r.hex(32) : uuid(r));
 const leaf = (r: Random, id: string) =>
   r.pick([
