@@ -4,7 +4,7 @@ import { effectiveCapabilities } from './capabilities.ts';
 import { formatChecks } from './format.ts';
 import { checkBtf, checkCapabilities, checkKernel, checkMemory, checkParanoid } from './kernel-checks.ts';
 import type { Machine } from './model.ts';
-import { checkBpffs, checkCgroups, checkPidNamespace } from './mount-checks.ts';
+import { checkBpffs, checkTracefs, checkCgroups, checkPidNamespace } from './mount-checks.ts';
 import { exitCode } from './run.ts';
 import { judgeProbe } from './sampler-check.ts';
 
@@ -76,10 +76,20 @@ describe('mounts and namespaces', () => {
     );
 
   it('tells a private cgroup namespace from one beside the host’s mount', async () => {
-    expect(await cgroups([V2], 4026531835)).toMatchObject({ status: 'pass', detail: 'v2' });
+    expect(await cgroups([V2], 4026531835)).toMatchObject({ status: 'pass', detail: 'v2 at /sys/fs/cgroup' });
     expect(await cgroups([V2], 4026532000)).toMatchObject({ status: 'degraded', fix: expect.any(String) });
     expect((await cgroups([V2, '31 1 0:26 /../.. /host rw - cgroup2 cgroup2 rw'], 4026532000)).status).toBe('pass');
     expect((await cgroups(['1 0 8:1 / / rw - ext4 x rw'], 4026531835)).status).toBe('degraded');
+  });
+
+  it('says which hierarchies are visible', async () => {
+    const v1 = (id: number, options: string, at: string) => `${id} 23 0:${id} / ${at} rw - cgroup cgroup rw,${options}`;
+    const mounts = [
+      ...[v1(40, 'cpu,cpuacct', '/cg/cpu'), v1(41, 'memory', '/cg/memory'), v1(41, 'memory', '/elsewhere')],
+      '42 23 0:42 / /cg/unified rw - cgroup2 cgroup2 rw',
+    ];
+    const { detail } = await cgroups(mounts, 4026531835);
+    expect(detail).toBe('v2 at /cg/unified and 2 of v1 (cpu,cpuacct; memory)');
   });
 
   it('knows the host’s PID namespace', async () => {
@@ -92,6 +102,10 @@ describe('mounts and namespaces', () => {
     const found = await checkBpffs(machine({ '/proc/self/mountinfo': '1 2 0:3 / /mnt/bpf rw - bpf bpf rw' }));
     expect(found).toEqual({ status: 'pass', detail: '/mnt/bpf' });
     expect((await checkBpffs(machine({ '/proc/self/mountinfo': V2 }))).fix).toContain('mount -t bpf');
+    const trace = '1 2 0:3 / /sys/kernel/debug/tracing rw - tracefs tracefs rw';
+    expect(await checkTracefs(machine({ '/proc/self/mountinfo': trace }))).toMatchObject({ status: 'pass' });
+    const none = await checkTracefs(machine({ '/proc/self/mountinfo': V2 }));
+    expect(none).toMatchObject({ status: 'degraded', fix: expect.stringContaining('mount -t tracefs') });
   });
 
   it('reads the limits of either cgroup version', async () => {

@@ -1,4 +1,4 @@
-import { parseMountinfo } from '@perfleet/cgroup';
+import { parseMountinfo, type CgroupMount } from '@perfleet/cgroup';
 import type { Finding, Machine } from './model.ts';
 
 /** Inodes of the first namespaces, include/linux/proc_ns.h. */
@@ -15,9 +15,7 @@ export async function checkCgroups(machine: Machine): Promise<Finding> {
       fix: 'mount the host’s /sys/fs/cgroup read-only',
     };
   }
-  const v1 = new Set(mounts.filter(({ version }) => version === 1).map(({ id }) => id)).size;
-  const v2 = ids.size - v1;
-  const detail = [v2 > 0 ? 'v2' : '', v1 > 0 ? `${v1} of v1` : ''].filter(Boolean).join(' and ');
+  const detail = hierarchiesText(mounts);
   const outside = mounts.some(({ root }) => root.startsWith('/..'));
   const whole = await inNamespace(machine, 'cgroup', INIT_CGROUP_NAMESPACE);
   if (whole === false && !outside) {
@@ -31,6 +29,19 @@ export async function checkCgroups(machine: Machine): Promise<Finding> {
     status: 'pass',
     detail: whole === false ? `${detail}; the host's are mounted beside a private namespace` : detail,
   };
+}
+
+/** `v2 at /sys/fs/cgroup/unified and 2 of v1 (cpu,cpuacct; memory)`: which hierarchies are visible. */
+function hierarchiesText(mounts: readonly CgroupMount[]): string {
+  const v2 = mounts.filter(({ version }) => version === 2).map(({ mountpoint }) => mountpoint);
+  const v1 = new Map(
+    mounts.filter(({ version }) => version === 1).map(({ id, controllers }) => [id, controllers.join(',')]),
+  );
+  const shortest = v2.sort((a, b) => a.length - b.length)[0];
+  const names = [...v1.values()].filter(Boolean).join('; ');
+  return [shortest ? `v2 at ${shortest}` : '', v1.size > 0 ? `${v1.size} of v1 (${names})` : '']
+    .filter(Boolean)
+    .join(' and ');
 }
 
 export async function checkPidNamespace(machine: Machine): Promise<Finding> {

@@ -63,6 +63,9 @@ describe.skipIf(why !== '')(`pods in systemd's slices${why && ` (skipped: ${why}
             expect([...places.get(executable)!], `${executable} as ${name} sees it`).toEqual([
               `${podUid}/${containerId}`,
             ]);
+          // What the doctor says at the start of a container that sees no cgroups but its own.
+          const hidden = collector.log().includes("a private cgroup namespace hides the node's pods");
+          expect(hidden, name).toBe(name === 'agent-alone');
           expect(collector.log(), name).toMatch(/"mode":"pods"|-> pods/);
         }
       } finally {
