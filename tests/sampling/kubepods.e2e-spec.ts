@@ -51,15 +51,13 @@ describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}
             what: `a profile of ${container.cgroup}`,
           });
 
-        // An empty node gets its first pod, a Guaranteed one: there is no directory for its class, and never will be.
-        const first = await node.start('guaranteed');
-        // The API server tells its name and its container after its first sample, maybe after its first window.
+        // The API server tells of a pod and its container a moment after it was scheduled: after its first sample, maybe its first window.
         api.lagMs = 500;
-        tellNames(first);
+        // An empty node gets its first pod, a Guaranteed one: there is no directory for its class, and never will be.
+        const first = await node.start('guaranteed', 0, tellNames);
         await profiled(first);
         // A pod that is gone before its only window ends.
-        const short = await node.start('besteffort', 0.4);
-        tellNames(short);
+        const short = await node.start('besteffort', 0.4, tellNames);
         await profiled(short);
         await node.remove(short);
         api.delete(short.podUid);

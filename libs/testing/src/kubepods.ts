@@ -20,8 +20,11 @@ export interface TestContainer {
 
 /** Containers as a kubelet lays them out, started by runc. */
 export interface TestKubepods {
-  /** Starts a pod with one container that burns a CPU, for ever or for so many seconds. */
-  start(qos: PodClass, seconds?: number): Promise<TestContainer>;
+  /**
+   * Starts a pod with one container that burns a CPU, for ever or for so many seconds.
+   * @param scheduled hears of it before it runs, as an API server does
+   */
+  start(qos: PodClass, seconds?: number, scheduled?: (container: TestContainer) => void): Promise<TestContainer>;
   /** Kills a container and removes its cgroups and its pod's. */
   remove(container: TestContainer): Promise<void>;
   /** Makes or removes one directory in every hierarchy, e.g. `/kubepods/burstable`. */
@@ -147,11 +150,12 @@ export async function openKubepods(
 
   return {
     wrapper,
-    async start(qos, seconds = 0) {
+    async start(qos, seconds = 0, scheduled = () => undefined) {
       const podUid = randomUUID();
       const containerId = createHash('sha256').update(podUid).digest('hex');
       const executable = `burn-${podUid.slice(0, 8)}`;
       const cgroup = cgroupOf(driver, qos, podUid, containerId);
+      const container = { podUid, containerId, cgroup, executable };
       const bundle = join(dir.path, containerId);
       mkdirSync(join(bundle, 'rootfs/proc'), { recursive: true });
       copyFileSync(burn, join(bundle, 'rootfs', executable));
@@ -159,6 +163,7 @@ export async function openKubepods(
         join(bundle, 'config.json'),
         JSON.stringify(bundleConfig(cgroup, [`/${executable}`, String(seconds)])),
       );
+      scheduled(container);
       const args = ['--root', state, 'run', '--detach', '--bundle', bundle, containerId];
       const [file, ...rest] = [...wrapper, 'runc', ...args] as [string, ...string[]];
       const child = spawn(file, rest, { stdio: ['ignore', 'ignore', 'pipe'], cwd: '/' });
@@ -168,7 +173,7 @@ export async function openKubepods(
       const code = await new Promise((resolve) => child.once('exit', resolve));
       child.stderr.destroy();
       if (code !== 0) throw new Error(`runc run ended with ${String(code)}: ${errors}`);
-      return { podUid, containerId, cgroup, executable };
+      return container;
     },
     async remove({ containerId, cgroup }) {
       await inside('runc', '--root', state, 'delete', '--force', containerId);
