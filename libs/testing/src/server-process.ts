@@ -2,15 +2,14 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 
 /**
- * Starts the command, prints its pid, and waits for it. A second shell reads a pipe (3): when the test process ends,
- * however it ends, the pipe closes and the server and its directory go. (Node closes a child's standard input with the
- * child.) The first shell lives as long as the server: without it the pid may be somebody else's by now.
+ * Starts the command, whose pid is printed before anything of its own, and waits for it. A second shell reads a pipe (3):
+ * when the test process ends, however it ends, the pipe closes and the server and its directory go. (Node closes a child's
+ * standard input with the child.) The first shell lives as long as the server: without it the pid may be somebody else's by now.
  */
 const GUARD = `
 dir=$1; shift
-"$@" </dev/null 3<&- &
+sh -c 'echo $$; exec "$@"' sh "$@" </dev/null 3<&- &
 pid=$!
-echo $pid
 ( cat <&3 >/dev/null; kill -0 $$ && kill -9 $pid; rm -rf "$dir" ) 2>/dev/null &
 exec 3<&-
 wait $pid`;
