@@ -1,130 +1,125 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { globSync, realpathSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { SymbolTable } from '@perfleet/native-symbols';
-import { Random } from '@perfleet/simulate';
 import { childrenCpu, measure, parseCount } from './measure.ts';
 import { ratio, type Benchmark, type Cell, type Ratio } from './report.ts';
+import { makeProgram, textAddresses } from './symbolize-program.ts';
 
-const TOOLS: readonly { readonly name: string; readonly args: readonly string[]; readonly install: string }[] = [
-  { name: 'llvm-symbolizer', args: ['--inlines', '--demangle', '--obj'], install: 'llvm' },
-  { name: 'addr2line', args: ['-f', '-i', '-C', '-e'], install: 'binutils' },
-];
+interface Tool {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly install: string;
+  /** It is asked for at most so many addresses: its figure is a rate. */
+  readonly most: number;
+}
+
+const LLVM: Tool = { name: 'llvm-symbolizer', args: ['--inlines', '--demangle', '--obj'], install: 'llvm', most: 1e7 };
+const ADDR2LINE: Tool = { name: 'addr2line', args: ['-f', '-i', '-C', '-e'], install: 'binutils', most: 100_000 };
+
+/** Addresses of each of the other binaries: some are small. */
+const OTHER_ADDRESSES = 100_000;
 
 export const symbolize: Benchmark = {
   name: 'symbolize',
   description: 'addresses per CPU-second of the symbolizer, cold and warm, against llvm-symbolizer and addr2line',
   options: [
-    { flags: '--addresses <n>', description: 'random addresses of the binary (100k)' },
-    { flags: '--binary <file>', description: 'an ELF file with debug information (a C++ program made for it)' },
+    { flags: '--addresses <n>', description: 'random addresses of the binary (1M)' },
+    {
+      flags: '--binary <file>',
+      description: 'an ELF file, instead of a C++ program made for it, node, libjvm and libc',
+    },
   ],
 
   async run({ quick, options, directory, progress }) {
-    const count = parseCount('--addresses', options['addresses'], quick ? 2000 : 100_000, 10_000_000);
-    const binary = options['binary'] ?? makeBinary(directory, quick ? 1 : 60, progress);
-    const addresses = textAddresses(binary, count);
-    const notes: string[] = [];
-    progress('perfleet, cold');
-    const cold = await measure(async () => {
-      const table = await SymbolTable.open(binary);
-      return { table, found: await table.resolve(addresses) };
-    });
-    progress('perfleet, warm');
-    const warm = await measure(() => cold.value.table.resolve(addresses));
-    const resolved = cold.value.found.quality.filter((quality) => quality > 0).length;
-    const frames = cold.value.found.functions.length;
-    cold.value.table.close();
-    const rows: Cell[][] = [
-      [
-        'perfleet, cold (conversion included)',
-        count / cold.cpu,
-        cold.cpu,
-        cold.seconds,
-        (resolved / count) * 100,
-        frames / count,
-      ],
-      ['perfleet, warm', count / warm.cpu, warm.cpu, warm.seconds, (resolved / count) * 100, frames / count],
-    ];
-    const ratios: Ratio[] = [];
-    for (const tool of TOOLS) {
-      progress(tool.name);
-      const found = await runTool(tool.name, [...tool.args, binary], addresses);
-      if (found === null) {
-        notes.push(`${tool.name} is missing: sudo apt-get install ${tool.install}`);
-        continue;
+    const count = parseCount('--addresses', options['addresses'], quick ? 2000 : 1_000_000, 10_000_000);
+    const given = options['binary'];
+    if (!given) progress('building a C++ program');
+    const first = given ?? makeProgram(directory, quick ? 1 : 80);
+    const runs = [{ binary: first, count, tools: [LLVM, ADDR2LINE] }];
+    if (!given && !quick)
+      for (const binary of otherBinaries()) runs.push({ binary, count: OTHER_ADDRESSES, tools: [LLVM] });
+    const [ratios, rows, notes]: [Ratio[], Cell[][], string[]] = [[], [], []];
+    for (const { binary, count, tools } of runs) {
+      const addresses = textAddresses(binary, count);
+      const name = basename(binary);
+      progress(`${name}, perfleet`);
+      const ours = await perfleetOn(binary, addresses, join(directory, 'tables'));
+      for (const [form, { cpu, seconds }] of Object.entries(ours.forms))
+        rows.push([name, `perfleet, ${form}`, count / cpu, cpu, seconds, ours.resolved, ours.frames]);
+      for (const tool of tools) {
+        progress(`${name}, ${tool.name}`);
+        const found = await runTool(tool, binary, addresses.subarray(0, tool.most));
+        if (found === null) {
+          notes.push(`${tool.name} is missing: sudo apt-get install ${tool.install}`);
+          continue;
+        }
+        const rate = found.addresses / found.cpu;
+        rows.push([name, tool.name, rate, found.cpu, found.seconds, 'n/a', found.frames / found.addresses]);
+        for (const [form, { cpu }] of Object.entries(ours.forms))
+          ratios.push(
+            ratio(`${name}: perfleet ${form}, addresses a CPU-second`, count / cpu, tool.name, rate, 'higher'),
+          );
       }
-      rows.push([tool.name, count / found.cpu, found.cpu, found.seconds, 'n/a', found.frames / count]);
-      for (const [name, ours] of [
-        ['cold', cold],
-        ['warm', warm],
-      ] as const)
-        ratios.push(
-          ratio(`perfleet ${name}, addresses a CPU-second`, count / ours.cpu, tool.name, count / found.cpu, 'higher'),
-        );
     }
+    const megabytes = runs.map(({ binary }) => `${basename(binary)} ${(statSync(binary).size / 1e6).toFixed(1)}`);
     return {
-      parameters: { addresses: count, 'binary MB': readFileSync(binary).length / 1e6 },
+      parameters: { addresses: count, 'binaries, MB': megabytes.join(', ') },
       ratios,
       tables: [
         {
           title: 'The same addresses, with inlined functions, files and lines',
-          columns: ['tool', 'addresses a CPU-second', 'CPU s', 'wall s', 'resolved %', 'functions an address'],
+          columns: [
+            'binary',
+            'tool',
+            'addresses a CPU-second',
+            'CPU s',
+            'wall s',
+            'resolved %',
+            'functions an address',
+          ],
           rows,
         },
       ],
       notes: [
-        ...notes,
-        'Tools are measured from their start to their end, as Perfleet cold is; warm is what a running symbolizer does.',
+        ...new Set(notes),
+        'Tools are measured from their start to their end, as Perfleet cold is, its conversion included; restarted is with a table that was kept on disk, warm is what a running symbolizer does.',
+        `Other binaries than the first one: ${OTHER_ADDRESSES} addresses.`,
       ],
     };
   },
 };
 
-/** A C++ program with templates and inlined functions, so that the tables have something to hold. */
-function makeBinary(directory: string, units: number, progress: (line: string) => void): string {
-  progress('building a C++ binary');
-  const sources = Array.from({ length: units }, (_, unit) => {
-    const source = join(directory, `unit${unit}.cc`);
-    const functions = Array.from({ length: 40 }, (_, fn) => {
-      const name = `unit${unit}_fn${fn}`;
-      return `__attribute__((noinline)) unsigned long ${name}(std::map<int, std::string>& m, std::vector<long>& v) {
-  std::sort(v.begin(), v.end(), [](long a, long b) { return (a ^ ${unit}) < (b ^ ${fn}); });
-  for (auto x : v) m[static_cast<int>(x % ${fn + 7})] += std::to_string(x + ${unit});
-  return m.size() + v.size();
-}`;
-    });
-    const calls = functions.map((_, fn) => `unit${unit}_fn${fn}(m, v)`).join(' + ');
-    writeFileSync(
-      source,
-      `#include <algorithm>\n#include <map>\n#include <string>\n#include <vector>\n${functions.join('\n')}\nunsigned long unit${unit}() { std::map<int, std::string> m; std::vector<long> v(99); return ${calls}; }\n`,
-    );
-    return source;
-  });
-  const main = join(directory, 'main.cc');
-  const names = sources.map((_, unit) => `unit${unit}`);
-  writeFileSync(
-    main,
-    `${names.map((name) => `unsigned long ${name}();`).join('\n')}\nint main() { return static_cast<int>(${names.map((name) => `${name}()`).join(' + ')}); }\n`,
-  );
-  const binary = join(directory, 'many-units');
-  execFileSync('g++', ['-O2', '-g', '-o', binary, main, ...sources]);
-  return binary;
+/** What runs on every node, as far as it is here. */
+function otherBinaries(): string[] {
+  const places = ['/usr/lib/jvm/*/lib/server/libjvm.so', '/lib/*-linux-gnu/libc.so.6', '/lib64/libc.so.6'];
+  const firsts = places.map((place) => globSync(place).sort()[0]).filter((path) => path !== undefined);
+  return [...new Set([process.execPath, ...firsts].map((path) => realpathSync(path)))];
 }
 
-/** Addresses spread over the text section, the same ones each time. */
-function textAddresses(binary: string, count: number): BigUint64Array {
-  const sections = execFileSync('readelf', ['-SW', binary], { encoding: 'utf8' });
-  const text = /\s\.text\s+PROGBITS\s+([0-9a-f]+)\s+[0-9a-f]+\s+([0-9a-f]+)/.exec(sections);
-  if (!text) throw new Error(`${binary} has no .text section`);
-  const [start, size] = [BigInt(`0x${text[1]}`), Number.parseInt(text[2]!, 16)];
-  const random = new Random(11);
-  return BigUint64Array.from({ length: count }, () => start + BigInt(random.below(size)));
+async function perfleetOn(binary: string, addresses: BigUint64Array, tables: string) {
+  const openAndResolve = async () => {
+    const table = await SymbolTable.open(binary, [], { directory: tables });
+    return { table, found: await table.resolve(addresses) };
+  };
+  const cold = await measure(openAndResolve);
+  cold.value.table.close();
+  const restarted = await measure(openAndResolve);
+  const { table, found } = restarted.value;
+  const warm = await measure(() => table.resolve(addresses));
+  table.close();
+  const resolved = found.quality.filter((quality) => quality > 0).length;
+  return {
+    forms: { cold, restarted, warm },
+    resolved: (resolved / addresses.length) * 100,
+    frames: found.functions.length / addresses.length,
+  };
 }
 
-async function runTool(name: string, args: readonly string[], addresses: BigUint64Array) {
+async function runTool({ name, args }: Tool, binary: string, addresses: BigUint64Array) {
   const before = childrenCpu();
   const started = performance.now();
-  const child = spawn(name, args, { stdio: ['pipe', 'pipe', 'ignore'] });
+  const child = spawn(name, [...args, binary], { stdio: ['pipe', 'pipe', 'ignore'] });
   let lines = 0;
   const ended = new Promise<boolean>((resolve) => {
     child.on('error', () => resolve(false));
@@ -137,6 +132,11 @@ async function runTool(name: string, args: readonly string[], addresses: BigUint
   child.stdin.end(Array.from(addresses, (address) => `0x${address.toString(16)}\n`).join(''));
   if (!(await ended)) return null;
   // Two lines a function; llvm-symbolizer ends each address with an empty one.
-  const blank = name === 'llvm-symbolizer' ? addresses.length : 0;
-  return { cpu: childrenCpu() - before, seconds: (performance.now() - started) / 1000, frames: (lines - blank) / 2 };
+  const blank = name === LLVM.name ? addresses.length : 0;
+  return {
+    addresses: addresses.length,
+    cpu: childrenCpu() - before,
+    seconds: (performance.now() - started) / 1000,
+    frames: (lines - blank) / 2,
+  };
 }

@@ -56,17 +56,24 @@ export interface SlimBinary {
  */
 export function slimBinary(path: string, target?: string): Promise<SlimBinary>;
 
-/** A binary's lookup table, converted once. All work is off the event loop. */
+export interface TableKeeping {
+  /** Where lookup tables are kept, `BUILD_ID-STATE.table`: nobody else may write there. Without it they are in memory. */
+  readonly directory?: string;
+  /** Private memory that a conversion may take (512 MiB); what needs more is refused. */
+  readonly memoryBytes?: number;
+}
+
+/** A binary's lookup table, converted once, or kept from an earlier time. All work is off the event loop. */
 export class SymbolTable {
   /** @param debugPaths separate debug files to try before those that `.gnu_debuglink` names; only one of the same build id counts. */
-  static open(path: string, debugPaths?: readonly string[]): Promise<SymbolTable>;
+  static open(path: string, debugPaths?: readonly string[], keeping?: TableKeeping): Promise<SymbolTable>;
   readonly gnuBuildId: string;
   readonly htlHash: string;
   readonly content: string;
   readonly source: SymbolTableSource;
   /** What of the file could not be used, "" when all could. */
   readonly problem: string;
-  /** Memory that the table holds, outside the JavaScript heap; 0 when it is closed. */
+  /** Memory that the table may take, outside the JavaScript heap: it is mapped. 0 when it is closed. */
   readonly bytes: number;
   /** @param addresses ELF virtual addresses. */
   resolve(addresses: BigUint64Array): Promise<Resolved>;

@@ -116,8 +116,10 @@ export const fields = {
   rung: z.enum(['auto', '1', '2', '3']).default('auto'),
   samplerBinary: z.string().default(''),
   binariesDir: z.string().default(''),
-  /** Lookup tables of binaries that the symbolizer holds in memory, MiB. */
-  symbolsMemoryMb: integer(16, 65_536).default(256),
+  /** Symbolizer, MiB: private memory that making a lookup table may take, and tables that are mapped from their files. */
+  symbolsMemoryMb: integer(16, 65_536).default(512),
+  /** Symbolizer, MiB: lookup tables that are kept in the data directory; those used longest ago go first. */
+  symbolTablesMb: integer(64, 10_000_000).default(4096),
   /** Base addresses of debuginfod servers, separated by spaces or commas, asked in order; empty = none is asked. */
   debuginfodUrls: z
     .string()

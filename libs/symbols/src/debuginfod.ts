@@ -1,9 +1,10 @@
 import { createWriteStream, statSync, utimesSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BoundedMap } from './bounded-map.ts';
+import { pruneFiles } from './file-quota.ts';
 
 export interface DebuginfodOptions {
   /** Base addresses, asked in order. */
@@ -68,7 +69,7 @@ export function createDebuginfod(options: DebuginfodOptions): Debuginfod {
       const address = `${url.replace(/\/+$/, '')}/buildid/${buildId}/debuginfo`;
       try {
         if (!(await fetchTo(address, target))) continue;
-        await prune(cacheDir, quotaBytes, target);
+        await pruneFiles(cacheDir, { suffix: '.debug', bytes: quotaBytes, keep: target });
         return target;
       } catch (error) {
         if (stopping.signal.aborted) return null;
@@ -117,17 +118,6 @@ function atMost(bytes: number): Transform {
       else done(null, chunk);
     },
   });
-}
-
-async function prune(dir: string, quota: number, keep: string): Promise<void> {
-  const names = (await readdir(dir)).filter((name) => name.endsWith('.debug')).map((name) => join(dir, name));
-  const files = await Promise.all(names.map(async (path) => ({ path, ...(await stat(path)) })));
-  files.sort((a, b) => b.mtimeMs - a.mtimeMs);
-  let total = 0;
-  for (const { path, size } of files) {
-    total += size;
-    if (total > quota && path !== keep) await rm(path, { force: true });
-  }
 }
 
 function causeOf(error: unknown): string {

@@ -1,6 +1,7 @@
-import { SymbolTable } from '@perfleet/native-symbols';
+import type { SymbolTable } from '@perfleet/native-symbols';
 import { BoundedMap } from './bounded-map.ts';
 import type { Debuginfod } from './debuginfod.ts';
+import { KeptTables, type KeptTablesOptions } from './kept-tables.ts';
 import {
   ID_DIFFERS,
   LocalBinaries,
@@ -34,8 +35,10 @@ export interface SymbolizerOptions {
   readonly debuginfod?: Debuginfod;
   /** Open lookup tables that are kept (64). */
   readonly cacheEntries?: number;
-  /** Memory that they may hold, bytes (256 MiB). */
+  /** What they may map, bytes (512 MiB). */
   readonly cacheBytes?: number;
+  /** Where tables are kept and what making one may take; in memory by default. */
+  readonly tables?: KeptTablesOptions;
   readonly onWarning?: (message: string) => void;
 }
 
@@ -53,6 +56,7 @@ const BROKEN_MS = 3_600_000;
 export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
   const { debuginfod } = options;
   const source = options.source ?? new LocalBinaries(options.binariesDir);
+  const kept = new KeptTables({ onWarning: options.onWarning, ...options.tables });
   const warned = new Set<string>();
   /** The code that each binary id stood for first. No other code is taken for it: a build id can be copied. */
   const contents = new BoundedMap<string>(MAX_KNOWN);
@@ -110,7 +114,7 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
 
   const openAt = async (location: BinaryLocation): Promise<SymbolTable | Unusable> => {
     const { identity, path, debugPaths } = location;
-    const table = await SymbolTable.open(path, [...debugPaths]);
+    const table = await kept.open(path, debugPaths);
     // The file may have changed since it was looked at.
     if (table.gnuBuildId !== identity.gnuBuildId || table.htlHash !== identity.htlHash) {
       table.close();
@@ -119,7 +123,7 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
     if (table.source === 'debug-info' || table.source === 'separate-debug-info') return table;
     const file = await debuginfod?.debugFile(identity.gnuBuildId);
     if (!file) return table;
-    const better = await SymbolTable.open(path, [file, ...debugPaths]);
+    const better = await kept.open(path, [file, ...debugPaths]);
     if (better.content === table.content && better.gnuBuildId === table.gnuBuildId) {
       table.close();
       return better;
@@ -133,14 +137,14 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
     if (!binaryId.startsWith('gnu:')) return null;
     const file = await debuginfod?.debugFile(binaryId.slice(4));
     if (!file) return null;
-    const table = await SymbolTable.open(file);
+    const table = await kept.open(file);
     if (table.gnuBuildId === binaryId.slice(4)) return table;
     table.close();
     return null;
   };
 
   const tables = new TableCache<BinaryQuery>(
-    { tables: options.cacheEntries ?? 64, bytes: options.cacheBytes ?? 256 << 20 },
+    { tables: options.cacheEntries ?? 64, bytes: options.cacheBytes ?? 512 * 2 ** 20 },
     open,
   );
 

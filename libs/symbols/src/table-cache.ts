@@ -15,7 +15,7 @@ interface Entry {
 export interface TableLimits {
   /** Open tables. */
   readonly tables: number;
-  /** Memory of all of them; one that is larger by itself stays until the next one comes. */
+  /** What all of them may map; one that is larger by itself stays until the next one comes. */
   readonly bytes: number;
 }
 

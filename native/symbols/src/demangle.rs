@@ -5,17 +5,23 @@ use std::borrow::Cow;
 use symbolic_common::{Language, Name, NameMangling};
 use symbolic_demangle::{Demangle, DemangleOptions};
 
-/// C++ and Rust. Swift's demangler is C++ code, so that its names are translated in the child process (`swift`).
-pub fn demangle(name: &str) -> Cow<'_, str> {
-    match if is_swift(name) { None } else { attempt(name) } {
-        Some(text) => Cow::Owned(text),
-        None => Cow::Borrowed(name),
+/// Longer names are cut: a mangled name may stand for one that is longer by any factor.
+const MAX_BYTES: usize = 16 << 10;
+
+/// All languages. Their demanglers read what anybody wrote, and Swift's is C++ code: only for a child process (`isolate`).
+pub fn readable(name: &str) -> Cow<'_, str> {
+    match attempt(name) {
+        Some(mut text) => {
+            text.truncate(text.floor_char_boundary(MAX_BYTES));
+            Cow::Owned(text)
+        }
+        None => Cow::Borrowed(&name[..name.floor_char_boundary(MAX_BYTES)]),
     }
 }
 
-/// None for what is not a name of Swift. Only for a child process (`isolate`).
-pub fn swift(name: &str) -> Option<String> {
-    if is_swift(name) { attempt(name) } else { None }
+/// C++ and Rust.
+pub fn demangle(name: &str) -> Cow<'_, str> {
+    if is_swift(name) { Cow::Borrowed(name) } else { readable(name) }
 }
 
 /// https://github.com/swiftlang/swift/blob/main/docs/ABI/Mangling.rst
@@ -31,7 +37,7 @@ fn attempt(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{demangle, swift};
+    use super::{MAX_BYTES, demangle, readable};
 
     #[test]
     fn demangles_cpp_and_rust() {
@@ -47,7 +53,12 @@ mod tests {
     fn demangles_swift_apart() {
         let name = "$s8mangling12GenericUnionO3FooyACyxGSicAEmlF";
         assert_eq!(demangle(name), name);
-        assert!(swift(name).unwrap().starts_with("GenericUnion.Foo<A>("), "{:?}", swift(name));
-        assert_eq!(swift("_ZN3foo3barEi"), None);
+        assert!(readable(name).starts_with("GenericUnion.Foo<A>("), "{:?}", readable(name));
+    }
+
+    #[test]
+    fn cuts_what_no_real_name_reaches() {
+        assert_eq!(readable(&"x".repeat(1 << 20)).len(), MAX_BYTES);
+        assert_eq!(readable(&"ü".repeat(1 << 20)).len(), MAX_BYTES);
     }
 }

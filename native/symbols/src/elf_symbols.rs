@@ -1,13 +1,10 @@
 //! Names from symbol tables, for code that no debug information names.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionIndex, SymbolKind};
-use symbolic_debuginfo::Symbol;
-use symbolic_symcache::SymCacheConverter;
 
-use crate::demangle::swift;
+use crate::builder::Builder;
 use crate::ranges::Ranges;
 
 /// A function symbol; its address is relative to the load address.
@@ -44,13 +41,12 @@ pub fn function_symbols<'data>(file: &object::File<'data>, load_address: u64) ->
 }
 
 /// Adds the symbols that lie in none of `taken`.
-pub fn add_symbols(converter: &mut SymCacheConverter<'_>, symbols: &[FunctionSymbol<'_>], taken: &mut Ranges) {
+pub fn add_symbols(builder: &mut Builder, symbols: &[FunctionSymbol<'_>], taken: &mut Ranges) {
     // Symbols that say where they end come first: a label inside one of them is a part of it.
     for sized in [true, false] {
         for &FunctionSymbol { name, address, size, .. } in symbols.iter().filter(|symbol| (symbol.size > 0) == sized) {
             if !taken.contains(address) {
-                let name = swift(name).map_or(name.into(), Cow::Owned);
-                converter.process_symbolic_symbol(&Symbol { name: Some(name), address, size });
+                builder.add_symbol(name, address, size);
                 taken.add_later(address, address + size);
             }
         }
@@ -59,9 +55,9 @@ pub fn add_symbols(converter: &mut SymCacheConverter<'_>, symbols: &[FunctionSym
 }
 
 /// The best name of each address, of symbols in the order of `function_symbols`.
-pub fn best_names(mut symbols: Vec<FunctionSymbol<'_>>) -> HashMap<u64, String> {
+pub fn best_names<'data>(mut symbols: Vec<FunctionSymbol<'data>>) -> HashMap<u64, &'data str> {
     symbols.dedup_by_key(|symbol| symbol.address);
-    symbols.into_iter().filter(|symbol| symbol.size > 0).map(|symbol| (symbol.address, symbol.name.to_owned())).collect()
+    symbols.into_iter().filter(|symbol| symbol.size > 0).map(|symbol| (symbol.address, symbol.name)).collect()
 }
 
 fn is_code(section: &object::Section<'_, '_>) -> bool {

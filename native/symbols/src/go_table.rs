@@ -244,7 +244,7 @@ fn function<'data>(name: &'data str, base: u64, mut pieces: Vec<Piece<'data>>, i
     let line = |&(start, end, file, line): &Piece<'data>| LineInfo {
         address: base + u64::from(start),
         size: Some((end - start).into()),
-        file: FileInfo::from_path(file.as_bytes()),
+        file: FileInfo::from_filename(file.as_bytes()),
         line,
     };
     Function {

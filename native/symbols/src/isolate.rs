@@ -18,6 +18,8 @@ pub struct Limits {
     pub memory: u64,
     /// Longest answer, bytes.
     pub answer: u64,
+    /// Longest file that the work may write, bytes.
+    pub file: u64,
 }
 
 /// Held from the creation of a pipe until its writing end is closed here, so that no other child inherits that end and
@@ -33,8 +35,8 @@ pub fn isolated(limits: Limits, work: impl FnOnce() -> Result<Vec<u8>>) -> Resul
     let data = data_bytes().unwrap_or(1 << 36);
     let guard = FORKING.lock().unwrap_or_else(PoisonError::into_inner);
     let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
-    // SAFETY: the child calls nothing that needs another thread: it allocates (glibc makes that safe after a fork), reads
-    // files, writes to its pipe and ends by `_exit`.
+    // SAFETY: the child calls nothing that needs another thread: it allocates (glibc makes that safe after a fork), reads and
+    // writes files, writes to its pipe and ends by `_exit`. Errors take no backtrace, which would need a lock (index.cjs).
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         run_child(limits, data, writer, work);
@@ -52,6 +54,10 @@ pub fn isolated(limits: Limits, work: impl FnOnce() -> Result<Vec<u8>>) -> Resul
         Err(_) if libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGXCPU => {
             bail!("the parser took more than {} s", limits.cpu_seconds)
         }
+        // So ends an allocation that the limit refuses.
+        Err(_) if libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGABRT => {
+            bail!("its parser needed more than {} MiB of memory, or gave up (signal 6)", limits.memory >> 20)
+        }
         Err(_) if libc::WIFSIGNALED(status) => bail!("the file is corrupt: its parser ended by signal {}", libc::WTERMSIG(status)),
         Err(error) => Err(error),
     }
@@ -67,7 +73,10 @@ fn run_child(limits: Limits, data: u64, mut writer: PipeWriter, work: impl FnOnc
         let mut mask = std::mem::zeroed();
         libc::sigemptyset(&mut mask);
         libc::sigprocmask(libc::SIG_SETMASK, &mask, std::ptr::null_mut());
+        // A write beyond the limit is an error then, which says so.
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
         set_limit(libc::RLIMIT_CORE, 0);
+        set_limit(libc::RLIMIT_FSIZE, limits.file);
         set_limit(libc::RLIMIT_CPU, limits.cpu_seconds);
         set_limit(libc::RLIMIT_DATA, data.saturating_add(limits.memory));
         // A panic's message is of no use to the service's log.
@@ -162,7 +171,12 @@ fn end_child(pid: libc::pid_t, kill: bool) -> libc::c_int {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { wall: Duration::from_secs(60), cpu_seconds: 1, memory: 64 << 20, answer: 1 << 20 };
+    const LIMITS: Limits = Limits { wall: Duration::from_secs(60), cpu_seconds: 1, memory: 64 << 20, answer: 1 << 20, file: 1 << 10 };
+
+    fn memfd() -> File {
+        // SAFETY: a name that ends with a zero; the descriptor is owned.
+        unsafe { File::from_raw_fd(libc::memfd_create(c"test".as_ptr(), libc::MFD_CLOEXEC)) }
+    }
 
     fn failure(work: impl FnOnce() -> Result<Vec<u8>>) -> String {
         isolated(LIMITS, work).unwrap_err().to_string()
@@ -185,6 +199,8 @@ mod tests {
         assert!(failure(|| Ok(vec![endless(0) as u8])).contains("signal 11"));
         assert!(failure(|| Ok(vec![1; 1 << 30])).contains("signal 6"));
         assert!(failure(|| Ok(vec![0; 2 << 20])).contains("more than"));
+        let mut file = memfd();
+        assert!(failure(move || Ok(file.write_all(&[1; 2 << 10]).map(|()| vec![])?)).contains("too large"));
         assert!(
             failure(|| loop {
                 std::hint::black_box(1);

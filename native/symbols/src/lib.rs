@@ -1,5 +1,7 @@
 //! Symbol lookup for Node (index.d.ts). All work runs on the thread pool; files are parsed in child processes.
 
+mod builder;
+mod columns;
 mod debug_data;
 mod debug_link;
 mod demangle;
@@ -10,13 +12,16 @@ mod go_values;
 mod identity;
 mod inflate;
 mod isolate;
+mod kept_tables;
+mod lookup;
 mod place;
 mod ranges;
+mod scratch;
 mod slim;
 mod sources;
+mod strings;
 mod table;
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +30,9 @@ use napi::bindgen_prelude::{AsyncTask, BigUint64Array, Uint8Array, Uint32Array};
 use napi::{Env, Error, Result, Task};
 use napi_derive::napi;
 
+use columns::Columns;
 use identity::Identity;
+use kept_tables::Keeping;
 use table::Table;
 
 #[napi(object)]
@@ -47,6 +54,16 @@ pub struct Resolved {
     pub files: Uint32Array,
     pub lines: Uint32Array,
     pub quality: Uint8Array,
+}
+
+/// Private memory of a conversion, where nobody says.
+const DEFAULT_MEMORY: u64 = 512 << 20;
+
+#[napi(object)]
+#[derive(Default)]
+pub struct TableKeeping {
+    pub directory: Option<String>,
+    pub memory_bytes: Option<f64>,
 }
 
 #[napi]
@@ -104,9 +121,11 @@ impl Task for SlimTask {
 #[napi]
 impl SymbolTable {
     #[napi(ts_return_type = "Promise<SymbolTable>")]
-    pub fn open(path: String, debug_paths: Option<Vec<String>>) -> AsyncTask<Open> {
+    pub fn open(path: String, debug_paths: Option<Vec<String>>, keeping: Option<TableKeeping>) -> AsyncTask<Open> {
         let debug_paths = debug_paths.unwrap_or_default().into_iter().map(PathBuf::from).collect();
-        AsyncTask::new(Open(path.into(), debug_paths))
+        let TableKeeping { directory, memory_bytes } = keeping.unwrap_or_default();
+        let memory = memory_bytes.map_or(DEFAULT_MEMORY, |bytes| bytes.max(0.0) as u64);
+        AsyncTask::new(Open(path.into(), debug_paths, Keeping { directory: directory.map(PathBuf::from), memory }))
     }
 
     #[napi(getter)]
@@ -168,14 +187,14 @@ impl Task for Identify {
     }
 }
 
-pub struct Open(PathBuf, Vec<PathBuf>);
+pub struct Open(PathBuf, Vec<PathBuf>, Keeping);
 
 impl Task for Open {
     type Output = Table;
     type JsValue = SymbolTable;
 
     fn compute(&mut self) -> Result<Self::Output> {
-        Table::open(&self.0, &self.1).map_err(failed)
+        Table::open(&self.0, &self.1, &self.2).map_err(failed)
     }
 
     fn resolve(&mut self, _: Env, table: Self::Output) -> Result<Self::JsValue> {
@@ -190,47 +209,14 @@ impl Task for Open {
 
 pub struct Resolve(Arc<Table>, Vec<u64>);
 
-#[derive(Default)]
-pub struct Columns {
-    index: HashMap<String, u32>,
-    /// Rows of demangled names by mangled ones: demangling costs more than the look-up of an address.
-    demangled: HashMap<String, u32>,
-    strings: Vec<String>,
-    offsets: Vec<u32>,
-    functions: Vec<u32>,
-    files: Vec<u32>,
-    lines: Vec<u32>,
-    quality: Vec<u8>,
-}
-
-impl Columns {
-    fn function(&mut self, mangled: &str) -> u32 {
-        if let Some(&row) = self.demangled.get(mangled) {
-            return row;
-        }
-        let row = self.string(&demangle::demangle(mangled));
-        self.demangled.insert(mangled.to_owned(), row);
-        row
-    }
-
-    fn string(&mut self, text: &str) -> u32 {
-        if let Some(&row) = self.index.get(text) {
-            return row;
-        }
-        let row = self.strings.len() as u32;
-        self.strings.push(text.to_owned());
-        self.index.insert(text.to_owned(), row);
-        row
-    }
-}
-
 impl Task for Resolve {
     type Output = Columns;
     type JsValue = Resolved;
 
     fn compute(&mut self) -> Result<Self::Output> {
         // A panic must not unwind into Node.
-        catch_unwind(AssertUnwindSafe(|| self.columns())).unwrap_or_else(|_| Err(Error::from_reason("the lookup table is corrupt")))
+        let found = catch_unwind(AssertUnwindSafe(|| self.0.resolve(&self.1)));
+        found.unwrap_or_else(|_| Err(anyhow::anyhow!("the lookup table is corrupt"))).map_err(failed)
     }
 
     fn resolve(&mut self, _: Env, c: Self::Output) -> Result<Self::JsValue> {
@@ -242,23 +228,5 @@ impl Task for Resolve {
             lines: c.lines.into(),
             quality: c.quality.into(),
         })
-    }
-}
-
-impl Resolve {
-    fn columns(&self) -> Result<Columns> {
-        let mut columns = Columns { offsets: vec![0], ..Columns::default() };
-        let done = self.0.resolve(&self.1, |quality, chain| {
-            for line in chain {
-                let (function, file) = (columns.function(line.mangled), columns.string(&line.file));
-                columns.functions.push(function);
-                columns.files.push(file);
-                columns.lines.push(line.line);
-            }
-            columns.offsets.push(columns.functions.len() as u32);
-            columns.quality.push(quality);
-        });
-        done.map_err(failed)?;
-        Ok(columns)
     }
 }

@@ -16,6 +16,8 @@ pub struct Mapped {
     pub uid: u32,
     /// Device and inode: the same file under another name.
     pub file: (u64, u64),
+    /// Another one when the file is another, or was written to: its place, size, and times of its content and inode.
+    pub stamp: String,
 }
 
 /// Maps a regular file. `/proc/PID/root/REST` is resolved as that process would: its links end below its root, and the file
@@ -40,7 +42,10 @@ fn map_file(file: &File) -> Result<Mapped> {
     ensure!(meta.len() > 0, "the file is empty");
     ensure!(meta.len() <= MAX_FILE_BYTES, "{} bytes are more than the {MAX_FILE_BYTES} that are read", meta.len());
     // SAFETY: the mapping is private and read-only. A file that is cut short meanwhile raises SIGBUS, in the child only.
-    Ok(Mapped { bytes: unsafe { Mmap::map(file)? }, uid: meta.uid(), file: (meta.dev(), meta.ino()) })
+    let bytes = unsafe { Mmap::map(file)? };
+    let times = [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
+    let stamp = format!("{}:{}:{}:{times:?}", meta.dev(), meta.ino(), meta.len());
+    Ok(Mapped { bytes, uid: meta.uid(), file: (meta.dev(), meta.ino()), stamp })
 }
 
 /// `/proc/PID/root/REST` as (PID, `/REST`).

@@ -2,24 +2,24 @@
 //! Go line table, symbol tables. Only for a child process (`isolate`).
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use object::Object as _;
-use symbolic_common::{Language, Name, NameMangling};
+use symbolic_common::Name;
 use symbolic_debuginfo::Function;
 use symbolic_debuginfo::elf::ElfObject;
-use symbolic_symcache::SymCacheConverter;
 
+use crate::builder::{Builder, Parts};
 use crate::debug_data::mini_debug_info;
 use crate::debug_link::DebugLink;
-use crate::demangle::swift;
 use crate::elf_symbols::{add_symbols, best_names, function_symbols};
 use crate::go_module::find_module;
 use crate::go_table::GoTable;
 use crate::identity::{Identity, parse_elf};
 use crate::inflate::inflate;
-use crate::place::map;
+use crate::place::{Mapped, map};
 use crate::ranges::Ranges;
 
 /// Where the names come from, worst first; `as u8` is the wire form.
@@ -53,8 +53,8 @@ impl Source {
 }
 
 pub struct Converted {
-    /// In symcache format; addresses are relative to `load_address`.
-    pub cache: Vec<u8>,
+    /// Addresses are relative to `load_address`.
+    pub parts: Parts,
     pub load_address: u64,
     pub source: Source,
     /// Names without a line are as good as `.symtab`'s: not only what the binary exports.
@@ -67,8 +67,9 @@ pub struct Converted {
 /// Broken units of one file after which the rest is given up.
 const MAX_BROKEN: usize = 1000;
 
-pub fn convert(path: &Path, debug_paths: &[PathBuf]) -> Result<Converted> {
-    let mapped = map(path)?;
+/// @param mapped the file at `path`
+/// @param scratch makes empty files that nobody else has
+pub fn convert(path: &Path, mapped: &Mapped, debug_paths: &[PathBuf], scratch: &dyn Fn() -> Result<File>) -> Result<Converted> {
     let raw = parse_elf(&mapped.bytes)?;
     let identity = Identity::with_content(&raw);
     // A broken part costs its own names, not those of the others.
@@ -78,7 +79,7 @@ pub fn convert(path: &Path, debug_paths: &[PathBuf]) -> Result<Converted> {
     };
     let elf = parse_elf(plain.as_deref().unwrap_or(&mapped.bytes))?;
     let file = object::File::parse(elf.data())?;
-    let mut names = Names::new(elf.load_address());
+    let mut names = Names::new(elf.load_address(), Builder::new(scratch)?);
     names.has_symtab = identity.has_symtab;
     names.best = best_names(function_symbols(&file, names.load_address));
     let own = identity.has_debug_info && problem.is_none() && names.try_debug_info(&elf);
@@ -102,18 +103,23 @@ pub fn convert(path: &Path, debug_paths: &[PathBuf]) -> Result<Converted> {
 }
 
 /// Adds the first separate debug file that belongs to the binary.
-fn separate(path: &Path, debug_paths: &[PathBuf], file: &object::File<'_>, identity: &Identity, names: &mut Names) -> Option<()> {
+fn separate(path: &Path, debug_paths: &[PathBuf], file: &object::File<'_>, identity: &Identity, names: &mut Names<'_>) -> Option<()> {
+    debug_candidates(path, debug_paths, file).into_iter().find_map(|(candidate, crc)| names.add_separate(&candidate, identity, crc).ok())
+}
+
+/// Where a separate debug file may be, in order, with the checksum that the binary states for it.
+pub fn debug_candidates(path: &Path, debug_paths: &[PathBuf], file: &object::File<'_>) -> Vec<(PathBuf, Option<u32>)> {
     let link = DebugLink::of(file);
     let linked = link.iter().flat_map(|link| link.candidates(path).into_iter().map(|path| (path, Some(link.crc))));
     let candidates = debug_paths.iter().map(|path| (path.clone(), None)).chain(linked);
-    candidates.filter(|(candidate, _)| candidate != path).find_map(|(candidate, crc)| names.add_separate(&candidate, identity, crc).ok())
+    candidates.filter(|(candidate, _)| candidate != path).collect()
 }
 
 /// The binary's own symbol where there is one. The part of a function that a compiler moved away (`main.cold`) is the function:
 /// its debug information says so, only the symbol at its address has a name of its own.
-fn rename(function: &mut Function<'_>, best: &HashMap<u64, String>) {
+fn rename<'data>(function: &mut Function<'data>, best: &HashMap<u64, &'data str>) {
     if let Some(name) = best.get(&function.address) {
-        function.name = Name::new(name.clone(), function.name.mangling(), function.name.language());
+        function.name = Name::new(*name, function.name.mangling(), function.name.language());
     }
     let name = function.name.as_str();
     let numberless = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -121,42 +127,26 @@ fn rename(function: &mut Function<'_>, best: &HashMap<u64, String>) {
     if let Some(base) = base.filter(|base| !base.is_empty()) {
         function.name = Name::new(base.to_owned(), function.name.mangling(), function.name.language());
     }
-    translate(function);
 }
 
-/// Names of Swift, in all levels of inlining.
-fn translate(function: &mut Function<'_>) {
-    if let Some(name) = swift(function.name.as_str()) {
-        function.name = Name::new(name, NameMangling::Unmangled, Language::Swift);
-    }
-    function.inlinees.iter_mut().for_each(translate);
-}
-
-struct Names {
-    converter: SymCacheConverter<'static>,
+struct Names<'data> {
+    builder: Builder,
     load_address: u64,
     taken: Ranges,
     /// Names of addresses in the binary's own symbol tables.
-    best: HashMap<u64, String>,
+    best: HashMap<u64, &'data str>,
     source: Source,
     has_symtab: bool,
     problems: Vec<anyhow::Error>,
 }
 
-impl Names {
-    fn new(load_address: u64) -> Names {
-        Names {
-            converter: SymCacheConverter::new(),
-            load_address,
-            taken: Ranges::default(),
-            best: HashMap::new(),
-            source: Source::None,
-            has_symtab: false,
-            problems: Vec::new(),
-        }
+impl<'data> Names<'data> {
+    fn new(load_address: u64, builder: Builder) -> Names<'data> {
+        Names { builder, load_address, taken: Ranges::default(), best: HashMap::new(), source: Source::None, has_symtab: false, problems: Vec::new() }
     }
 
     fn add_debug_info(&mut self, elf: &ElfObject<'_>) -> Result<()> {
+        self.builder.forget_places();
         let session = elf.debug_session().context("its debug information is unusable")?;
         let mut broken = 0;
         for function in session.functions() {
@@ -164,7 +154,7 @@ impl Names {
                 Ok(mut function) => {
                     rename(&mut function, &self.best);
                     self.taken.add_later(function.address, function.end_address());
-                    self.converter.process_symbolic_function(&function);
+                    self.builder.add_function(&function);
                 }
                 // A broken unit costs its own names only.
                 Err(error) if broken >= MAX_BROKEN => return Err(error).context("its debug information is broken"),
@@ -213,7 +203,7 @@ impl Names {
         table.each(self.load_address, |function| {
             functions += 1;
             self.taken.add_later(function.address, function.end_address());
-            self.converter.process_symbolic_function(function);
+            self.builder.add_function(function);
         });
         self.taken.settle();
         if functions > 0 {
@@ -222,7 +212,7 @@ impl Names {
     }
 
     fn add_symbols(&mut self, file: &object::File<'_>) {
-        add_symbols(&mut self.converter, &function_symbols(file, self.load_address), &mut self.taken);
+        add_symbols(&mut self.builder, &function_symbols(file, self.load_address), &mut self.taken);
         if self.source == Source::None && file.symbol_table().is_some() {
             self.source = Source::Symtab;
         } else if self.source == Source::None && file.dynamic_symbols().next().is_some() {
@@ -231,10 +221,8 @@ impl Names {
     }
 
     fn finish(self, identity: Identity) -> Result<Converted> {
-        let mut cache = Vec::new();
-        self.converter.serialize(&mut cache)?;
-        symbolic_symcache::SymCache::parse(&cache).context("its lookup table is unusable")?;
         let problem = self.problems.first().map(|error| format!("{error:#}").replace('\n', " ")).unwrap_or_default();
-        Ok(Converted { cache, load_address: self.load_address, source: self.source, has_symtab: self.has_symtab, identity, problem })
+        let Names { builder, load_address, source, has_symtab, .. } = self;
+        Ok(Converted { parts: builder.finish()?, load_address, source, has_symtab, identity, problem })
     }
 }

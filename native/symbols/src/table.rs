@@ -1,26 +1,24 @@
 //! A binary's lookup table: converted once in a child process, then asked by address.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use symbolic_symcache::SymCache;
+use memmap2::Mmap;
 
+use crate::columns::Columns;
 use crate::identity::{Identity, parse_elf};
 use crate::isolate::{Limits, isolated};
+use crate::kept_tables::{Keeping, table_of};
+use crate::lookup::{Lookup, NONE};
 use crate::place::map;
 use crate::slim::Slim;
-use crate::sources::{Converted, Source, convert};
+use crate::sources::Source;
 
 /// What a look at the headers and a hash of the code may take.
-const IDENTIFY: Limits = Limits { wall: Duration::from_secs(20), cpu_seconds: 10, memory: 1 << 30, answer: 1 << 16 };
+const IDENTIFY: Limits = Limits { wall: Duration::from_secs(20), cpu_seconds: 10, memory: 1 << 30, answer: 1 << 16, file: 0 };
 /// What leaving out the code may take: 2 GiB are read and hashed, at the lowest priority.
-const SLIM: Limits = Limits { wall: Duration::from_secs(300), cpu_seconds: 60, memory: 1 << 30, answer: 1 << 16 };
-/// What a conversion may take: 2 GiB with debug information need about 40 s of CPU.
-const CONVERT: Limits = Limits { wall: Duration::from_secs(180), cpu_seconds: 90, memory: 4 << 30, answer: 1 << 30 };
-/// One conversion at a time: each may need gigabytes.
-static CONVERTING: Mutex<()> = Mutex::new(());
+const SLIM: Limits = Limits { wall: Duration::from_secs(300), cpu_seconds: 60, memory: 1 << 30, answer: 1 << 16, file: 2 << 30 };
 
 pub const UNRESOLVED: u8 = 0;
 const DYNAMIC: u8 = 1;
@@ -31,15 +29,10 @@ const DEBUG: u8 = 3;
 const MAX_CHAIN: usize = 256;
 
 pub struct Table {
-    converted: Converted,
-}
-
-/// One name of an address, innermost first.
-pub struct Line<'a> {
-    /// As the symbol table or the debug information has it.
-    pub mangled: &'a str,
-    pub file: String,
-    pub line: u32,
+    bytes: Mmap,
+    identity: Identity,
+    source: Source,
+    problem: String,
 }
 
 /// What a look at a file says.
@@ -96,96 +89,66 @@ fn named(path: &Path, error: anyhow::Error) -> anyhow::Error {
 }
 
 impl Table {
-    /// Converts the binary, with the first of `debug_paths` and of its `.gnu_debuglink` paths that belongs to it.
-    pub fn open(path: &Path, debug_paths: &[PathBuf]) -> Result<Table> {
-        let _one = CONVERTING.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = isolated(CONVERT, || Ok(to_bytes(convert(path, debug_paths).with_context(|| path.display().to_string())?)));
-        Ok(Table { converted: from_bytes(bytes.map_err(|error| named(path, error))?)? })
+    /// Of the binary, with the first of `debug_paths` and of its `.gnu_debuglink` paths that belongs to it.
+    pub fn open(path: &Path, debug_paths: &[PathBuf], keeping: &Keeping) -> Result<Table> {
+        let bytes = table_of(path, debug_paths, keeping).map_err(|error| named(path, error))?;
+        let lookup = Lookup::parse(&bytes)?;
+        let (identity, problem) = lookup.description.rsplit_once('\n').context("its lookup table is cut short")?;
+        let (identity, problem) = (Identity::from_text(identity)?, problem.to_owned());
+        let source = *Source::ALL.get(usize::from(lookup.source)).context("its lookup table is of an unknown source")?;
+        Ok(Table { bytes, identity, source, problem })
     }
 
     pub fn identity(&self) -> &Identity {
-        &self.converted.identity
+        &self.identity
     }
 
-    /// Memory that the table holds.
+    /// Memory that the table may take.
     pub fn bytes(&self) -> usize {
-        self.converted.cache.capacity()
+        self.bytes.len()
     }
 
     pub fn source(&self) -> Source {
-        self.converted.source
+        self.source
     }
 
     pub fn problem(&self) -> &str {
-        &self.converted.problem
+        &self.problem
     }
 
-    /// Calls `each` with the quality and the inline chain of every address, in order.
-    pub fn resolve(&self, addresses: &[u64], mut each: impl FnMut(u8, &[Line])) -> Result<()> {
-        let cache = SymCache::parse(&self.converted.cache)?;
-        let plain = if self.converted.has_symtab { SYMTAB } else { DYNAMIC };
-        let mut chain = Vec::new();
+    /// Names of addresses, in order.
+    pub fn resolve(&self, addresses: &[u64]) -> Result<Columns> {
+        let lookup = Lookup::parse(&self.bytes)?;
+        let plain = if lookup.has_symtab { SYMTAB } else { DYNAMIC };
+        let mut columns = Columns::with_capacity(addresses.len());
         for &address in addresses {
-            chain.clear();
             let mut quality = UNRESOLVED;
-            if let Some(relative) = address.checked_sub(self.converted.load_address) {
-                for location in cache.lookup(relative).take(MAX_CHAIN) {
-                    let function = location.function();
-                    let file = location.file().map(|file| file.full_path()).unwrap_or_default();
-                    if function.name() == "?" {
-                        continue;
-                    }
-                    quality = quality.max(if location.line() > 0 { DEBUG } else { plain });
-                    chain.push(Line { mangled: function.name(), file, line: location.line() });
-                }
+            let mut next = address.checked_sub(lookup.load_address).and_then(|relative| lookup.node_at(relative));
+            for _ in 0..MAX_CHAIN {
+                let Some(node) = next.and_then(|number| lookup.node(number)) else { break };
+                quality = quality.max(if node.line > 0 { DEBUG } else { plain });
+                columns.push(&lookup, &node);
+                next = Some(node.parent).filter(|parent| *parent != NONE);
             }
-            each(quality, &chain);
+            columns.end_row(quality);
         }
-        Ok(())
+        Ok(columns)
     }
-}
-
-/// cache | identity and problem | u32 length of both | u64 load address | u8 source | u8 has a symbol table
-fn to_bytes(converted: Converted) -> Vec<u8> {
-    let identity = format!("{}\n{}", converted.identity.to_text(), converted.problem);
-    let mut bytes = converted.cache;
-    bytes.extend_from_slice(identity.as_bytes());
-    bytes.extend_from_slice(&(identity.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&converted.load_address.to_le_bytes());
-    bytes.extend_from_slice(&[converted.source as u8, converted.has_symtab.into()]);
-    bytes
-}
-
-fn from_bytes(mut bytes: Vec<u8>) -> Result<Converted> {
-    let mut take = |length: usize| {
-        let at = bytes.len().checked_sub(length).context("its lookup table is cut short")?;
-        anyhow::Ok(bytes.split_off(at))
-    };
-    let kind = take(2)?;
-    let load_address = u64::from_le_bytes(take(8)?[..].try_into()?);
-    let length = u32::from_le_bytes(take(4)?[..].try_into()?);
-    let text = String::from_utf8(take(length as usize)?)?;
-    let (identity, problem) = text.rsplit_once('\n').context("its lookup table is cut short")?;
-    let (identity, problem) = (Identity::from_text(identity)?, problem.to_owned());
-    let source = *Source::ALL.get(usize::from(kind[0])).context("its lookup table is of an unknown source")?;
-    // It was read into a buffer that grew by doubling.
-    bytes.shrink_to_fit();
-    Ok(Converted { cache: bytes, load_address, source, has_symtab: kind[1] != 0, identity, problem })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const IN_MEMORY: Keeping = Keeping { directory: None, memory: 1 << 30 };
+
     fn quality_of(table: &Table, address: u64) -> u8 {
-        let mut answer = None;
-        table.resolve(&[address], |quality, _| answer = Some(quality)).unwrap();
-        answer.unwrap()
+        table.resolve(&[address]).unwrap().quality[0]
     }
 
     #[test]
     fn finds_its_own_functions() {
-        let table = Table::open(Path::new("/proc/self/exe"), &[]).unwrap();
+        let table = Table::open(Path::new("/proc/self/exe"), &[], &IN_MEMORY).unwrap();
         assert_eq!(table.source(), Source::DebugInfo);
         assert_eq!(quality_of(&table, 1), UNRESOLVED);
         assert_eq!(quality_of(&table, u64::MAX), UNRESOLVED);
@@ -194,9 +157,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_elf_by_path_and_cause() {
-        let error = format!("{:#}", Table::open(Path::new("/etc/passwd"), &[]).err().unwrap());
+        let error = format!("{:#}", Table::open(Path::new("/etc/passwd"), &[], &IN_MEMORY).err().unwrap());
         assert!(error.starts_with("/etc/passwd: "), "{error}");
-        assert!(Table::open(Path::new("/nonexistent"), &[]).is_err());
-        assert!(Table::open(Path::new("/dev/zero"), &[]).is_err());
+        assert!(Table::open(Path::new("/nonexistent"), &[], &IN_MEMORY).is_err());
+        assert!(Table::open(Path::new("/dev/zero"), &[], &IN_MEMORY).is_err());
     }
 }

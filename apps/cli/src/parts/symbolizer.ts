@@ -15,9 +15,11 @@ export function makeSymbolizer({ settings, stream }: Ports, nodeState: NodeState
   const local = new LocalBinaries(binariesDir || undefined, settings.localFiles === 'yes');
   const uploads = receivingEnd(settings, nodeState, logger);
   const source = uploads ? new UploadedBinaries({ ...uploads, local, binariesDir }) : local;
+  const memoryBytes = settings.symbolsMemoryMb * 2 ** 20;
   const symbols = createSymbolizer({
     source,
-    cacheBytes: settings.symbolsMemoryMb * 2 ** 20,
+    cacheBytes: memoryBytes,
+    tables: { dir: join(settings.dataDir, 'tables'), quotaBytes: settings.symbolTablesMb * 2 ** 20, memoryBytes },
     debuginfod: createDebuginfod({ urls: settings.debuginfodUrls, cacheDir, onWarning }),
     onWarning,
   });
