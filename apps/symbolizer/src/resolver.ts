@@ -1,4 +1,4 @@
-import { addressesSchema, parseJson, type AddressesMessage } from '@perfleet/messages';
+import { addressesSchema, parseJson, type AddressesMessage, type SymbolsMessage } from '@perfleet/messages';
 import type { OutgoingMessage, StreamMessage } from '@perfleet/stream';
 import { NO_SYMBOL, reasonClass, type ReasonClass, type Symbolizer } from '@perfleet/symbols';
 import { boundedChain } from './bounded-chain.ts';
@@ -45,6 +45,8 @@ export class Resolver {
   private readonly unsent = new Set<string>();
   private readonly waiting = new Map<string, Wanted>();
   private waitingAddresses = 0;
+  /** While the log is replayed: published without a name, and why that may change, by kind and binary. */
+  private readonly open = new Map<string, Set<string>>();
   private closed = false;
 
   constructor(private readonly parts: ResolverParts) {}
@@ -64,7 +66,7 @@ export class Resolver {
     answers.forEach(({ quality, chain, reason }, i) => {
       const address = open[i]!;
       const known = this.pages.get(binaryId, kind, address);
-      if (quality === 0 && reason !== NO_SYMBOL) missing.push(address);
+      if (isOpen({ quality, reason })) missing.push(address);
       if (known && known.quality >= quality && known.reason === reason) return;
       if (quality > 0) stats.resolved++;
       else if (!known) stats.unresolved++;
@@ -82,6 +84,39 @@ export class Resolver {
       if (this.closed) return;
       if (binaryId === undefined || wanted.binaryId === binaryId) await this.resolve(wanted);
     }
+  }
+
+  /** What was published of a binary before this partition came here. Of several messages of one page the last one counts. */
+  restorePage({ binaryId, kind, frames }: SymbolsMessage): void {
+    const key = `${kind}\0${binaryId}`;
+    for (const frame of frames) {
+      this.pages.put(binaryId, kind, frame);
+      const addresses = this.open.get(key);
+      if (!isOpen(frame)) addresses?.delete(frame.address);
+      else if (addresses) addresses.add(frame.address);
+      else if (this.open.size < MAX_WAITING_BINARIES) this.open.set(key, new Set([frame.address]));
+    }
+  }
+
+  /** Addresses that were asked for before, after all pages: those without a name wait for their binary again. */
+  restoreWanted(wanted: Wanted): void {
+    const open = this.open.get(`${wanted.kind}\0${wanted.binaryId}`);
+    const addresses = wanted.addresses.filter((address) => open?.delete(address));
+    if (addresses.length > 0) this.wait(wanted, addresses);
+  }
+
+  /** Ends a replay. What the log says no more of than that it has no name waits for an upload. */
+  restored(): void {
+    for (const [key, addresses] of this.open) {
+      const [kind, binaryId] = key.split('\0') as [string, string];
+      const wanted = { binaryId, kind, path: '', node: '', pids: [], addresses: [...addresses] };
+      if (addresses.size > 0) this.wait(wanted, wanted.addresses);
+    }
+    this.open.clear();
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
   }
 
   close(): void {
@@ -110,11 +145,14 @@ export class Resolver {
   }
 
   private remember(wanted: Wanted, missing: readonly string[]): void {
+    this.wait(wanted, missing, new Set(wanted.addresses));
+  }
+
+  /** @param answered what of this binary waits no more; the rest goes on waiting */
+  private wait(wanted: Wanted, missing: readonly string[], answered: ReadonlySet<string> = new Set()): void {
     const key = `${wanted.kind}\0${wanted.node}\0${wanted.binaryId}`;
     const before = this.waiting.get(key);
     this.forget(key);
-    // What was asked now has its answer; what waited besides goes on waiting.
-    const answered = new Set(wanted.addresses);
     const others = before?.addresses.filter((address) => !answered.has(address)) ?? [];
     const addresses = [...others, ...missing].slice(0, MAX_ADDRESSES);
     if (addresses.length === 0) return;
@@ -134,6 +172,11 @@ export class Resolver {
   private assertOpen(): void {
     if (this.closed) throw new Error('the partition is not assigned here any more');
   }
+}
+
+/** A binary that comes, or another file of it, may still give a name; a sound binary that does not name an address will not. */
+function isOpen({ quality, reason }: { readonly quality: number; readonly reason?: string }): boolean {
+  return quality === 0 && reason !== NO_SYMBOL;
 }
 
 /** The valid messages of a batch, one entry per binary and node, in the order of their first appearance. */

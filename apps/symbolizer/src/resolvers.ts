@@ -1,4 +1,5 @@
 import type { PartitionAssignment, PartitionHandler } from '@perfleet/stream';
+import type { Replay } from './replay.ts';
 import { mergeByBinary, Resolver, type ResolverParts } from './resolver.ts';
 
 const HEARTBEAT_MS = 3_000;
@@ -6,11 +7,17 @@ const HEARTBEAT_MS = 3_000;
 /** The resolvers of the partitions that are assigned here, one each. */
 export class Resolvers {
   private readonly open = new Set<Resolver>();
+  /** Those whose state is not back yet, by what brings it. */
+  private readonly unrestored = new Set<() => Promise<void>>();
   private readonly stopped = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   private retrying: Promise<void> = Promise.resolve();
 
-  constructor(private readonly parts: ResolverParts) {}
+  constructor(
+    private readonly parts: ResolverParts,
+    private readonly replay: Replay,
+    private readonly onError: (error: Error) => void,
+  ) {}
 
   get stopping(): boolean {
     return this.stopped.signal.aborted;
@@ -18,11 +25,25 @@ export class Resolvers {
 
   handler(assignment: PartitionAssignment): PartitionHandler {
     const resolver = new Resolver(this.parts);
-    this.open.add(resolver);
     assignment.signal.addEventListener('abort', () => resolver.close());
+    let restored: Promise<void> | undefined;
+    const restore = async () => {
+      await unlessAborted(this.stopped.signal, this.replay.restore(assignment, resolver));
+      this.unrestored.delete(once);
+      if (!resolver.isClosed) this.open.add(resolver);
+    };
+    const once = () =>
+      (restored ??= restore().catch((error: unknown) => {
+        restored = undefined;
+        throw error;
+      }));
+    // A partition to which nothing comes has frames that wait, too.
+    this.unrestored.add(once);
+    once().catch((error: Error) => this.onError(error));
     return {
       onBatch: async ({ messages, heartbeat }) => {
         let invalid = 0;
+        await whileBeating(heartbeat, once());
         for (const wanted of mergeByBinary(messages, () => invalid++)) {
           await whileBeating(heartbeat, unlessAborted(this.stopped.signal, resolver.resolve(wanted)));
         }
@@ -32,6 +53,7 @@ export class Resolvers {
       onClose: async () => {
         resolver.close();
         this.open.delete(resolver);
+        this.unrestored.delete(once);
       },
     };
   }
@@ -58,9 +80,11 @@ export class Resolvers {
     clearInterval(this.timer);
     this.stopped.abort();
     await this.retrying;
+    await this.replay.settled();
   }
 
   private async retry(): Promise<void> {
+    await Promise.all([...this.unrestored].map((restore) => restore()));
     for (const resolver of this.open) await unlessAborted(this.stopped.signal, resolver.retry());
   }
 }

@@ -6,6 +6,7 @@ import type { Logger } from '@perfleet/observability';
 import type { Stream, StreamProducer } from '@perfleet/stream';
 import { StreamServer } from '@perfleet/stream/nest';
 import type { ReasonClass, Symbolizer } from '@perfleet/symbols';
+import { Replay } from './replay.ts';
 import { Resolvers } from './resolvers.ts';
 import { Scanner } from './scanner.ts';
 import { SymbolizerModule } from './symbolizer.module.ts';
@@ -94,7 +95,9 @@ export function createSymbolizerService(options: SymbolizerServiceOptions): Symb
       const names = ['profiles', 'addresses', 'symbols'] as const;
       await stream.ensureTopics(names.map((name) => ({ name: topic(name), ...TOPIC_SPECS[name] })));
       producer = await stream.producer();
-      resolvers = new Resolvers({ symbols, node: instance, publish: publishTo('symbols'), stats });
+      const replay = new Replay({ stream, addresses: topic('addresses'), symbols: topic('symbols') });
+      const parts = { symbols, node: instance, publish: publishTo('symbols'), stats };
+      resolvers = new Resolvers(parts, replay, onError);
       app = await NestFactory.createMicroservice(SymbolizerModule.register(scanner, resolvers), {
         strategy: new StreamServer(stream, { prefix: topicPrefix, onError, onSkipped }),
         logger: false,
