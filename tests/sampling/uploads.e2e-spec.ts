@@ -7,7 +7,7 @@ import { createBinaryStore, openDirectoryStore, type BinaryStore } from '@perfle
 import { createCollector, UploadClient, type CollectorApp, type CollectorDeps } from '@perfleet/collector';
 import { openSqliteNodeState, type NodeStateStore } from '@perfleet/node-state';
 import { createLogger } from '@perfleet/observability';
-import { encodeWindow } from '@perfleet/sampler';
+import { encodeWindow, samplerBinaryPath } from '@perfleet/sampler';
 import { writeFakeSampler } from '@perfleet/sampler/testing';
 import { createSymbolizerService, UploadedBinaries, type SymbolizerService } from '@perfleet/symbolizer';
 import { createSymbolizer, LocalBinaries } from '@perfleet/symbols';
@@ -215,4 +215,69 @@ describe('a node whose binaries no symbolizer has', () => {
       { timeoutMs: 60_000, intervalMs: 500, what: 'the upload in the state of the node' },
     );
   });
+
+  const reason =
+    process.getuid?.() !== 0 ? 'needs root' : existsSync(samplerBinaryPath()) ? '' : 'the native build is missing';
+  it.skipIf(reason !== '')(
+    `names what the real sampler stored before, and writes no sample again${reason && ` (skipped: ${reason})`}`,
+    async () => {
+      const { path, gnu } = compile('burn-cellar');
+      stripToMiniDebugInfo(path);
+      // Of all that runs here only this one, so that nothing else is uploaded.
+      const rules = [{ action: 'include' as const, match: { process: ['burn-cellar'] } }];
+      await nodeState.config.set({ defaults: { filters: { rules, otherwise: 'exclude' } } });
+      const before = createSymbolizerService({
+        ...{ stream: pipeline.stream, topicPrefix: '', instance: 'central', logger },
+        symbols: createSymbolizer({ source: new LocalBinaries(undefined, false) }),
+      });
+      symbolizers.push(before);
+      await before.start();
+      const child = run(path);
+      const port = await freePort();
+      const collector = await startCollector(`https://127.0.0.1:${port}`, { samplerBinary: samplerBinaryPath() });
+      const first = async (until: string) => {
+        const query = new URLSearchParams({ query: 'cpu{process="burn-cellar"}', from: 'now-15m', until });
+        const top = (await (await fetch(`${pipeline.url}/api/v1/top?${query}`)).json()) as TopResponse;
+        return top.functions[0]?.function ?? '';
+      };
+      const wait = (what: string) => ({ timeoutMs: 90_000, intervalMs: 200, what });
+      await waitFor(async () => /^burn-cellar\+0x/.test(await first('now')), wait('samples without names'));
+      await waitFor(() => collector.stats().uploads!.queued === 1, wait('the binary in the queue'));
+      await waitFor(() => before.stats().unresolved > 0, wait('the answer that there is no file'));
+      child.kill('SIGKILL');
+      await before.stop();
+      const ofThen = `FROM samples WHERE series IN (SELECT series FROM series WHERE process = 'burn-cellar')`;
+      const [last] = await pipeline.store.query<{ until: number }>(
+        `SELECT max(toUnixTimestamp(time)) + 1 AS until ${ofThen}`,
+      );
+      /** One text for each row. Those of the last window may still be on their way. */
+      const rows = async () =>
+        (await pipeline.store.query<{ row: string }>(`SELECT toString(cityHash64(*)) AS row ${ofThen}`)).map(
+          ({ row }) => row,
+        );
+      const stored = await rows();
+
+      // Another process than the one that was asked: what waits for a name it knows from the log.
+      await startSymbolizer(port);
+      await waitFor(
+        async () => (await first(String(last!.until))) === 'burn_upstairs',
+        wait('the name of the hot function'),
+      );
+      expect(collector.stats().uploads!.sent).toBe(1);
+      expect(existsSync(join(dir.path, 'store', `gnu-${gnu}`))).toBe(true);
+      expect(stored).not.toEqual([]);
+      const now = await rows();
+      expect(now).toEqual(expect.arrayContaining(stored));
+      expect(new Set(now).size).toBe(now.length);
+    },
+  );
 });
+
+/** Removes all names of a program but those in `.gnu_debugdata`, as distributions do. */
+function stripToMiniDebugInfo(path: string): void {
+  const mini = `${path}.mini`;
+  execFileSync('objcopy', ['-S', '--keep-symbol=burn_upstairs', '--keep-symbol=main', path, mini]);
+  execFileSync('xz', ['--force', mini]);
+  execFileSync('strip', [path]);
+  execFileSync('objcopy', [`--add-section=.gnu_debugdata=${mini}.xz`, path]);
+}

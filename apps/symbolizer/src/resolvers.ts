@@ -72,6 +72,8 @@ export class Resolvers {
 
   /** Looks again for one binary, which came just now. */
   async retryBinary(binaryId: string): Promise<void> {
+    // What the log says that waits may be waiting for this one.
+    await Promise.allSettled([...this.unrestored].map((restore) => restore()));
     for (const resolver of this.open) await unlessAborted(this.stopped.signal, resolver.retry(binaryId));
   }
 
