@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { globSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { SymbolTable } from '@perfleet/native-symbols';
+import { identify, SymbolTable } from '@perfleet/native-symbols';
 import { childrenCpu, measure, parseCount } from './measure.ts';
 import { ratio, type Benchmark, type Cell, type Ratio } from './report.ts';
 import { makeProgram, textAddresses } from './symbolize-program.ts';
@@ -16,9 +16,6 @@ interface Tool {
 
 const LLVM: Tool = { name: 'llvm-symbolizer', args: ['--inlines', '--demangle', '--obj'], install: 'llvm', most: 1e7 };
 const ADDR2LINE: Tool = { name: 'addr2line', args: ['-f', '-i', '-C', '-e'], install: 'binutils', most: 100_000 };
-
-/** Addresses of each of the other binaries: some are small. */
-const OTHER_ADDRESSES = 100_000;
 
 export const symbolize: Benchmark = {
   name: 'symbolize',
@@ -36,11 +33,10 @@ export const symbolize: Benchmark = {
     const given = options['binary'];
     if (!given) progress('building a C++ program');
     const first = given ?? makeProgram(directory, quick ? 1 : 80);
-    const runs = [{ binary: first, count, tools: [LLVM, ADDR2LINE] }];
-    if (!given && !quick)
-      for (const binary of otherBinaries()) runs.push({ binary, count: OTHER_ADDRESSES, tools: [LLVM] });
+    const runs = [{ binary: first, tools: [LLVM, ADDR2LINE] }];
+    if (!given && !quick) for (const binary of otherBinaries()) runs.push({ binary, tools: [LLVM] });
     const [ratios, rows, notes]: [Ratio[], Cell[][], string[]] = [[], [], []];
-    for (const { binary, count, tools } of runs) {
+    for (const { binary, tools } of runs) {
       const addresses = textAddresses(binary, count);
       const name = basename(binary);
       progress(`${name}, perfleet`);
@@ -84,7 +80,6 @@ export const symbolize: Benchmark = {
       notes: [
         ...new Set(notes),
         'Tools are measured from their start to their end, as Perfleet cold is, its conversion included; restarted is with a table that was kept on disk, warm is what a running symbolizer does.',
-        `Other binaries than the first one: ${OTHER_ADDRESSES} addresses.`,
       ],
     };
   },
@@ -98,8 +93,11 @@ function otherBinaries(): string[] {
 }
 
 async function perfleetOn(binary: string, addresses: BigUint64Array, tables: string) {
+  // llvm-symbolizer looks there, too.
+  const { gnuBuildId: id } = await identify(binary);
+  const debugFile = `/usr/lib/debug/.build-id/${id.slice(0, 2)}/${id.slice(2)}.debug`;
   const openAndResolve = async () => {
-    const table = await SymbolTable.open(binary, [], { directory: tables });
+    const table = await SymbolTable.open(binary, [debugFile], { directory: tables });
     return { table, found: await table.resolve(addresses) };
   };
   const cold = await measure(openAndResolve);

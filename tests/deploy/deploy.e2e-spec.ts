@@ -51,17 +51,39 @@ describe('docker-compose.yml', () => {
   });
 });
 
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly data?: Record<string, string>;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each kind has another; the schemas are checked below
+  readonly spec: any;
+}
+
 describe('Kubernetes manifests', () => {
   const dir = 'deploy/kubernetes';
   const documents = readdirSync(join(repository, dir)).flatMap((file) =>
-    parseAllDocuments(read(`${dir}/${file}`)).map(
-      (document) => document.toJS() as { kind: string; data?: Record<string, string> },
-    ),
+    parseAllDocuments(read(`${dir}/${file}`)).map((document) => document.toJS() as Manifest),
   );
 
   it('set only variables that exist', () => {
     for (const map of documents.filter((d) => d.kind === 'ConfigMap'))
       for (const variable of Object.keys(map.data ?? {})) expect(known).toContain(variable);
+  });
+
+  it('lead uploads of collectors to the port that the symbolizer opens', () => {
+    const [deployment, service, policy] = ['Deployment', 'Service', 'NetworkPolicy'].map(
+      (kind) => documents.find((d) => d.kind === kind && d.metadata.name === 'perfleet-symbolizer')!.spec,
+    );
+    const [container] = deployment.template.spec.containers;
+    const port = container.ports.find(({ name }: { name: string }) => name === 'uploads').containerPort;
+    const variable = (key: string) => container.env.find(({ name }: { name: string }) => name === key)?.value;
+    expect(variable('PERFLEET_UPLOAD_PORT')).toBe(String(port));
+    for (const { name } of container.env) expect(known).toContain(name);
+    expect(service).toMatchObject({ selector: deployment.selector.matchLabels });
+    expect(service.ports).toEqual([{ name: 'uploads', port, targetPort: 'uploads' }]);
+    const collectors = documents.find((d) => d.kind === 'DaemonSet')!.spec.template.metadata.labels;
+    const [rule] = policy.ingress.filter(({ ports }: { ports: { port: string }[] }) => ports[0]!.port === 'uploads');
+    expect(rule.from).toEqual([{ podSelector: { matchLabels: collectors } }]);
   });
 
   const validator = goTool('kubectl-validate');

@@ -109,7 +109,14 @@ async function start(): Promise<void> {
   );
 
   nodeState = await openSqliteNodeState({ path: join(dir, 'nodes.db') });
-  await nodeState.put(node('n1'));
+  await nodeState.put(
+    node('n1', {
+      uploads: {
+        ...{ sent: 2, sentBytes: 300, had: 5, refused: 1, dropped: 0, queued: 1, queuedBytes: 70 },
+        ...{ away: true, lastError: 'connect ECONNREFUSED' },
+      },
+    }),
+  );
   await nodeState.heartbeat('n1', 'e', 600_000);
   await nodeState.put(
     node('n2', {

@@ -1,4 +1,4 @@
-import { DISCOVERY_MODES, GOVERNOR_MOODS, unwantedLosses } from '@perfleet/messages';
+import { DISCOVERY_MODES, GOVERNOR_MOODS, unwantedLosses, type NodeState } from '@perfleet/messages';
 import type { NodeEntry } from '@perfleet/node-state';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Shares } from '../alerts/conditions.ts';
@@ -30,6 +30,10 @@ export class NodeMetrics {
   private readonly taken: Counter;
   private readonly lost: Counter;
   private readonly filtered: Counter;
+  private readonly uploads: Counter;
+  private readonly uploadBytes: Counter;
+  private readonly uploadQueue: Gauge;
+  private readonly uploadAway: Gauge;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -84,6 +88,14 @@ export class NodeMetrics {
       'samples_filtered_total',
       'Samples left out on purpose: by filters, or because a pod opted out',
     );
+    this.uploads = counter(
+      'uploads_total',
+      'Binaries offered to the symbolizer: sent, had by it already, refused by it, or dropped by the node',
+      'result',
+    );
+    this.uploadBytes = counter('upload_bytes_total', 'Bytes of binaries sent, compressed');
+    this.uploadQueue = gauge('upload_queue_bytes', 'Binaries on disk that wait for their upload');
+    this.uploadAway = gauge('upload_away', '1 while no symbolizer takes the binaries of the node');
   }
 
   /** Replaces everything. @param shares null = not known */
@@ -111,12 +123,23 @@ export class NodeMetrics {
       for (const [reason, n] of unwantedLosses(state.lost).slice(0, MAX_REASONS))
         this.lost.inc({ node, reason: reason.slice(0, 64) }, count(n));
       this.filtered.inc({ node }, count(state.lost['filtered'] ?? 0));
+      if (state.uploads) this.setUploads(node, state.uploads);
       const parts = shares?.get(node);
       const total = parts ? PARTS.reduce((sum, part) => sum + parts[part], 0) : 0;
       if (parts && total > 0) for (const part of PARTS) this.coverage.set({ node, part }, parts[part] / total);
     }
   }
+
+  private setUploads(node: string, uploads: NonNullable<NodeState['uploads']>): void {
+    for (const result of UPLOAD_RESULTS) this.uploads.inc({ node, result }, count(uploads[result]));
+    this.uploadBytes.inc({ node }, count(uploads.sentBytes));
+    this.uploadQueue.set({ node }, count(uploads.queuedBytes));
+    this.uploadAway.set({ node }, uploads.away ? 1 : 0);
+  }
 }
+
+/** What became of binaries that a node offered. */
+const UPLOAD_RESULTS = ['sent', 'had', 'refused', 'dropped'] as const;
 
 /** What a node says of itself is not trusted: one bad number must not end the scrape. */
 function count(value: number): number {

@@ -122,6 +122,11 @@ describe('nodes', () => {
     expect(text).toContain('perfleet_node_governor{node="n1",state="lowered"} 0');
     expect(text).toContain('perfleet_node_config_refused{node="n1"} 0');
     expect(text).toContain('perfleet_node_overhead_cpu_cores{node="n1"} 0.015');
+    expect(text).toContain('perfleet_node_uploads_total{node="n1",result="had"} 5');
+    expect(text).toContain('perfleet_node_upload_bytes_total{node="n1"} 300');
+    expect(text).toContain('perfleet_node_upload_queue_bytes{node="n1"} 70');
+    expect(text).toContain('perfleet_node_upload_away{node="n1"} 1');
+    expect(text).not.toContain('perfleet_node_uploads_total{node="n2"');
     expect(text).toContain('process_cpu_seconds_total');
   });
 });

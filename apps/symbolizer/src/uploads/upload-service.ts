@@ -48,7 +48,8 @@ export class UploadService {
   }
 
   stats(): UploadStats {
-    return { ...this.counts, leases: { ...this.counts.leases }, refused: { ...this.counts.refused } };
+    const { quotaBytes } = this.options.binaries;
+    return { ...this.counts, quotaBytes, leases: { ...this.counts.leases }, refused: { ...this.counts.refused } };
   }
 
   onDenied(): void {

@@ -19,6 +19,8 @@ export interface UploadStats {
   readonly storedBinaries: number;
   readonly storedBytes: number;
   readonly evicted: number;
+  /** What the store may hold. */
+  readonly quotaBytes: number;
 }
 
 export type MutableUploadStats = { -readonly [K in keyof UploadStats]: UploadStats[K] };
@@ -26,6 +28,6 @@ export type MutableUploadStats = { -readonly [K in keyof UploadStats]: UploadSta
 export function newUploadStats(): MutableUploadStats {
   return {
     ...{ leases: { granted: 0, have: 0, busy: 0, refused: 0 }, chunks: 0, bytes: 0, stored: 0, conflicts: 0 },
-    ...{ refused: {}, corrupt: 0, denied: 0, storedBinaries: 0, storedBytes: 0, evicted: 0 },
+    ...{ refused: {}, corrupt: 0, denied: 0, storedBinaries: 0, storedBytes: 0, evicted: 0, quotaBytes: 0 },
   };
 }
