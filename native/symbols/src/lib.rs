@@ -18,6 +18,8 @@ mod place;
 mod ranges;
 mod scratch;
 mod slim;
+#[cfg(test)]
+mod slim_hostile;
 mod sources;
 mod strings;
 mod table;
@@ -73,6 +75,9 @@ pub struct SymbolTable {
     source: &'static str,
     problem: String,
 }
+
+#[doc(hidden)]
+pub use slim::slim_bytes;
 
 fn failed(error: anyhow::Error) -> Error {
     Error::from_reason(format!("{error:#}"))

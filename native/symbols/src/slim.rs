@@ -55,10 +55,23 @@ pub fn slim(path: &Path, target: Option<&Path>) -> Result<Slim> {
     let plan = Plan::of(&mapped.bytes)?;
     let bytes = if plan.names { plan.length } else { 0 };
     let sha256 = match target {
-        Some(target) if bytes > 0 => plan.write(&mapped.bytes, target).with_context(|| target.display().to_string())?,
+        Some(target) if bytes > 0 => {
+            let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
+            let written = file.map_err(Into::into).and_then(|file| plan.write(&mapped.bytes, file));
+            written.with_context(|| target.display().to_string())?
+        }
         _ => String::new(),
     };
     Ok(Slim { gnu_build_id: identity.gnu_build_id, content: identity.content, bytes, sha256 })
+}
+
+/// The slim file of a binary, whether or not it names functions; for fuzzing.
+pub fn slim_bytes(bytes: &[u8]) -> Result<Vec<u8>> {
+    let plan = Plan::of(bytes)?;
+    let mut out = Vec::new();
+    plan.write(bytes, &mut out)?;
+    ensure!(out.len() as u64 == plan.length, "{} bytes were planned, and {} written", plan.length, out.len());
+    Ok(out)
 }
 
 /// Bytes of the binary, and where they go.
@@ -91,10 +104,13 @@ impl Plan {
         let loads: Vec<_> = header.program_headers(little, bytes)?.iter().filter(|row| row.p_type(little) == elf::PT_LOAD).collect();
         let mut plan = Plan { head: Vec::new(), pieces: Vec::new(), sections: Vec::new(), sections_at: 0, length: 0, names: false };
         let mut at = (FILE_HEADER + loads.len() * PROGRAM_HEADER) as u64;
-        for (section, row) in table.iter().zip(raw.chunks_exact(SECTION_HEADER)) {
+        let names_at = header.shstrndx(little, bytes)? as usize;
+        for (index, (section, row)) in table.iter().zip(raw.chunks_exact(SECTION_HEADER)).enumerate() {
             let name = table.section_name(little, section).unwrap_or_default();
             let mut row = row.to_vec();
-            match (section.file_range(little), keeps(section, name, is_go)) {
+            match (section.file_range(little), index == names_at || keeps(section, name, is_go)) {
+                // No section: it holds the numbers that do not fit into the file header.
+                _ if index == 0 => {}
                 (None, _) => {}
                 (Some((offset, size)), true) => {
                     let range = usize::try_from(offset)?..usize::try_from(offset.checked_add(size).context("absurd section")?)?;
@@ -117,13 +133,15 @@ impl Plan {
         }
         plan.sections_at = at.next_multiple_of(ALIGNMENT);
         plan.length = plan.sections_at + plan.sections.len() as u64;
-        plan.head = head(bytes, loads.iter().map(|row| object::pod::bytes_of(*row)), plan.sections_at);
+        // Nowhere, where the binary has none whatever number it states.
+        let stated_at = if plan.sections.is_empty() { 0 } else { plan.sections_at };
+        plan.head = head(bytes, loads.iter().map(|row| object::pod::bytes_of(*row)), stated_at);
         Ok(plan)
     }
 
-    fn write(&self, bytes: &[u8], target: &Path) -> Result<String> {
-        let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
-        let mut out = Hashed { out: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new(), written: 0 };
+    /// @returns SHA-256 of what was written, hex
+    fn write(&self, bytes: &[u8], out: impl Write) -> Result<String> {
+        let mut out = Hashed { out: BufWriter::with_capacity(1 << 20, out), hash: Sha256::new(), written: 0 };
         out.put(&self.head)?;
         for piece in &self.pieces {
             out.pad(piece.to)?;
@@ -137,13 +155,13 @@ impl Plan {
     }
 }
 
-struct Hashed {
-    out: BufWriter<std::fs::File>,
+struct Hashed<W: Write> {
+    out: BufWriter<W>,
     hash: Sha256,
     written: u64,
 }
 
-impl Hashed {
+impl<W: Write> Hashed<W> {
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.hash.update(bytes);
         self.written += bytes.len() as u64;
