@@ -51,7 +51,8 @@ export interface SlimBinary {
 }
 
 /**
- * A binary without code and data: what names need, at the same addresses. Takes paths as `identify` does, at the lowest priority.
+ * A binary without code and data: what names need, at the same addresses; of a stripped binary its separate debug file, where one
+ * of the same build id is installed in the same root. Takes paths as `identify` does, at the lowest priority.
  * @param target where it is written, a path where nothing is yet; without it only what it would be is told
  */
 export function slimBinary(path: string, target?: string): Promise<SlimBinary>;

@@ -1,10 +1,11 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { identify, slimBinary, SymbolTable } from '@perfleet/native-symbols';
-import { requireTool, tempDir } from '@perfleet/testing';
+import { requireTool, tempDir, waitFor } from '@perfleet/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compileC, WAITING_PROGRAM } from './programs.fixture.ts';
 
 const SOURCE = `
 #include <algorithm>
@@ -73,6 +74,44 @@ describe('a binary without its code and data', () => {
     execFileSync('g++', ['-g', '-O2', '-pie', '-Wl,--build-id', '-o', program, `${program}.cc`]);
   });
 
+  it.skipIf(process.getuid?.() !== 0)(
+    'of a stripped one holds what its debug file says, where that is installed in the same root (needs root for chroot)',
+    async () => {
+      const root = join(dir.path, 'root');
+      const [stripped, debug] = [join(root, 'opt/shop'), join(dir.path, 'shop.debug')];
+      mkdirSync(dirname(stripped), { recursive: true });
+      execFileSync('objcopy', ['--only-keep-debug', program, debug]);
+      execFileSync('strip', ['-o', stripped, program]);
+      const { gnuBuildId, content } = await identify(program, true);
+      const installed = join(root, `usr/lib/debug/.build-id/${gnuBuildId.slice(0, 2)}/${gnuBuildId.slice(2)}.debug`);
+      mkdirSync(dirname(installed), { recursive: true });
+      // A process in another root, as a container's is.
+      const sleeper = join(root, 'sleeper');
+      compileC(sleeper, WAITING_PROGRAM);
+      const child = spawn('chroot', [root, '/sleeper'], { stdio: 'ignore' });
+      try {
+        await waitFor(() => readFileSync(`/proc/${child.pid}/comm`, 'utf8') === 'sleeper\n', {
+          ...{ timeoutMs: 30_000, what: 'the process' },
+        });
+        const place = `/proc/${child.pid}/root/opt/shop`;
+        const [bare, target] = [await slimBinary(place), join(dir.path, 'slim-of-debug')];
+        copyFileSync(debug, installed);
+        const slim = await slimBinary(place, target);
+        expect(slim).toMatchObject({ gnuBuildId, content });
+        expect(slim.bytes).toBeGreaterThan(bare.bytes);
+        const addresses = codeAddresses(program);
+        const [expected, found] = [await answers(program, addresses), await answers(target, addresses)];
+        expect(found.rows).toEqual(expected.rows);
+
+        // Another program's debug file at its place is none.
+        compileC(installed, 'int main(void) { return 0; }');
+        expect(await slimBinary(place)).toEqual(bare);
+      } finally {
+        child.kill('SIGKILL');
+      }
+    },
+  );
+
   it('gives the same names, files, lines and inlined calls', async () => {
     expect((await expectSameNames(program)).source).toBe('debug-info');
   });
@@ -87,7 +126,10 @@ describe('a binary without its code and data', () => {
 
   it('that was stripped is its exported names', async () => {
     const libc = /=> (\S*libc\.so\.6)/.exec(execFileSync('ldd', ['/bin/ls'], { encoding: 'utf8' }))![1]!;
-    const { share, source } = await expectSameNames(libc);
+    // Without a build id, so that a debug file of libc that is installed here is not its.
+    const copy = join(dir.path, 'libc');
+    execFileSync('objcopy', ['--remove-section=.note.gnu.build-id', libc, copy]);
+    const { share, source } = await expectSameNames(copy);
     expect(source).toBe('dynamic');
     expect(share).toBeLessThan(0.2);
   });

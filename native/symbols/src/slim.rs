@@ -5,7 +5,7 @@
 
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use object::LittleEndian;
@@ -14,7 +14,8 @@ use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _}
 use sha2::{Digest, Sha256};
 
 use crate::identity::{Identity, hex, parse_elf};
-use crate::place::map;
+use crate::place::{Mapped, inside_root, map};
+use crate::sources::debug_candidates;
 
 const FILE_HEADER: usize = 64;
 const PROGRAM_HEADER: usize = 56;
@@ -48,21 +49,41 @@ pub struct Slim {
     pub sha256: String,
 }
 
-/// What the slim file of a binary would be; with `target`, a path where nothing is yet, it is written there.
+/// What the slim file of a binary would be; with `target`, a path where nothing is yet, it is written there. Of a stripped binary it
+/// is made of the separate debug file, where that is installed.
 pub fn slim(path: &Path, target: Option<&Path>) -> Result<Slim> {
     let mapped = map(path)?;
-    let identity = Identity::with_content(&parse_elf(&mapped.bytes)?);
-    let plan = Plan::of(&mapped.bytes)?;
-    let bytes = if plan.names { plan.length } else { 0 };
+    let elf = parse_elf(&mapped.bytes)?;
+    let identity = Identity::with_content(&elf);
+    let debug = if identity.has_debug_info { None } else { debug_file(path, elf.data(), &identity.gnu_build_id) };
+    let bytes = debug.as_ref().map_or(&mapped.bytes[..], |debug| &debug.bytes[..]);
+    let plan = Plan::of(bytes)?;
+    let length = if plan.names { plan.length } else { 0 };
     let sha256 = match target {
-        Some(target) if bytes > 0 => {
+        Some(target) if length > 0 => {
             let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
-            let written = file.map_err(Into::into).and_then(|file| plan.write(&mapped.bytes, file));
+            let written = file.map_err(Into::into).and_then(|file| plan.write(bytes, file));
             written.with_context(|| target.display().to_string())?
         }
         _ => String::new(),
     };
-    Ok(Slim { gnu_build_id: identity.gnu_build_id, content: identity.content, bytes, sha256 })
+    Ok(Slim { gnu_build_id: identity.gnu_build_id, content: identity.content, bytes: length, sha256 })
+}
+
+/// The separate debug file of a binary, in the root that the binary is in: where distributions install it, and where its
+/// `.gnu_debuglink` points. Only one of the same build id.
+fn debug_file(path: &Path, bytes: &[u8], build_id: &str) -> Option<Mapped> {
+    let (two, rest) = build_id.split_at_checked(2)?;
+    let text = path.to_str()?;
+    let root = inside_root(text).map_or("", |(_, inner)| &text[..text.len() - inner.len()]);
+    let installed = PathBuf::from(format!("{root}/usr/lib/debug/.build-id/{two}/{rest}.debug"));
+    let file = object::File::parse(bytes).ok()?;
+    let candidates = debug_candidates(path, &[installed], &file);
+    candidates.into_iter().find_map(|(candidate, _)| {
+        let mapped = map(&candidate).ok()?;
+        let identity = Identity::of(&parse_elf(&mapped.bytes).ok()?);
+        (identity.has_debug_info && identity.gnu_build_id == build_id).then_some(mapped)
+    })
 }
 
 /// The slim file of a binary, whether or not it names functions; for fuzzing.
