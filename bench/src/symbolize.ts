@@ -42,7 +42,7 @@ export const symbolize: Benchmark = {
       progress(`${name}, perfleet`);
       const ours = await perfleetOn(binary, addresses, join(directory, 'tables'));
       for (const [form, { cpu, seconds }] of Object.entries(ours.forms))
-        rows.push([name, `perfleet, ${form}`, count / cpu, cpu, seconds, ours.resolved, ours.frames]);
+        rows.push([`perfleet, ${form}`, name, count / cpu, cpu, seconds, ours.resolved, ours.frames]);
       for (const tool of tools) {
         progress(`${name}, ${tool.name}`);
         const found = await runTool(tool, binary, addresses.subarray(0, tool.most));
@@ -51,7 +51,7 @@ export const symbolize: Benchmark = {
           continue;
         }
         const rate = found.addresses / found.cpu;
-        rows.push([name, tool.name, rate, found.cpu, found.seconds, 'n/a', found.frames / found.addresses]);
+        rows.push([tool.name, name, rate, found.cpu, found.seconds, 'n/a', found.frames / found.addresses]);
         for (const [form, { cpu }] of Object.entries(ours.forms))
           ratios.push(
             ratio(`${name}: perfleet ${form}, addresses a CPU-second`, count / cpu, tool.name, rate, 'higher'),
@@ -66,8 +66,8 @@ export const symbolize: Benchmark = {
         {
           title: 'The same addresses, with inlined functions, files and lines',
           columns: [
-            'binary',
             'tool',
+            'binary',
             'addresses a CPU-second',
             'CPU s',
             'wall s',
