@@ -40,7 +40,10 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   prefix = `r${++round}-`;
-  for (const table of ['samples', 'series', 'stacks', 'frames', 'symbols', 'delivery_log', 'node_event_log']) {
+  for (const table of [
+    ...['samples', 'samples_10m', 'samples_1d', 'series', 'workloads', 'stacks', 'frames', 'symbols'],
+    ...['delivery_log', 'node_event_log'],
+  ]) {
     await store.command(`TRUNCATE TABLE ${table}`);
   }
 });
@@ -146,7 +149,8 @@ describe('aggregator', () => {
       await send(topics(prefix).profiles, profileMessage({ seq: 3, taken: 3 * KNOWN_COUNT }, knownBody(NOW)));
       await arrive(3);
     });
-    expect(await value('SELECT sum(value) FROM samples')).toBe(3 * FULL);
+    for (const table of ['samples', 'samples_10m', 'samples_1d'])
+      expect(await value(`SELECT sum(value) FROM ${table}`)).toBe(3 * FULL);
     expect(await store.query('SELECT messages, duplicates, stored, balance FROM deliveries')).toEqual([
       { messages: '3', duplicates: '0', stored: String(3 * KNOWN_COUNT), balance: '0' },
     ]);
@@ -216,6 +220,31 @@ describe('aggregator', () => {
         balance: '0',
       },
     ]);
+  });
+
+  it('takes a dead letter that is published again for the message, and once', async () => {
+    const body = knownBody(NOW);
+    const cut = body.subarray(0, body.length - 7);
+    const second = { seq: 2, taken: 2 * KNOWN_COUNT };
+    const delivered = () =>
+      store.query('SELECT messages, duplicates, gaps, stored, lost, balance FROM deliveries').then(([row]) => row);
+    await running(make(), async () => {
+      await send(topics(prefix).profiles, profileMessage({ taken: KNOWN_COUNT }, body), profileMessage(second, cut));
+      await send(topics(prefix).profiles, profileMessage(second, cut));
+      await arrive(3);
+      const lost = { undecodable: String(KNOWN_COUNT) };
+      expect(await delivered()).toMatchObject({ stored: String(KNOWN_COUNT), lost, balance: '0', gaps: '0' });
+      // One block with another of the same number, and one behind it.
+      await send(topics(prefix).profiles, profileMessage(second, body), profileMessage(second, body));
+      await arrive(5);
+      await send(topics(prefix).profiles, profileMessage(second, body));
+      await arrive(6);
+    });
+    const whole = { stored: String(2 * KNOWN_COUNT), lost: {}, balance: '0', gaps: '0' };
+    expect(await delivered()).toEqual({ messages: '4', duplicates: '2', ...whole });
+    expect(await value('SELECT sum(value) FROM samples')).toBe(2 * FULL);
+    for (const table of ['samples_10m', 'samples_1d'])
+      expect(await value(`SELECT sum(value) FROM ${table}`)).toBe(2 * FULL);
   });
 
   it('shows a message that never came as a gap and a balance', async () => {

@@ -65,7 +65,7 @@ async function writeTables(
   live: readonly ProfilesItem[],
   block: Block<ProfilesItem>,
 ): Promise<BlockTable> {
-  const seen = Math.floor((live.at(-1)?.message.timestamp ?? 0) / 1000);
+  const seen = Math.floor((block.items.at(-1)?.message.timestamp ?? 0) / 1000);
   // Of every message: what one refers to may stand in the batch of one before it, be that a duplicate or of no use itself.
   const batches = [...new Set(block.items.flatMap((item) => item.batch ?? []))];
   // What is new depends on what this process wrote before: the token must not repeat for other rows.
@@ -93,7 +93,10 @@ async function writeTables(
 
 const keyOf = (h: { node: string; epoch: string; seq: number | string }) => `${h.node}\0${h.epoch}\0${h.seq}`;
 
-/** Messages whose (node, epoch, seq) stands at a lower offset of this partition, in the store or in the block. */
+/**
+ * Messages whose (node, epoch, seq) stands at a lower offset of this partition, in the store or in the block. One that could not
+ * be used there left nothing: published again (`perfleet dead replay`) it counts as the first.
+ */
 async function findDuplicates(store: Store, block: Block<ProfilesItem>, assignment: PartitionAssignment) {
   const known = block.items.flatMap((item) => (item.headers ? [item.headers] : []));
   const duplicates = new Set<ProfilesItem>();
@@ -101,7 +104,7 @@ async function findDuplicates(store: Store, block: Block<ProfilesItem>, assignme
   const rows = await store.query<{ node: string; epoch: string; seq: string }>(
     `SELECT node, epoch, seq FROM delivery_log
      WHERE node IN {nodes:Array(String)} AND epoch IN {epochs:Array(String)} AND seq IN {seqs:Array(UInt64)}
-       AND topic_id = {topic:String} AND partition = {partition:UInt32} AND \`offset\` < {from:UInt64}`,
+       AND topic_id = {topic:String} AND partition = {partition:UInt32} AND \`offset\` < {from:UInt64} AND undecodable = 0`,
     {
       nodes: [...new Set(known.map((h) => h.node))],
       epochs: [...new Set(known.map((h) => h.epoch))],
@@ -117,7 +120,7 @@ async function findDuplicates(store: Store, block: Block<ProfilesItem>, assignme
     if (!item.headers) continue;
     const key = keyOf(item.headers);
     if (seen.has(key)) duplicates.add(item);
-    seen.add(key);
+    if (item.reason === '') seen.add(key);
   }
   return duplicates;
 }

@@ -13,8 +13,8 @@ import { asSettings, withOptions } from './options.ts';
 const HELP = `
 Messages that a service could not use stand on the topic perfleet.dead with the reason, for 14 days. A letter's id is
 PARTITION:OFFSET on that topic. A replay is stored once however often it is repeated: deliveries know each message by node, epoch
-and sequence. They also know a profile message whose headers could be read and whose body could not (its samples are counted as
-undecodable): replayed, that one is a duplicate and changes nothing.
+and sequence. A profile message whose headers could be read and whose body could not counts its samples as undecodable until it is
+replayed and can be used: then they are stored.
 
 Examples:
   perfleet dead list --reason schema --from now-2h
