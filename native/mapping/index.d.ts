@@ -19,7 +19,7 @@ export interface TableRows {
 
 /** What messages became, in their order. */
 export interface MappedMessages {
-  /** Rows of `SAMPLE_ROW_BYTES`, for `block`: time u32, series u64, stack u64, value f64, little endian. */
+  /** Rows of `SAMPLE_ROW_BYTES`, for `block`: time u32, workload u64, series u64, stack u64, value f64, little endian. */
   readonly samples: Uint8Array;
   /** Message `i`'s samples end before row `ends[i]`. */
   readonly ends: Uint32Array;
@@ -41,7 +41,7 @@ export interface BlockParts {
   readonly series: readonly TableRows[];
   readonly stacks: readonly TableRows[];
   readonly frames: readonly TableRows[];
-  /** Unix seconds: the column `seen` of series. */
+  /** Unix seconds: the column `seen` of series; that of stacks and frames is the first day of the term it is in. */
   readonly seen: number;
 }
 
@@ -83,6 +83,6 @@ export class ProfileMapper {
   decode(bodies: readonly Uint8Array[]): Promise<number>;
   /** What the messages of a block insert: samples of one key added up, other rows once and only when not `written`. */
   block(parts: BlockParts): Promise<BlockTables>;
-  /** These rows are in the store: `ids` of the tables that `block` gave. A series is written again on another day. */
+  /** These rows are in the store: `ids` of the tables that `block` gave. A series is written again on another day, stacks and frames in another term of 30 days. */
   written(series: Uint8Array, stacks: Uint8Array, frames: Uint8Array, seen: number): Promise<void>;
 }

@@ -17,11 +17,11 @@ describe('perfleet admin', () => {
   beforeAll(async () => {
     clickhouse = await startPerfleet(['clickhouse', '--http-port', '0', '--data', dir.path]);
     url = urlIn(clickhouse.line);
-    await write(`INSERT INTO stacks VALUES (10, [])`);
+    await write(`INSERT INTO stacks (* EXCEPT(seen)) VALUES (10, [])`);
     await write(
-      `INSERT INTO series VALUES (1, 'c', 'node-1', '', '', '', '', '', 'shop', 'p', 'cpu', 'nanoseconds', 1, map(), now())`,
+      `INSERT INTO series (* EXCEPT(workload)) VALUES (1, 'c', 'node-1', '', '', '', '', '', 'shop', 'p', 'cpu', 'nanoseconds', 1, map(), now())`,
     );
-    await write(`INSERT INTO samples VALUES ('${today} 00:00:01', 1, 10, 5)`);
+    await write(`INSERT INTO samples (* EXCEPT(workload)) VALUES ('${today} 00:00:01', 1, 10, 5)`);
   });
   afterAll(async () => {
     await clickhouse?.stop('SIGKILL');
@@ -35,7 +35,7 @@ describe('perfleet admin', () => {
     expect(out).toMatch(/^shop +1 /m);
     expect(out).toMatch(/^node-1 +1 /m);
     expect((await admin('check')).code).toBe(0);
-    await write(`INSERT INTO samples VALUES ('${today} 00:00:02', 1, 99, 5)`);
+    await write(`INSERT INTO samples (* EXCEPT(workload)) VALUES ('${today} 00:00:02', 1, 99, 5)`);
     const wrong = await admin('check');
     expect(wrong.code).toBe(1);
     expect(wrong.out).toMatch(/^fail {2}samples without their stack: 1: .*; such as 99$/m);

@@ -87,9 +87,9 @@ async function start(): Promise<void> {
       );
   }
   await store.command(
-    `INSERT INTO stacks VALUES (${stacks.work}, [${main}, ${work}]), (${stacks.lost}, [${main}, ${lost}]), (${stacks.main}, [${main}])`,
+    `INSERT INTO stacks (* EXCEPT(seen)) VALUES (${stacks.work}, [${main}, ${work}]), (${stacks.lost}, [${main}, ${lost}]), (${stacks.main}, [${main}])`,
   );
-  await store.command(`INSERT INTO frames VALUES (${main}, 'v8js', '', 0, 'main', 'app.js', 1, ''),
+  await store.command(`INSERT INTO frames (* EXCEPT(seen)) VALUES (${main}, 'v8js', '', 0, 'main', 'app.js', 1, ''),
     (${work}, 'native', 'gnu:aa', ${0x1000}, '', '', 0, '/usr/lib/libwork.so'), (${lost}, 'native', 'gnu:bb', ${0x2abc}, '', '', 0, '/opt/x/liblost.so')`);
   await store.command(`INSERT INTO symbols VALUES (${work}, 1, ['wrong'], [''], [0], '')`);
   await store.command(
@@ -105,7 +105,7 @@ async function start(): Promise<void> {
     [120, checkout.id, stacks.work, 1000 * MS],
   ] as const;
   await store.command(
-    `INSERT INTO samples VALUES ${samples.map(([t, ...rest]) => `(${[T0 + t, ...rest].join(', ')})`).join(', ')}`,
+    `INSERT INTO samples (* EXCEPT(workload)) VALUES ${samples.map(([t, ...rest]) => `(${[T0 + t, ...rest].join(', ')})`).join(', ')}`,
   );
 
   nodeState = await openSqliteNodeState({ path: join(dir, 'nodes.db') });

@@ -16,7 +16,7 @@ import {
   unescapeText,
 } from './sql-text.ts';
 import type { Column, QueryOptions, QueryParams, RawRequest, RawResponse, Settings, Store } from './store.ts';
-import { ClickHouseError, toClickHouseError } from './store.ts';
+import { ClickHouseError, insertSettings, toClickHouseError } from './store.ts';
 
 /** For the whole connection: results that keep 64 bits, times in UTC, inserts that are done when they return. */
 const CONNECTION_SETTINGS: Settings = {
@@ -84,10 +84,7 @@ export class EmbeddedStore implements Store {
     if (block.rows === 0) return;
     const names = columns.map((c) => `\`${c.name}\``).join(', ');
     const structure = columns.map((c) => `\`${c.name}\` ${c.type}`).join(', ');
-    await this.insertBlock(`${table} (${names})`, structure, 'RowBinary', block.bytes(), {
-      insert_deduplicate: 1,
-      insert_deduplication_token: token,
-    });
+    await this.insertBlock(`${table} (${names})`, structure, 'RowBinary', block.bytes(), insertSettings(token));
   }
 
   async raw(request: RawRequest): Promise<RawResponse> {

@@ -7,27 +7,74 @@ const files = import.meta.glob('../migrations/*.sql', { query: '?raw', import: '
   string
 >;
 
+/** Statements that belong together. */
+export interface MigrationStep {
+  /** The step is done when this column is there: its last statement makes it so. */
+  readonly unlessColumn: { readonly table: string; readonly column: string } | null;
+  readonly statements: readonly string[];
+}
+
 export interface Migration {
   readonly version: number;
   readonly name: string;
-  readonly statements: readonly string[];
+  readonly steps: readonly MigrationStep[];
 }
 
 /** The numbered files, in order. */
 export const MIGRATIONS: readonly Migration[] = Object.entries(files)
   .map(([path, text]) => {
     const name = path.slice(path.lastIndexOf('/') + 1, -'.sql'.length);
-    return { version: Number.parseInt(name, 10), name, statements: splitStatements(text) };
+    return { version: Number.parseInt(name, 10), name, steps: splitSteps(text) };
   })
   .sort((a, b) => a.version - b.version);
 
 /**
- * Brings the schema up to date, forward only. Statements create only what is not there yet, so that a migration that
- * was interrupted, or that two processes run at once, ends in the same place.
+ * A script's steps. Lines `-- unless column TABLE.COLUMN` and `-- end` stand around what moves rows: statements that start
+ * anew whenever they are run, the last of which puts the result in its place at once.
+ */
+export function splitSteps(script: string): MigrationStep[] {
+  const steps: MigrationStep[] = [];
+  let unlessColumn: MigrationStep['unlessColumn'] = null;
+  let lines: string[] = [];
+  const close = () => {
+    const statements = splitStatements(lines.join('\n'));
+    if (statements.length > 0) steps.push({ unlessColumn, statements });
+    lines = [];
+  };
+  for (const line of script.split('\n')) {
+    const unless = /^-- unless column (\w+)\.(\w+)$/.exec(line);
+    if (!unless && line !== '-- end') {
+      lines.push(line);
+      continue;
+    }
+    close();
+    unlessColumn = unless ? { table: unless[1]!, column: unless[2]! } : null;
+  }
+  close();
+  return steps;
+}
+
+/**
+ * Brings the schema up to date, forward only. A migration that was interrupted ends in the same place when it is run
+ * again: statements create only what is not there yet, and steps that move rows are done or start anew.
  * @returns versions that were applied now
  * @throws ClickHouseError when the store is newer than this program, or the engine refuses a statement
  */
 export async function migrate(store: Store, migrations: readonly Migration[] = MIGRATIONS): Promise<number[]> {
+  if ((await missing(store, migrations)).length === 0) return [];
+  return underLock(store, async () => {
+    const applied: number[] = [];
+    // Asked again: whoever had the lock before may have done it.
+    for (const migration of await missing(store, migrations)) {
+      await apply(store, migration);
+      applied.push(migration.version);
+    }
+    return applied;
+  });
+}
+
+/** Migrations that the store has not had. */
+async function missing(store: Store, migrations: readonly Migration[]): Promise<Migration[]> {
   await store.command(
     `CREATE TABLE IF NOT EXISTS schema_migrations (version UInt32, name String, applied DateTime('UTC') DEFAULT now())
      ENGINE = ReplacingMergeTree ORDER BY version`,
@@ -42,8 +89,12 @@ export async function migrate(store: Store, migrations: readonly Migration[] = M
       0,
     );
   }
-  const applied: number[] = [];
-  for (const { version, name, statements } of migrations.filter((m) => !done.has(m.version))) {
+  return migrations.filter(({ version }) => !done.has(version));
+}
+
+async function apply(store: Store, { version, name, steps }: Migration): Promise<void> {
+  for (const { unlessColumn, statements } of steps) {
+    if (unlessColumn && (await hasColumn(store, unlessColumn))) continue;
     for (const statement of statements) {
       try {
         await store.command(idempotent(statement));
@@ -56,10 +107,48 @@ export async function migrate(store: Store, migrations: readonly Migration[] = M
         );
       }
     }
-    await store.command(`INSERT INTO schema_migrations (version, name) VALUES (${version}, '${name}')`);
-    applied.push(version);
   }
-  return applied;
+  await store.command(`INSERT INTO schema_migrations (version, name) VALUES (${version}, '${name}')`);
+}
+
+async function hasColumn(store: Store, { table, column }: { table: string; column: string }): Promise<boolean> {
+  const sql =
+    'SELECT 1 FROM system.columns WHERE database = currentDatabase() AND table = {table:String} AND name = {column:String}';
+  return (await store.query(sql, { table, column })).length > 0;
+}
+
+const TABLE_EXISTS = 57;
+const LOCK_SECONDS = 60;
+
+/**
+ * One process at a time, by a table that only one can create. An engine in this process has no other: what a killed
+ * process left there is no lock.
+ * @throws ClickHouseError when another process holds the lock for longer than a minute
+ */
+async function underLock<T>(store: Store, work: () => Promise<T>): Promise<T> {
+  if (store.kind === 'embedded') return work();
+  for (let second = 0; ; second++) {
+    try {
+      await store.command('CREATE TABLE schema_lock (holder UInt8) ENGINE = Memory');
+      break;
+    } catch (cause) {
+      if (!(cause instanceof ClickHouseError) || cause.code !== TABLE_EXISTS) throw cause;
+      if (second >= LOCK_SECONDS) {
+        throw new ClickHouseError(
+          'Another process is changing the schema of the store (table schema_lock). Start again when it is done; ' +
+            'if it was killed: DROP TABLE schema_lock',
+          TABLE_EXISTS,
+          { cause },
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+  try {
+    return await work();
+  } finally {
+    await store.command('DROP TABLE IF EXISTS schema_lock SYNC');
+  }
 }
 
 function idempotent(statement: string): string {

@@ -5,7 +5,7 @@ import { decodeNative } from './native.ts';
 import type { RowBinaryBlock } from './row-binary.ts';
 import { formatClause, unescapeText } from './sql-text.ts';
 import type { Column, QueryOptions, QueryParams, RawRequest, RawResponse, Store } from './store.ts';
-import { toClickHouseError } from './store.ts';
+import { insertSettings, toClickHouseError } from './store.ts';
 
 export interface ServerOptions {
   readonly url: string;
@@ -79,8 +79,7 @@ export class ServerStore implements Store {
     await this.exec(`INSERT INTO ${table} (${names}) FORMAT RowBinary`, 'ingest', {
       values: Readable.from([block.bytes()], { objectMode: false }),
       clickhouse_settings: {
-        insert_deduplicate: 1,
-        insert_deduplication_token: token,
+        ...insertSettings(token),
         max_insert_block_size: String(1 << 28),
       } as ClickHouseSettings,
     });

@@ -71,6 +71,7 @@ describe('embedded store', () => {
       const b = new RowBinaryBlock();
       for (let i = 0; i < 1000; i++)
         b.dateTime(Math.floor(Date.now() / 1000))
+          .u64(7n)
           .u64(BIG)
           .u64(stack)
           .u64(BigInt(i))
@@ -178,7 +179,7 @@ describe('embedded store', () => {
     await store.insert(
       'samples',
       TABLES.samples,
-      new RowBinaryBlock().dateTime(1).u64(1n).u64(9n).u64(1n).row(),
+      new RowBinaryBlock().dateTime(1).u64(1n).u64(1n).u64(9n).u64(1n).row(),
       'while',
     );
     abort.abort();

@@ -15,6 +15,17 @@ export type Settings = Readonly<Record<string, string | number | boolean>>;
 /** `ingest` is for the aggregator alone; a long `query` never holds it up. */
 export type ConnectionName = 'ingest' | 'query';
 
+/**
+ * Of every insert with a deduplication token: materialized views decide by the token for themselves, so that a repeated insert
+ * adds to them what the first one did not, and nothing twice.
+ */
+export const insertSettings = (token: string) =>
+  ({
+    insert_deduplicate: 1,
+    insert_deduplication_token: token,
+    deduplicate_blocks_in_dependent_materialized_views: 1,
+  }) as const;
+
 export interface QueryOptions {
   /** Aborting ends the query in the engine too. */
   readonly abortSignal?: AbortSignal;

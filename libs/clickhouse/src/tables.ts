@@ -8,14 +8,14 @@ const columns = (text: string): Column[] =>
 
 /** Columns of the tables in the order in which the encoders write them. */
 export const TABLES = {
-  samples: columns('time DateTime; series UInt64; stack UInt64; value UInt64'),
+  samples: columns('time DateTime; workload UInt64; series UInt64; stack UInt64; value UInt64'),
   series: columns(
-    'series UInt64; cluster String; node String; namespace String; pod String; pod_uid String; container String; container_id String; ' +
+    'series UInt64; workload UInt64; cluster String; node String; namespace String; pod String; pod_uid String; container String; container_id String; ' +
       'service String; process String; type String; unit String; period UInt64; labels Map(String, String); seen DateTime',
   ),
-  stacks: columns('stack UInt64; frames Array(UInt64)'),
+  stacks: columns('stack UInt64; frames Array(UInt64); seen Date'),
   frames: columns(
-    'frame UInt64; kind String; binary_id String; address UInt64; function String; file String; line UInt32; mapping String',
+    'frame UInt64; kind String; binary_id String; address UInt64; function String; file String; line UInt32; mapping String; seen Date',
   ),
   symbols: columns(
     'frame UInt64; quality UInt8; functions Array(String); files Array(String); lines Array(UInt32); reason String',
@@ -30,3 +30,9 @@ export const TABLES = {
   alert_change_log: columns('time DateTime64(3); offset UInt64; item String; id String; removed UInt8; body String'),
 } as const satisfies Record<string, readonly Column[]>;
 export type TableName = keyof typeof TABLES;
+
+/** Sums of samples by workload and stack, finest first; `seconds` is what a row's time stands for. */
+export const ROLL_UPS = [
+  { table: 'samples_10m', seconds: 600 },
+  { table: 'samples_1d', seconds: 86_400 },
+] as const;

@@ -9,4 +9,4 @@ export type {
 } from '@perfleet/native-mapping';
 
 /** Bytes of a row in `MappedMessages.samples`. */
-export const SAMPLE_ROW_BYTES = 28;
+export const SAMPLE_ROW_BYTES = 36;

@@ -12,6 +12,8 @@ import type { MessageRows } from './reference/rows.ts';
 
 const NOW = 1_700_000_000_000;
 const SEEN = NOW / 1000;
+/** Days since 1970: stacks and frames are seen by terms of 30 days. */
+const TERM = Math.floor(NOW / 86_400_000 / 30) * 30;
 const context = { node: 'n1', cluster: 'c', timestamp: NOW, shiftMs: 0 };
 const newMapper = () => new ProfileMapper('c');
 const message = (body: Uint8Array, shiftMs = 0) => ({ body, node: 'n1', timestamp: NOW, shiftMs });
@@ -65,19 +67,19 @@ async function compare(bodies: readonly Uint8Array[], shiftMs = 0): Promise<{ us
     once(all).sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   const want = {
     series: encodeSeries(sorted(used.flatMap((one) => one.series)), SEEN),
-    stacks: encodeStacks(sorted(used.flatMap((one) => one.stacks))),
-    frames: encodeFrames(sorted(used.flatMap((one) => one.frames))),
+    stacks: encodeStacks(sorted(used.flatMap((one) => one.stacks)), TERM),
+    frames: encodeFrames(sorted(used.flatMap((one) => one.frames)), TERM),
   };
   for (const table of ['series', 'stacks', 'frames'] as const) {
     expect(block[table].rows).toBe(want[table].rows);
-    expect(hex({ bytes: byId(mapped[table], table === 'series' ? SEEN : null) })).toBe(hex(want[table]));
+    expect(hex({ bytes: byId(mapped[table], table === 'series' ? Uint32Array.of(SEEN) : Uint16Array.of(TERM)) })).toBe(hex(want[table]));
   }
   return { used: used.length, refused: new Set(mapped.reasons.filter(Boolean)) };
 }
 
-/** Rows in the order of their ids, with the last column that a series still lacks. */
-function byId({ bytes, ends }: MappedMessages['series'], seen: number | null): Buffer {
-  const last = seen === null ? [] : [...new Uint8Array(Uint32Array.of(seen).buffer)];
+/** Rows in the order of their ids, with the last column, `seen`, that they still lack. */
+function byId({ bytes, ends }: MappedMessages['series'], seen: Uint16Array | Uint32Array): Buffer {
+  const last = new Uint8Array(seen.buffer);
   const rows = [...ends].map((end, i) => Buffer.from([...bytes.subarray(ends[i - 1] ?? 0, end), ...last]));
   const id = (row: Buffer) => row.readBigUInt64LE(0);
   return Buffer.concat(rows.sort((a, b) => (id(a) < id(b) ? -1 : id(a) > id(b) ? 1 : 0)));
@@ -135,6 +137,9 @@ describe('what is written', () => {
     expect((await blockOf(mapper, mapped)).samples.bytes).toEqual(first.samples.bytes);
     const tomorrow = await mapper.open().map([{ ...message(body), timestamp: NOW + 86_400_000 }]);
     expect([tomorrow.series, tomorrow.stacks].map(({ ends }) => ends.length)).toEqual([1, 0]);
+    const later = (TERM + 30) * 86_400_000;
+    const nextTerm = await mapper.open().map([{ ...message(body), timestamp: later }]);
+    expect([nextTerm.series, nextTerm.stacks, nextTerm.frames].map(({ ends }) => ends.length)).toEqual([1, 3, 3]);
   });
 
   it('is looked up again when a block is made: another partition may have been faster', async () => {

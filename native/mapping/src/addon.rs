@@ -8,6 +8,7 @@ use napi_derive::napi;
 
 use crate::block::{self, Table};
 use crate::map::{Batch, Counts, Input, Offered, Scratch, Written};
+use crate::recent::term_of;
 use crate::row_binary::Rows;
 use crate::samples;
 
@@ -199,11 +200,15 @@ impl Task for Block {
         let Block(shared, parts) = self;
         let written = shared.written.read().unwrap_or_else(PoisonError::into_inner);
         let seen = (parts.seen as u32).to_le_bytes();
+        let day = day_of(parts.seen);
+        let term = term_of(day);
+        // As RowBinary has a Date.
+        let date = (term as u16).to_le_bytes();
         Ok([
             block::samples(parts.samples.iter().map(|part| &**part)),
-            block::fresh(slices(&parts.series), &written.series, day_of(parts.seen), &seen),
-            block::fresh(slices(&parts.stacks), &written.stacks, 0, &[]),
-            block::fresh(slices(&parts.frames), &written.frames, 0, &[]),
+            block::fresh(slices(&parts.series), &written.series, day, &seen),
+            block::fresh(slices(&parts.stacks), &written.stacks, term, &date),
+            block::fresh(slices(&parts.frames), &written.frames, term, &date),
         ])
     }
 
@@ -228,8 +233,9 @@ impl Task for MarkWritten {
         let mut written = shared.written.write().unwrap_or_else(PoisonError::into_inner);
         let ids = |bytes: &Uint8Array| bytes.as_chunks::<8>().0.iter().map(|id| u64::from_le_bytes(*id)).collect::<Vec<_>>();
         ids(series).into_iter().for_each(|id| written.series.add(id, *day));
-        ids(stacks).into_iter().for_each(|id| written.stacks.add(id, 0));
-        ids(frames).into_iter().for_each(|id| written.frames.add(id, 0));
+        let term = term_of(*day);
+        ids(stacks).into_iter().for_each(|id| written.stacks.add(id, term));
+        ids(frames).into_iter().for_each(|id| written.frames.add(id, term));
         Ok(())
     }
 

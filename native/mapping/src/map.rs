@@ -8,10 +8,10 @@ use crate::budget::{Budget, Spent};
 use crate::frames::Frames;
 use crate::limits::{MAX_AGE_MS, MAX_AHEAD_MS};
 use crate::profiles::{Message, Profile, Samples};
-use crate::recent::{IdSet, RecentIds};
+use crate::recent::{IdSet, RecentIds, term_of};
 use crate::row_binary::Rows;
 use crate::samples;
-use crate::series::{Attributes, SeriesType};
+use crate::series::{Attributes, SeriesIds, SeriesType};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -171,8 +171,9 @@ impl Scratch {
         base.set_all(bytes, d, &message.profile_attributes[of.attributes.clone()]);
         base.settle();
         let day = (input.timestamp / DAY_MS) as u32;
-        let mut by_set: HashMap<&[u32], u64> = HashMap::new();
-        let mut last: Option<(&[u32], u64)> = None;
+        let term = term_of(day);
+        let mut by_set: HashMap<&[u32], SeriesIds> = HashMap::new();
+        let mut last: Option<(&[u32], SeriesIds)> = None;
         for sample in of.samples.clone() {
             let set = message.samples.attributes.row(sample);
             // Samples of one thread stand together.
@@ -185,7 +186,7 @@ impl Scratch {
                         let id = base.with(bytes, d, set).series(bytes, &kind, cluster, input.node, row);
                         budget.make(row.len())?;
                         by_set.insert(set, id);
-                        if !written.series.has(id, day) && offered.series.insert(id) {
+                        if !written.series.has(id.series, day) && offered.series.insert(id.series) {
                             batch.series.bytes.extend_from_slice(row);
                             batch.series.end();
                         }
@@ -201,7 +202,7 @@ impl Scratch {
                 frame_ids(frames, locations, stack_bytes, budget)?;
                 let id = perfleet_ids::stack_id(stack_bytes);
                 ids[index] = id;
-                if !written.stacks.has(id, 0) && offered.stacks.insert(id) {
+                if !written.stacks.has(id, term) && offered.stacks.insert(id) {
                     let out = &mut batch.stacks;
                     out.bytes.extend_from_slice(&id.to_le_bytes());
                     crate::row_binary::varint(&mut out.bytes, stack_bytes.len() / 8);
@@ -214,7 +215,7 @@ impl Scratch {
                             continue;
                         }
                         let before = rows.bytes.len();
-                        frames.write(bytes, d, location, rows, |id| !written.frames.has(id, 0) && offered.frames.insert(id));
+                        frames.write(bytes, d, location, rows, |id| !written.frames.has(id, term) && offered.frames.insert(id));
                         budget.make(rows.bytes.len() - before)?;
                     }
                 }

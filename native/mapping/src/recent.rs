@@ -50,6 +50,15 @@ impl Hasher for KeyedHasher {
     }
 }
 
+/// Days for which a stack or frame that was written stays known. What is used is written again in each such term, so that the
+/// store may drop what was written in none of the last ones: nothing that is kept refers to it.
+pub const TERM_DAYS: u32 = 30;
+
+/// The first day of the term that a day is in; days since 1970.
+pub fn term_of(day: u32) -> u32 {
+    day - day % TERM_DAYS
+}
+
 pub type IdSet = std::collections::HashSet<u64, Keyed>;
 
 /// Ids with the day they were written on: at least the most recent `limit / 2` of them and at most `limit`. Forgetting
@@ -65,7 +74,7 @@ impl RecentIds {
         RecentIds { young: HashMap::default(), old: HashMap::default(), limit }
     }
 
-    /// What was written on another day is written again.
+    /// What was written on another day (or term) is written again.
     #[inline]
     pub fn has(&self, id: u64, day: u32) -> bool {
         self.young.get(&id).or_else(|| self.old.get(&id)) == Some(&day)

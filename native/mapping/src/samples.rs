@@ -1,18 +1,20 @@
-//! Rows of samples: 28 bytes as RowBinary has them (time u32, series u64, stack u64, value u64), little endian.
+//! Rows of samples: 36 bytes as RowBinary has them (time u32, workload u64, series u64, stack u64, value u64), little endian.
 //! Between a message and its block the value is an f64: counts of an absurd size are added up as numbers are.
 
 use crate::recent::Keyed;
+use crate::series::SeriesIds;
 
-pub const ROW: usize = 28;
-const KEY: usize = 20;
+pub const ROW: usize = 36;
+const KEY: usize = 28;
 
 #[inline]
-pub fn push(out: &mut Vec<u8>, time: u32, series: u64, stack: u64, value: f64) {
+pub fn push(out: &mut Vec<u8>, time: u32, of: SeriesIds, stack: u64, value: f64) {
     let mut row = [0; ROW];
     row[..4].copy_from_slice(&time.to_le_bytes());
-    row[4..12].copy_from_slice(&series.to_le_bytes());
-    row[12..20].copy_from_slice(&stack.to_le_bytes());
-    row[20..].copy_from_slice(&value.to_le_bytes());
+    row[4..12].copy_from_slice(&of.workload.to_le_bytes());
+    row[12..20].copy_from_slice(&of.series.to_le_bytes());
+    row[20..KEY].copy_from_slice(&stack.to_le_bytes());
+    row[KEY..].copy_from_slice(&value.to_le_bytes());
     out.extend_from_slice(&row);
 }
 
@@ -53,7 +55,8 @@ pub fn merge<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
 fn hash(keyed: Keyed, row: &[u8]) -> u64 {
     let word = |at: usize| u64::from_le_bytes(row[at..at + 8].try_into().expect("eight bytes"));
     let time = u32::from_le_bytes(row[..4].try_into().expect("four bytes"));
-    keyed.mix(keyed.mix(word(4) ^ u64::from(time)) ^ word(12))
+    // A series has one workload: it tells no rows apart.
+    keyed.mix(keyed.mix(word(12) ^ u64::from(time)) ^ word(20))
 }
 
 #[inline]
@@ -77,7 +80,7 @@ mod tests {
     fn adds_up_rows_of_one_key_in_the_order_of_the_first() {
         let mut out = Vec::new();
         for (time, series, stack, value) in [(1, 2, 3, 10.0), (1, 2, 4, 1.0), (1, 2, 3, 5.0), (2, 2, 3, 7.0)] {
-            push(&mut out, time, series, stack, value);
+            push(&mut out, time, SeriesIds { series, workload: 9 }, stack, value);
         }
         let (first, second) = out.split_at(2 * ROW);
         let merged = merge([first, second].into_iter());

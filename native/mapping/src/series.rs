@@ -51,6 +51,16 @@ enum Key {
     Attribution,
 }
 
+/// What a sample is of: a label set, and the part of it that instances of one workload share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SeriesIds {
+    pub series: u64,
+    pub workload: u64,
+}
+
+/// Labels that tell instances of a workload apart: its id is made without them.
+const INSTANCE: [&str; 4] = ["container_id", "node", "pod", "pod_uid"];
+
 pub struct SeriesType {
     pub kind: String,
     pub unit: String,
@@ -136,8 +146,8 @@ impl<'a> Attributes<'a> {
         found.map_or(Cow::Borrowed(""), |span| first_units(text(span.of(bytes)), MAX_LABEL))
     }
 
-    /// The row of `series` without its last column, `seen`, and the id that it begins with.
-    pub fn series(&self, bytes: &'a [u8], of: &SeriesType, cluster: &str, node: &str, out: &mut Vec<u8>) -> u64 {
+    /// The row of `series` without its last column, `seen`, and the ids that it begins with.
+    pub fn series(&self, bytes: &'a [u8], of: &SeriesType, cluster: &str, node: &str, out: &mut Vec<u8>) -> SeriesIds {
         let get = |keys: &[Key]| self.first(bytes, keys);
         let or = |value: Cow<'a, str>, other: &str| if value.is_empty() { other.to_owned() } else { value.into_owned() };
         let container = get(&[Key::K8sContainer, Key::Container]);
@@ -167,9 +177,12 @@ impl<'a> Attributes<'a> {
             ("unit", &of.unit),
         ];
         let all = before.into_iter().chain(by_name.iter().map(|(name, value)| (name.as_str(), *value))).chain(after);
-        let id = series_id(all.filter(|(_, value)| !value.is_empty()));
+        let all = all.filter(|(_, value)| !value.is_empty());
+        let workload = series_id(all.clone().filter(|(name, _)| !INSTANCE.contains(name)));
+        let ids = SeriesIds { series: series_id(all), workload };
 
-        out.extend_from_slice(&id.to_le_bytes());
+        out.extend_from_slice(&ids.series.to_le_bytes());
+        out.extend_from_slice(&ids.workload.to_le_bytes());
         let columns: [&str; 11] = [&cluster, &node, &namespace, &pod, &pod_uid, &container, &container_id, &service, process, &of.kind, &of.unit];
         for value in columns {
             string(out, value);
@@ -180,7 +193,7 @@ impl<'a> Attributes<'a> {
             string(out, name);
             string(out, value);
         }
-        id
+        ids
     }
 
     /// The first ones by name when there are too many.

@@ -105,9 +105,11 @@ describe('flamegraph', () => {
     const at = T0 - 7000;
     const many = Array.from({ length: 3000 }, (_, i) => [main, BigInt(i) + 10n ** 12n]);
     const rows = many.map((frames) => ({ id: stackId(frames), frames }));
-    await store.command(`INSERT INTO stacks VALUES ${rows.map((r) => `(${r.id}, [${r.frames.join()}])`).join()}`);
     await store.command(
-      `INSERT INTO samples VALUES (${at}, ${checkout.id}, 42, 9), ${rows.map((r) => `(${at}, ${checkout.id}, ${r.id}, 2)`).join()}`,
+      `INSERT INTO stacks (* EXCEPT(seen)) VALUES ${rows.map((r) => `(${r.id}, [${r.frames.join()}])`).join()}`,
+    );
+    await store.command(
+      `INSERT INTO samples (* EXCEPT(workload)) VALUES (${at}, ${checkout.id}, 42, 9), ${rows.map((r) => `(${at}, ${checkout.id}, ${r.id}, 2)`).join()}`,
     );
     const graph = paths(await get('flamegraph', { from: String(at), until: String(at + 1) }));
     expect(graph['node']).toEqual([0, 6009 / MS]);
@@ -118,9 +120,11 @@ describe('flamegraph', () => {
   it('asks again for frames without a name', async () => {
     const late = nativeFrameId('native', 'gnu:late', 0x10n);
     const stack = stackId([late]);
-    await store.command(`INSERT INTO frames VALUES (${late}, 'native', 'gnu:late', 16, '', '', 0, '/lib/late.so')`);
-    await store.command(`INSERT INTO stacks VALUES (${stack}, [${late}])`);
-    await store.command(`INSERT INTO samples VALUES (${T0 + 5000}, ${checkout.id}, ${stack}, 3)`);
+    await store.command(
+      `INSERT INTO frames (* EXCEPT(seen)) VALUES (${late}, 'native', 'gnu:late', 16, '', '', 0, '/lib/late.so')`,
+    );
+    await store.command(`INSERT INTO stacks (* EXCEPT(seen)) VALUES (${stack}, [${late}])`);
+    await store.command(`INSERT INTO samples (* EXCEPT(workload)) VALUES (${T0 + 5000}, ${checkout.id}, ${stack}, 3)`);
     const window = { from: String(T0 + 5000), until: String(T0 + 5001) };
     expect(Object.keys(paths(await get('flamegraph', window)))).toContain('node;late.so+0x10');
     await store.command(`INSERT INTO symbols VALUES (${late}, 2, ['arrived'], [''], [0], '')`);

@@ -113,9 +113,11 @@ describe('unresolved binaries', () => {
     const others = [1n, 2n].map((address) => nativeFrameId('native', 'gnu:cc', address));
     const stack = stackId(others);
     const values = others.map((frame, i) => `(${frame}, 'native', 'gnu:cc', ${i + 1}, '', '', 0, '/opt/new')`);
-    await store.command(`INSERT INTO frames VALUES ${values.join(', ')}`);
-    await store.command(`INSERT INTO stacks VALUES (${stack}, [${others.join(', ')}])`);
-    await store.command(`INSERT INTO samples VALUES (${T0 + 4000}, ${search.id}, ${stack}, ${5 * MS})`);
+    await store.command(`INSERT INTO frames (* EXCEPT(seen)) VALUES ${values.join(', ')}`);
+    await store.command(`INSERT INTO stacks (* EXCEPT(seen)) VALUES (${stack}, [${others.join(', ')}])`);
+    await store.command(
+      `INSERT INTO samples (* EXCEPT(workload)) VALUES (${T0 + 4000}, ${search.id}, ${stack}, ${5 * MS})`,
+    );
     const range = { from: String(T0 + 3999), until: String(T0 + 4001) };
     expect(await get('unresolved-binaries', range)).toMatchObject({
       binaries: [{ binary: '/opt/new', reason: 'not looked at yet', samples: 5, share: 1 }],

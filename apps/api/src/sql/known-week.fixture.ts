@@ -73,7 +73,10 @@ export async function insertKnownWeek(store: Store, recent: number): Promise<voi
   const frames = Object.entries(FUNCTIONS).map(
     ([name, [kind, file, mapping]]) => `(${frameOf(name)}, '${kind}', '', 0, '${name}', '${file}', 1, '${mapping}')`,
   );
-  await insert('frames', [...frames, `(${unnamed}, 'native', 'gnu:vv', 64, '', '', 0, '/opt/vendor/libv.so')`]);
+  await insert('frames (* EXCEPT(seen))', [
+    ...frames,
+    `(${unnamed}, 'native', 'gnu:vv', 64, '', '', 0, '/opt/vendor/libv.so')`,
+  ]);
   await insert('symbols', [`(${unnamed}, 0, [], [], [], 'no file')`]);
   await insert(
     'series (series, cluster, node, namespace, pod, service, process, type, unit, period, labels, seen)',
@@ -85,12 +88,12 @@ export async function insertKnownWeek(store: Store, recent: number): Promise<voi
   );
   const paths = [...new Set([...NOW, ...YESTERDAY].map(([, path]) => path))];
   await insert(
-    'stacks',
+    'stacks (* EXCEPT(seen))',
     paths.map((path) => `(${stackId(stackOf(path))}, [${stackOf(path).join()}])`),
   );
   const samples = (of: typeof NOW, time: number) =>
     of.map(([name, path, ms]) => `(${time}, ${idOf(name)}, ${stackId(stackOf(path))}, ${ms * MS})`);
-  await insert('samples', [...samples(NOW, recent), ...samples(YESTERDAY, recent - 86_400)]);
+  await insert('samples (* EXCEPT(workload))', [...samples(NOW, recent), ...samples(YESTERDAY, recent - 86_400)]);
   await insertFleet(store, recent);
 }
 

@@ -62,7 +62,13 @@ export function mapProfiles(data: ProfilesData, context: MapContext): MessageRow
           const told = time > 0n ? Number(time / 1_000_000n) + context.shiftMs : context.timestamp;
           const ms = believableTime(told, context.timestamp);
           if (ms !== told) clamped++;
-          samples.push({ time: seconds(ms), series: row.id, stack, value: value * kind.factor });
+          samples.push({
+            time: seconds(ms),
+            workload: row.workload,
+            series: row.id,
+            stack,
+            value: value * kind.factor,
+          });
         });
       }
     }

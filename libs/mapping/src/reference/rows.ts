@@ -1,6 +1,8 @@
 /** The rows of one message, in plain form. Ids are unsigned 64-bit. */
 export interface SeriesRow {
   readonly id: bigint;
+  /** Of the labels that instances of one workload share. */
+  readonly workload: bigint;
   readonly cluster: string;
   readonly node: string;
   readonly namespace: string;
@@ -37,6 +39,7 @@ export interface FrameRow {
 export interface SampleRow {
   /** Unix seconds. */
   readonly time: number;
+  readonly workload: bigint;
   readonly series: bigint;
   readonly stack: bigint;
   /** In the series' unit. */

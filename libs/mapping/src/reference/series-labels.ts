@@ -63,22 +63,24 @@ export function seriesOf(
     // Only a node can tell what it could not tell; where a pod or container is known the claim is void.
     labels: addedLabels(attributes, text(ATTRIBUTION) === 'none' && text('k8s.pod.uid', 'container.id') === ''),
   };
-  const id = seriesId([
+  const shared = [
     ['cluster', row.cluster],
-    ['node', row.node],
     ['namespace', row.namespace],
-    ['pod', row.pod],
-    ['pod_uid', row.podUid],
     ['container', row.container],
-    ['container_id', row.containerId],
     ['service', row.service],
     ['process', row.process],
     ['type', row.type],
     ['unit', row.unit],
     ['period', String(row.period)],
     ...row.labels.map(([name, value]) => [`label.${name}`, value] as const),
-  ]);
-  return { id, ...row };
+  ] as const;
+  const instance = [
+    ['node', row.node],
+    ['pod', row.pod],
+    ['pod_uid', row.podUid],
+    ['container_id', row.containerId],
+  ] as const;
+  return { id: seriesId([...shared, ...instance]), workload: seriesId(shared), ...row };
 }
 
 /**
