@@ -3,6 +3,7 @@ import { compileSelector, labelExpression, SERIES_LABELS, type Selector } from '
 import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from '../queries/db.ts';
+import { sourceOf } from '../queries/sources.ts';
 
 /** What Pyroscope's users call our labels, where it is another name. */
 const PUBLIC_NAMES: Readonly<Record<string, string>> = { service: 'service_name', type: '__profile_type__' };
@@ -124,19 +125,17 @@ export async function seriesPoints(
   if ((range.until * 1000 - startMs) / stepMs > MAX_STEPS)
     throw badRequest(`more than ${MAX_STEPS} steps; choose a larger one`);
   const groupBy = [...new Set(request.groupBy)];
-  const { where, params } = compileSelector(selector);
+  // These steps end where others begin: a second at their end is the bucket's of a roll-up behind it.
+  const { samples, table, key, where, params } = sourceOf(selector, range, { labels: groupBy, step: 1 });
   const labels = groupBy.map((name, i) => labelExpression(name, `group${i}`));
   const columns = labels.map((_, i) => `g${i}, `).join('');
   const sql = `SELECT ${columns}k, sum(v) AS total FROM (
-  SELECT series, intDiv(toInt64(toUnixTimestamp(time)) * 1000 - {start:Int64} + {step:Int64} - 1, {step:Int64}) AS k, sum(value) AS v
-  FROM samples WHERE ${inTime} AND series IN (SELECT series FROM series WHERE ${where}) GROUP BY series, k
+  SELECT key, intDiv(toInt64(toUnixTimestamp(time)) * 1000 - {start:Int64} + {step:Int64} - 1, {step:Int64}) AS k, sum(value) AS v
+  FROM ${samples} GROUP BY key, k
 ) AS s INNER JOIN (
-  SELECT ${labels.map((label, i) => `any(${label.where}) AS g${i}, `).join('')}series FROM series WHERE ${where} GROUP BY series
-) AS l USING (series) GROUP BY ${columns}k ORDER BY ${columns}k LIMIT ${MAX_POINTS + 1}`;
-  const all = Object.assign(
-    { ...params, ...range, start: startMs, step: stepMs },
-    ...labels.map((l) => l.params),
-  ) as Params;
+  SELECT ${labels.map((label, i) => `any(${label.where}) AS g${i}, `).join('')}${key} AS key FROM ${table} WHERE ${where} GROUP BY key
+) AS l USING (key) GROUP BY ${columns}k ORDER BY ${columns}k LIMIT ${MAX_POINTS + 1}`;
+  const all = Object.assign({ ...params, start: startMs, step: stepMs }, ...labels.map((l) => l.params)) as Params;
   const { rows } = await db.ask(sql, all, options);
   if (rows.length > MAX_POINTS)
     throw badRequest(`more than ${MAX_POINTS} points; choose a larger step or fewer labels`);

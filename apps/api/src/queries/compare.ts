@@ -1,12 +1,13 @@
 import type { ComparePer, CompareResponse, CompareSide } from '@perfleet/api-contract';
 import { compareFunctions } from '@perfleet/profile';
-import { compileSelector, formatSelector, type Selector } from '@perfleet/selector';
+import { formatSelector, type Selector } from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
 import type { Selection } from './profile-queries.ts';
-import { inRange, type SqlText } from './samples.ts';
+import type { SqlText } from './samples.ts';
 import { args } from './series.ts';
+import { sourceOf } from './sources.ts';
 import { PROCESS_KIND, type StackSet } from './stack-set.ts';
 
 export interface CompareRequest {
@@ -77,17 +78,20 @@ async function sideOf(
   };
 }
 
-/** Columns: samples, distinct pods. */
+/** Columns: samples, distinct pods. Pods are those of raw rows: a roll-up has none. */
 function sideSql(selector: Selector, range: TimeRange): SqlText {
-  const { where, params } = compileSelector(selector);
+  const counted = sourceOf(selector, range);
+  const pods = sourceOf(selector, range, { labels: ['pod_uid'] }, 'pods');
   return {
-    sql: `SELECT sum(if(period = 0, 0, intDiv(v, period))) AS samples, uniqExactIf(pod_key, pod_key != '') AS pods FROM (
-  SELECT series, sum(value) AS v FROM samples
-  WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
-  GROUP BY series
-) AS s INNER JOIN (
-  SELECT series, any(period) AS period, any(if(pod_uid != '', pod_uid, pod)) AS pod_key FROM series WHERE ${where} GROUP BY series
-) AS l USING (series)`,
-    params: { ...params, ...range },
+    sql: `SELECT (
+  SELECT sum(if(period = 0, 0, intDiv(v, period))) FROM (SELECT key, sum(value) AS v FROM ${counted.samples} GROUP BY key) AS s
+  INNER JOIN (SELECT ${counted.key} AS key, any(period) AS period FROM ${counted.table} WHERE ${counted.where} GROUP BY key) AS l USING (key)
+) AS samples, (
+  SELECT uniqExactIf(pod_key, pod_key != '') FROM (SELECT DISTINCT key FROM ${pods.samples}) AS s
+  INNER JOIN (
+    SELECT series AS key, any(if(pod_uid != '', pod_uid, pod)) AS pod_key FROM series WHERE ${pods.where} GROUP BY key
+  ) AS l USING (key)
+) AS pods`,
+    params: { ...pods.params, ...counted.params },
   };
 }

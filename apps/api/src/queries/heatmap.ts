@@ -1,11 +1,12 @@
 import type { HeatmapResponse } from '@perfleet/api-contract';
 import { u32, u64 } from '@perfleet/clickhouse';
-import { compileSelector, type Selector } from '@perfleet/selector';
+import type { Selector } from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
-import { inRange, type SqlText } from './samples.ts';
-import { args, labelSql } from './series.ts';
+import { labelSql, type SqlText } from './samples.ts';
+import { args } from './series.ts';
+import { sourceOf } from './sources.ts';
 import { valueType } from './stack-set.ts';
 
 export const MAX_HEATMAP_STEPS = 1000;
@@ -28,35 +29,36 @@ export function defaultHeatmapStep({ from, until }: TimeRange): number {
 /**
  * Columns: t (UInt32, start of the step), bucket (UInt32), count, value, most (UInt64, the largest value of one thing in one
  * step). Buckets are of equal width from 0 to `most`, which falls into the last one.
- * @param thing what one count is, as an expression over `series`
+ * One count is a value of the label `by`; without one it is a series.
  */
-export function heatmapSql(thing: SqlText, { selector, range, step, buckets }: HeatmapRequest): SqlText {
-  const { where, params } = compileSelector(selector);
+export function heatmapSql({ selector, range, step, buckets, by }: HeatmapRequest): SqlText {
+  // A pod's id is a label that no roll-up has: without a label every series counts.
+  const need = { step, labels: [by ?? 'pod_uid'] };
+  const { samples, table, key, where, params } = sourceOf(selector, range, need);
+  const thing: SqlText = by === undefined ? { sql: key, params: {} } : labelSql(by);
   return {
     sql: `SELECT t, toUInt32(least(${buckets - 1}, intDiv(v * ${buckets}, peak))) AS bucket, count() AS count, sum(v) AS value, any(peak) AS most
 FROM (
   SELECT t, v, max(v) OVER () AS peak FROM (
     SELECT name, t, sum(v) AS v FROM (
-      SELECT series, toUInt32(intDiv(toUnixTimestamp(time), {step:UInt32}) * {step:UInt32}) AS t, sum(value) AS v FROM samples
-      WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
-      GROUP BY series, t
-    ) AS s INNER JOIN (SELECT series, any(${thing.sql}) AS name FROM series WHERE ${where} GROUP BY series) AS l USING (series)
+      SELECT key, toUInt32(intDiv(toUnixTimestamp(time), {step:UInt32}) * {step:UInt32}) AS t, sum(value) AS v FROM ${samples}
+      GROUP BY key, t
+    ) AS s INNER JOIN (SELECT ${key} AS key, any(${thing.sql}) AS name FROM ${table} WHERE ${where} GROUP BY key) AS l USING (key)
     GROUP BY name, t
   ) WHERE v > 0
 ) GROUP BY t, bucket ORDER BY t, bucket`,
-    params: { ...params, ...thing.params, ...range, step },
+    params: { ...params, ...thing.params, step },
   };
 }
 
 /** @throws ApiError 400 for more steps than an answer may have */
 export async function queryHeatmap(db: Db, request: HeatmapRequest, options: AskOptions): Promise<HeatmapResponse> {
-  const { selector, range, step, buckets, by } = request;
+  const { selector, range, step, buckets } = request;
   const first = Math.floor(range.from / step) * step;
   const steps = Math.ceil((range.until - first) / step);
   if (steps > MAX_HEATMAP_STEPS) throw badRequest(`more than ${MAX_HEATMAP_STEPS} steps; choose a larger step`);
   const { type, unit } = await valueType(db, selector, options);
-  const thing: SqlText = by === undefined ? { sql: 'series', params: {} } : labelSql(by);
-  const found = await db.native(...args(heatmapSql(thing, request)), options);
+  const found = await db.native(...args(heatmapSql(request)), options);
 
   const cores = unit === 'nanoseconds';
   const most = found.rows === 0 ? 0 : Number(u64(found, 'most')[0]) / step / (cores ? 1e9 : 1);

@@ -3,15 +3,15 @@ import { SERIES_LABELS, type Selector } from '@perfleet/selector';
 import { notFound } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
-import { labelTotalsSql } from './samples.ts';
-import { args, labelSql } from './series.ts';
+import { labelSql, labelTotalsSql } from './samples.ts';
+import { args } from './series.ts';
 
 const MAX_LABELS = 1000;
 
 /** The columns, then what agents added. */
 export async function queryLabels(db: Db, options: AskOptions): Promise<LabelsResponse> {
   const { rows } = await db.ask(
-    `SELECT DISTINCT arrayJoin(mapKeys(labels)) AS label FROM series ORDER BY label LIMIT ${MAX_LABELS}`,
+    `SELECT DISTINCT arrayJoin(mapKeys(labels)) AS label FROM workloads ORDER BY label LIMIT ${MAX_LABELS}`,
     {},
     options,
   );
@@ -28,13 +28,13 @@ export async function queryLabelValues(
   options: AskOptions,
 ): Promise<LabelValuesResponse> {
   const label = labelSql(name);
-  const { rows } = await db.ask(...args(labelTotalsSql(label, selector, range, limit + 1)), options);
+  const { rows } = await db.ask(...args(labelTotalsSql(name, selector, range, limit + 1)), options);
   const values = rows
     .map(([value, total]) => ({ value: String(value), total: Number(total) }))
     .filter(({ value }) => value !== '');
   if (values.length === 0 && label.sql.startsWith('labels[')) {
     const known = await db.ask(
-      'SELECT 1 FROM series WHERE mapContains(labels, {label:String}) LIMIT 1',
+      'SELECT 1 FROM workloads WHERE mapContains(labels, {label:String}) LIMIT 1',
       label.params,
       options,
     );
@@ -45,7 +45,7 @@ export async function queryLabelValues(
 
 export async function queryProfileTypes(db: Db, options: AskOptions): Promise<ProfileTypesResponse> {
   const { rows } = await db.ask(
-    `SELECT DISTINCT type, unit FROM series ORDER BY type LIMIT ${MAX_LABELS}`,
+    `SELECT DISTINCT type, unit FROM workloads ORDER BY type LIMIT ${MAX_LABELS}`,
     {},
     options,
   );

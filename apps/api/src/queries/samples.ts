@@ -1,61 +1,62 @@
-import { compileSelector, type Selector } from '@perfleet/selector';
+import { labelExpression, type Selector } from '@perfleet/selector';
 import type { TimeRange } from '../http/time.ts';
+import { labelsOf, sourceOf } from './sources.ts';
 
 export interface SqlText {
   readonly sql: string;
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-export const inRange = "time >= toDateTime({from:UInt32}, 'UTC') AND time < toDateTime({until:UInt32}, 'UTC')";
+/** A label's value over a table of labels; without a label the same for all. */
+export function labelSql(label: string | undefined): SqlText {
+  if (label === undefined) return { sql: "''", params: {} };
+  const { where, params } = labelExpression(label, 'label');
+  return { sql: where, params };
+}
 
 /** Types and units of the series that a selector matches, whatever the time. */
 export function typesSql(selector: Selector): SqlText {
-  const { where, params } = compileSelector(selector);
-  return { sql: `SELECT type, unit FROM series WHERE ${where} GROUP BY type, unit ORDER BY type LIMIT 100`, params };
+  const { table, where, params } = labelsOf(selector);
+  return { sql: `SELECT type, unit FROM ${table} WHERE ${where} GROUP BY type, unit ORDER BY type LIMIT 100`, params };
 }
 
 /**
  * Columns: process (UInt64, XXH64 of its name), stack, value; largest first. Ids only: names are joined after the grouping.
- * The join stands below the grouping, since the pairs of series and stack are many times those of process and stack.
- * A series row may stand several times until it is merged, so its process is taken once per id.
+ * The join stands below the grouping, since the pairs of workload and stack are many times those of process and stack.
+ * A row of labels may stand several times until it is merged, so its process is taken once per id.
  */
 export function stacksSql(selector: Selector, range: TimeRange, limit: number): SqlText {
-  const { where, params } = compileSelector(selector);
+  const { samples, table, key, where, params } = sourceOf(selector, range, { labels: ['process'] });
   return {
-    sql: `SELECT process_hash AS process, stack, sum(value) AS value FROM samples
-INNER JOIN (SELECT series, any(xxHash64(process)) AS process_hash FROM series WHERE ${where} GROUP BY series) AS l USING (series)
-WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
+    sql: `SELECT process_hash AS process, stack, sum(value) AS value FROM ${samples} AS s
+INNER JOIN (SELECT ${key} AS key, any(xxHash64(process)) AS process_hash FROM ${table} WHERE ${where} GROUP BY key) AS l USING (key)
 GROUP BY process_hash, stack ORDER BY value DESC, stack, process LIMIT ${limit}`,
-    params: { ...params, ...range },
+    params,
   };
 }
 
-/** Column: process (String). All names that \`stacksSql\` of the selector can stand for. */
+/** Column: process (String). All names that `stacksSql` of the selector can stand for. */
 export function processesSql(selector: Selector): SqlText {
-  const { where, params } = compileSelector(selector);
-  return { sql: `SELECT DISTINCT CAST(process AS String) AS process FROM series WHERE ${where}`, params };
+  const { table, where, params } = labelsOf(selector);
+  return { sql: `SELECT DISTINCT CAST(process AS String) AS process FROM ${table} WHERE ${where}`, params };
 }
 
-/** Every stack of a selection: a subquery, so that many ids need not travel. */
+/** Every stack of a selection: a subquery that ends with a condition, so that many ids need not travel. */
 export function stackIdsSql(selector: Selector, range: TimeRange): SqlText {
-  const { where, params } = compileSelector(selector);
-  return {
-    sql: `SELECT stack FROM samples WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})`,
-    params: { ...params, ...range },
-  };
+  const { samples, params } = sourceOf(selector, range);
+  return { sql: `SELECT stack FROM ${samples} WHERE 1`, params };
 }
 
-/** Columns: label's value, total; largest first. @param label SQL expression over `series` */
-export function labelTotalsSql(label: SqlText, selector: Selector, range: TimeRange, limit: number): SqlText {
-  const { where, params } = compileSelector(selector);
+/** Columns: label's value, total; largest first. */
+export function labelTotalsSql(by: string, selector: Selector, range: TimeRange, limit: number): SqlText {
+  const label = labelSql(by);
+  const { samples, table, key, where, params } = sourceOf(selector, range, { labels: [by] });
   return {
     sql: `SELECT label, sum(v) AS total FROM (
-  SELECT series, sum(value) AS v FROM samples
-  WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
-  GROUP BY series
-) AS s INNER JOIN (SELECT series, any(${label.sql}) AS label FROM series WHERE ${where} GROUP BY series) AS l USING (series)
+  SELECT key, sum(value) AS v FROM ${samples} GROUP BY key
+) AS s INNER JOIN (SELECT ${key} AS key, any(${label.sql}) AS label FROM ${table} WHERE ${where} GROUP BY key) AS l USING (key)
 GROUP BY label ORDER BY total DESC, label LIMIT ${limit}`,
-    params: { ...params, ...label.params, ...range },
+    params: { ...params, ...label.params },
   };
 }
 
@@ -64,28 +65,29 @@ GROUP BY label ORDER BY total DESC, label LIMIT ${limit}`,
  * their own and come first, largest first; the others add up under `rest`.
  */
 export function stepsSql(
-  label: SqlText,
+  by: string | undefined,
   selector: Selector,
   range: TimeRange,
   step: number,
   limit: number,
   rest: string,
 ): SqlText {
-  const { where, params } = compileSelector(selector);
+  const label = labelSql(by);
+  const need = { step, labels: by === undefined ? [] : [by] };
+  const { samples, table, key, where, params } = sourceOf(selector, range, need);
   return {
     sql: `SELECT t, if(place <= ${limit}, name, {rest:String}) AS label, sum(v) AS value FROM (
   SELECT name, times, sums, row_number() OVER (ORDER BY total DESC, name) AS place FROM (
     SELECT name, groupArray(t) AS times, groupArray(v) AS sums, sum(v) AS total FROM (
       SELECT name, t, sum(v) AS v FROM (
-        SELECT series, intDiv(toUnixTimestamp(time), {step:UInt32}) * {step:UInt32} AS t, sum(value) AS v FROM samples
-        WHERE ${inRange} AND series IN (SELECT series FROM series WHERE ${where})
-        GROUP BY series, t
-      ) AS s INNER JOIN (SELECT series, any(${label.sql}) AS name FROM series WHERE ${where} GROUP BY series) AS l USING (series)
+        SELECT key, intDiv(toUnixTimestamp(time), {step:UInt32}) * {step:UInt32} AS t, sum(value) AS v FROM ${samples}
+        GROUP BY key, t
+      ) AS s INNER JOIN (SELECT ${key} AS key, any(${label.sql}) AS name FROM ${table} WHERE ${where} GROUP BY key) AS l USING (key)
       GROUP BY name, t
     ) GROUP BY name
   )
 ) ARRAY JOIN times AS t, sums AS v
 GROUP BY label, t ORDER BY min(least(place, ${limit + 1})), t`,
-    params: { ...params, ...label.params, ...range, step, rest },
+    params: { ...params, ...label.params, step, rest },
   };
 }

@@ -1,5 +1,5 @@
 import type { SeriesResponse } from '@perfleet/api-contract';
-import { labelExpression, type Selector } from '@perfleet/selector';
+import type { Selector } from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
@@ -9,11 +9,6 @@ export const MAX_POINTS = 11_000;
 /** Points when the request states no step. */
 const DEFAULT_POINTS = 300;
 const REST = '(other)';
-
-export function labelSql(name: string): SqlText {
-  const { where, params } = labelExpression(name, 'label');
-  return { sql: where, params };
-}
 
 /** A step that gives about 300 points, 1 s at least. */
 export function defaultStep({ from, until }: TimeRange): number {
@@ -35,8 +30,7 @@ export async function queryTimeSeries(
   if (count > MAX_POINTS) throw badRequest(`more than ${MAX_POINTS} points; choose a larger step`);
   const times = Array.from({ length: count }, (_, i) => (first + i * step) * 1000);
 
-  const label: SqlText = by === undefined ? { sql: "''", params: {} } : labelSql(by);
-  const steps = await db.ask(...args(stepsSql(label, selector, range, step, limit, REST)), options);
+  const steps = await db.ask(...args(stepsSql(by, selector, range, step, limit, REST)), options);
   const lines = new Map<string, number[]>();
   for (const [t, name, value] of steps.rows) {
     const key = String(name);

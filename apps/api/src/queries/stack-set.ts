@@ -8,7 +8,7 @@ import type { AskOptions, Db } from './db.ts';
 import { idList, MAX_ID_PARAMS, nameFrames } from './names.ts';
 import type { ProfileCache } from './profile-cache.ts';
 import { labelTotalsSql, processesSql, stackIdsSql, stacksSql, typesSql, type SqlText } from './samples.ts';
-import { args, labelSql } from './series.ts';
+import { args } from './series.ts';
 
 /** Distinct (process, stack) pairs of one answer, the largest; the value of the others is kept per process. */
 export const MAX_STACKS = 1_000_000;
@@ -70,7 +70,7 @@ export async function loadStacks(
   const values = numbers(u64(grouped, 'value').subarray(0, maxStacks));
   const rest: (readonly [process: string, value: number])[] = [];
   if (grouped.rows > maxStacks) {
-    const totals = await db.ask(...args(labelTotalsSql(labelSql('process'), selector, range, MAX_PROCESSES)), options);
+    const totals = await db.ask(...args(labelTotalsSql('process', selector, range, MAX_PROCESSES)), options);
     rest.push(...restOf(processes, values, totals.rows));
   }
   const columns = toColumns(cache, stacks, processes, values, rest);

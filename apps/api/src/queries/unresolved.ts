@@ -1,28 +1,28 @@
 import type { UnresolvedBinariesResponse } from '@perfleet/api-contract';
-import { compileSelector, type Selector } from '@perfleet/selector';
+import type { Selector } from '@perfleet/selector';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
 import { args } from './series.ts';
 import type { SqlText } from './samples.ts';
+import { sourceOf } from './sources.ts';
 
 /**
  * Columns: binary, its id, reason, first and last time, value, samples, nodes, samples of all. As the view
  * `unresolved_binaries`, but the samples are chosen and grouped by series and stack before anything is joined.
  */
 function unresolvedSql(selector: Selector, range: TimeRange, limit: number): SqlText {
-  const { where, params } = compileSelector(selector);
+  // Since when is a question to the second, and roll-ups have no nodes.
+  const { samples, where, params } = sourceOf(selector, range, { labels: ['node'] });
   return {
     sql: `WITH chosen AS (
   SELECT stack, l.node_name AS node, min(s.first) AS first, max(s.last) AS last,
          sum(if(l.sample_period = 0, 0, intDiv(s.v, l.sample_period))) AS n
   FROM (
-    SELECT series, stack, min(time) AS first, max(time) AS last, sum(value) AS v FROM samples
-    WHERE time >= toDateTime({from:UInt32}, 'UTC') AND time < toDateTime({until:UInt32}, 'UTC')
-      AND series IN (SELECT series FROM series WHERE ${where})
-    GROUP BY series, stack
+    SELECT key, stack, min(time) AS first, max(time) AS last, sum(value) AS v FROM ${samples}
+    GROUP BY key, stack
   ) AS s INNER JOIN (
-    SELECT series, any(node) AS node_name, any(period) AS sample_period FROM series WHERE ${where} GROUP BY series
-  ) AS l USING (series)
+    SELECT series AS key, any(node) AS node_name, any(period) AS sample_period FROM series WHERE ${where} GROUP BY key
+  ) AS l USING (key)
   GROUP BY stack, node
 ), nameless AS (
   SELECT f.frame AS frame, f.mapping AS binary, f.binary_id AS id, if(s.frame = 0, 'not looked at yet', s.reason) AS why
@@ -40,7 +40,7 @@ SELECT m.binary, m.id, min(m.why) AS why, toUnixTimestamp(min(c.first)), toUnixT
        uniqExact(c.node), (SELECT sum(n) FROM chosen)
 FROM chosen AS c INNER JOIN marked AS m ON c.stack = m.stack
 GROUP BY m.binary, m.id ORDER BY total DESC, m.binary, m.id LIMIT ${limit}`,
-    params: { ...params, ...range },
+    params,
   };
 }
 
