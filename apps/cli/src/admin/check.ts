@@ -16,9 +16,6 @@ export interface CheckDefinition {
   readonly sql: string;
 }
 
-/** Days that raw samples are kept, by the TTL of the table, and one for parts that are dropped late. */
-const SAMPLES_DAYS = 14 + 1;
-
 /** How long what is on its way may look as if it were missing. */
 const SETTLED = 'INTERVAL 10 MINUTE';
 
@@ -54,9 +51,28 @@ export const CHECKS: readonly CheckDefinition[] = [
   {
     name: 'partitions out of retention',
     meaning: 'the engine drops them when it merges; `perfleet admin drop` does it now',
-    sql: `SELECT concat(table, ' ', partition) AS example FROM system.parts
-          WHERE database = currentDatabase() AND table = 'samples' AND active GROUP BY table, partition
-          HAVING max(max_time) < now() - INTERVAL ${SAMPLES_DAYS} DAY`,
+    sql: `SELECT concat(p.table, ' ', p.partition) AS example FROM system.parts AS p INNER JOIN (
+            SELECT name, toUInt32(extract(create_table_query, 'TTL \\\\w+ \\\\+ toIntervalDay\\\\((\\\\d+)\\\\)')) AS days FROM system.tables
+            WHERE database = currentDatabase() AND name IN ('samples', 'samples_10m', 'samples_1d')
+          ) AS t ON p.table = t.name
+          WHERE p.database = currentDatabase() AND p.active GROUP BY p.table, p.partition
+          HAVING max(p.max_time) < now() - toIntervalDay(any(t.days) + 1)`,
+  },
+  ...['samples_10m', 'samples_1d'].map((rollUp) => ({
+    name: `days whose sum in ${rollUp} is another`,
+    meaning: 'queries over whole days and over parts of them do not agree',
+    // Days that are whole: neither growing, nor dropped while others are read.
+    sql: `SELECT toString(day) AS example FROM (
+            SELECT toDate(time) AS day, toInt128(sum(value)) AS v FROM samples GROUP BY day
+            UNION ALL SELECT toDate(time) AS day, -toInt128(sum(value)) AS v FROM ${rollUp} GROUP BY day
+          ) WHERE day < today() AND day > today() - 14 GROUP BY day HAVING sum(v) != 0`,
+  })),
+  {
+    name: 'samples without their workload',
+    meaning: 'they are missing from queries by label',
+    sql: `SELECT DISTINCT toString(workload) AS example FROM (
+            SELECT workload FROM samples UNION ALL SELECT workload FROM samples_1d
+          ) WHERE workload NOT IN (SELECT workload FROM workloads)`,
   },
   {
     name: 'parts that are broken',
@@ -73,7 +89,7 @@ export async function checkStore(store: Store, checks: readonly CheckDefinition[
   const findings: Finding[] = [];
   for (const { name, sql } of checks) {
     const [row] = await store.query<{ found: string; examples: string[] }>(
-      `SELECT count() AS found, groupArray(${MOST_EXAMPLES})(example) AS examples FROM (${sql})`,
+      `SELECT count() AS found, groupArray(${MOST_EXAMPLES})(example) AS examples FROM (SELECT example FROM (${sql}) ORDER BY example)`,
     );
     findings.push({ check: name, count: Number(row!.found), examples: row!.examples });
   }

@@ -1,10 +1,14 @@
-import type { Store } from '@perfleet/clickhouse';
+import { ROLL_UPS, type Store } from '@perfleet/clickhouse';
 
 export interface DropPlan {
   /** `YYYYMMDD`, oldest first: each a day of samples, the unit in which they are stored. */
   readonly partitions: readonly string[];
   readonly rows: number;
   readonly bytes: number;
+  /** Unix seconds: the days, of which roll-ups may be kept for longer. */
+  readonly from: number;
+  readonly until: number;
+  readonly rollUpRows: number;
 }
 
 const DAY = /^\d{4}-\d\d-\d\d$/;
@@ -28,11 +32,28 @@ export async function planDrop(store: Store, from: string, until: string): Promi
     { from: from.replaceAll('-', ''), until: until.replaceAll('-', '') },
   );
   const sum = (column: 'rows' | 'bytes') => rows.reduce((all, row) => all + Number(row[column]), 0);
-  return { partitions: rows.map(({ id }) => id), rows: sum('rows'), bytes: sum('bytes') };
+  const range = { from: Date.parse(from) / 1000, until: Date.parse(until) / 1000 + 86_400 };
+  const counts = ROLL_UPS.map(({ table }) => `(SELECT count() FROM ${table} WHERE ${IN_DAYS})`).join(' + ');
+  const [rolledUp] = await store.query<{ n: string }>(`SELECT ${counts} AS n`, range);
+  return {
+    partitions: rows.map(({ id }) => id),
+    rows: sum('rows'),
+    bytes: sum('bytes'),
+    ...range,
+    rollUpRows: Number(rolledUp?.n),
+  };
 }
 
-/** Drops the plan's partitions of samples. What labels, stacks and names they had stays: other days refer to it. */
-export async function drop(store: Store, { partitions }: DropPlan): Promise<void> {
+const IN_DAYS = "time >= toDateTime({from:UInt32}, 'UTC') AND time < toDateTime({until:UInt32}, 'UTC')";
+
+/**
+ * Drops the plan's partitions of samples, and their days from the roll-ups, whose parts hold other days too and are written
+ * again. What labels, stacks and names they had stays: other days refer to it.
+ */
+export async function drop(store: Store, { partitions, from, until }: DropPlan): Promise<void> {
+  const days = `time >= toDateTime(${Number(from)}, 'UTC') AND time < toDateTime(${Number(until)}, 'UTC')`;
+  for (const { table } of ROLL_UPS)
+    await store.command(`ALTER TABLE ${table} DELETE WHERE ${days} SETTINGS mutations_sync = 1`);
   for (const id of partitions) {
     if (!/^\d{8}$/.test(id)) throw new Error(`${id} is not the id of a day`);
     await store.command(`ALTER TABLE samples DROP PARTITION ID '${id}'`);

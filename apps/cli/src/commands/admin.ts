@@ -1,5 +1,6 @@
 import type { Store } from '@perfleet/clickhouse';
 import type { Command } from 'commander';
+import type { Retention } from '../admin/retention.ts';
 import { openProfileStore } from '../adapters.ts';
 import { loadSettings } from '../settings.ts';
 import { cellText, formatTable } from '../table.ts';
@@ -14,7 +15,8 @@ The store is the ClickHouse server of --clickhouse-url, or the engine in --data,
 Examples:
   perfleet admin usage --limit 10
   perfleet admin check --json
-  perfleet admin drop --from 2026-11-01 --until 2026-11-07`;
+  perfleet admin drop --from 2026-11-01 --until 2026-11-07
+  perfleet admin retention --raw 30 --day 800`;
 
 interface Flags extends Record<string, unknown> {
   clickhouseUrl?: string;
@@ -24,13 +26,18 @@ interface Flags extends Record<string, unknown> {
   limit: string;
   from: string;
   until: string;
+  raw?: string;
+  tenMinutes?: string;
+  day?: string;
 }
 
 /** The store, for operators. */
 export function registerAdmin(program: Command): void {
   const admin = program
     .command('admin')
-    .description('the store: what it holds by table, service and node; check it; drop days of it')
+    .description(
+      'the store: what it holds by table, service and node; check it; drop days of it; how long it keeps them',
+    )
     .addHelpText('after', HELP);
   const command = (name: string, description: string) =>
     withOptions(admin.command(name).description(description).exitOverride().addHelpText('after', HELP), [
@@ -51,6 +58,12 @@ export function registerAdmin(program: Command): void {
     .requiredOption('--until <day>', 'last day, also dropped')
     .option('--yes', 'do not ask')
     .action((flags: Flags) => withStore(flags, (store) => dropDays(store, flags)));
+
+  command('retention', 'for how many days each tier is kept; with options, change it')
+    .option('--raw <days>', 'raw samples, for every query')
+    .option('--ten-minutes <days>', 'roll-ups by ten minutes, for queries without node, pod and container id')
+    .option('--day <days>', 'roll-ups by the day, the same')
+    .action((flags: Flags) => withStore(flags, (store) => retention(store, flags)));
 }
 
 async function withStore<T>(flags: Flags, work: (store: Store) => Promise<T>): Promise<T> {
@@ -100,15 +113,39 @@ async function check(store: Store, { json }: Flags): Promise<boolean> {
 async function dropDays(store: Store, flags: Flags): Promise<void> {
   const { drop, parseDay, planDrop } = await import('../admin/drop.ts');
   const plan = await planDrop(store, parseDay('--from', flags.from), parseDay('--until', flags.until));
-  const { partitions, rows, bytes } = plan;
+  const { partitions, rows, bytes, rollUpRows } = plan;
   const days = partitions.map((id) => id.replace(/^(....)(..)(..)$/, '$1-$2-$3'));
-  if (partitions.length > 0) {
-    const what = `${rows} rows (${size(bytes)}) of ${days.length} days, ${days[0]} to ${days.at(-1)}`;
+  if (partitions.length > 0 || rollUpRows > 0) {
+    const raw = `${rows} rows (${size(bytes)}) of ${days.length} days${days.length > 0 ? `, ${days[0]} to ${days.at(-1)}` : ''}`;
+    const what = `${raw}, and ${rollUpRows} rows of roll-ups`;
     if (!(await confirm(`Drop ${what}? They cannot be had back.`, flags.yes))) return;
     await drop(store, plan);
     if (!flags.json) return print(`dropped ${what}`);
   }
-  print(flags.json ? JSON.stringify({ days, rows, bytes }) : 'no samples of these days');
+  print(flags.json ? JSON.stringify({ days, rows, bytes, rollUpRows }) : 'no samples of these days');
+}
+
+async function retention(store: Store, { raw, tenMinutes, day, json }: Flags): Promise<void> {
+  const { readRetention, setRetention } = await import('../admin/retention.ts');
+  const asked = { raw, tenMinutes, day };
+  const before = await readRetention(store);
+  const wanted = Object.fromEntries(
+    Object.entries(before).map(([tier, days]) => {
+      const text = asked[tier as keyof Retention];
+      return [
+        tier,
+        text === undefined ? days : wholeNumber(`--${tier === 'tenMinutes' ? 'ten-minutes' : tier}`, text, 1, 3650),
+      ];
+    }),
+  ) as unknown as Retention;
+  if (Object.values(asked).some((text) => text !== undefined)) await setRetention(store, wanted);
+  if (json) return print(JSON.stringify(wanted, null, 2));
+  const rows = [
+    ['raw', wanted.raw],
+    ['ten minutes', wanted.tenMinutes],
+    ['day', wanted.day],
+  ];
+  print(formatTable(['tier', 'days'], rows));
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
