@@ -283,7 +283,7 @@ async function until(what: string, done: () => boolean | Promise<boolean>, why: 
 async function bytesByTable(store: Store): Promise<(readonly [string, number])[]> {
   const rows = await store.query<{ table: string; bytes: string }>(
     `SELECT table, sum(bytes_on_disk) AS bytes FROM system.parts
-     WHERE active AND database = currentDatabase() AND table IN ('samples', 'stacks', 'frames', 'series', 'delivery_log')
+     WHERE active AND database = currentDatabase() AND table IN ('samples', 'samples_10m', 'samples_1d', 'stacks', 'frames', 'series', 'workloads', 'delivery_log')
      GROUP BY table ORDER BY sum(bytes_on_disk) DESC`,
   );
   return rows.map(({ table, bytes }) => [table, Number(bytes)] as const);

@@ -1,6 +1,6 @@
 import { RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
-import { seriesId } from '@perfleet/ids';
-import { Fleet, PERIOD, type Pod } from '@perfleet/simulate';
+import { PERIOD, type Fleet } from '@perfleet/simulate';
+import { seriesOf, termOf, writeSeries, writeStacks } from './store-rows.ts';
 
 /** A time range of the data and what it must add up to, in nanoseconds of CPU. */
 export interface ExpectedRange {
@@ -52,7 +52,9 @@ export async function generateStore(
   const windows = Math.max(1, Math.round(rows / fleet.pods.length / rowsPerWindow(fleet)));
   const windowSeconds = DAY / windows;
   const series = fleet.pods.map((pod) => seriesOf(fleet, pod));
-  await writeNames(store, fleet, series, until);
+  await writeSeries(store, fleet, fleet.pods, until);
+  const known = new Set<bigint>();
+  for (const { name, graph } of fleet.services) await writeStacks(store, graph, termOf(until), known, name);
 
   let block = new RowBinaryBlock(BLOCK * 28);
   let written = 0;
@@ -72,7 +74,8 @@ export async function generateStore(
       let samples = 0;
       for (let i = 0; i < length; i++) {
         samples += counts[i]!;
-        block.dateTime(time).u64(series[pod.index]!).u64(pod.service.graph.stackIds[stacks[i]!]!);
+        const { id, workload } = series[pod.index]!;
+        block.dateTime(time).u64(workload).u64(id).u64(pod.service.graph.stackIds[stacks[i]!]!);
         block.u64(BigInt(counts[i]! * PERIOD)).row();
       }
       for (const each of ranges) {
@@ -92,70 +95,6 @@ function rowsPerWindow(fleet: Fleet): number {
   for (let window = 0; window < 20; window++)
     for (const pod of fleet.pods.slice(0, 50)) rows += fleet.window(pod, window).length;
   return rows / 20 / Math.min(50, fleet.pods.length);
-}
-
-function seriesOf(fleet: Fleet, pod: Pod): bigint {
-  return seriesId([
-    ['node', fleet.nodeName(pod.node)],
-    ['pod', pod.name],
-    ['service', pod.service.name],
-    ['type', 'cpu'],
-  ]);
-}
-
-/** Series, stacks, frames and symbols, as aggregator and symbolizer would have left them. */
-async function writeNames(store: Store, fleet: Fleet, ids: readonly bigint[], seen: number): Promise<void> {
-  const series = new RowBinaryBlock();
-  for (const pod of fleet.pods) {
-    const { name, namespace } = pod.service;
-    series
-      .u64(ids[pod.index]!)
-      .str('simulated')
-      .str(fleet.nodeName(pod.node))
-      .str(namespace)
-      .str(pod.name)
-      .str(pod.uid);
-    series.str(name).str(pod.containerId).str(name).str(name).str('cpu').str('nanoseconds').u64(BigInt(PERIOD));
-    series
-      .map([], () => undefined)
-      .dateTime(seen)
-      .row();
-  }
-  await store.insert('series', TABLES.series, series, 'bench-series');
-  const known = new Set<bigint>();
-  for (const { name, graph } of fleet.services) {
-    const [stacks, frames, symbols] = [new RowBinaryBlock(), new RowBinaryBlock(), new RowBinaryBlock()];
-    graph.stackIds.forEach((id, i) => {
-      const path = graph.frames.subarray(graph.offsets[i], graph.offsets[i + 1]);
-      stacks
-        .u64(id)
-        .array(path, (w, site) => w.u64(graph.frameIds[site]!))
-        .row();
-    });
-    graph.sites.forEach((site, i) => {
-      const id = graph.frameIds[i]!;
-      if (known.has(id)) return;
-      known.add(id);
-      if (site.binary === null)
-        frames.u64(id).str('kernel').str('').u64(0n).str(site.function).str('').u32(0).str('').row();
-      else {
-        frames.u64(id).str('native').str(`gnu:${site.binary.gnuBuildId}`).u64(site.address);
-        frames.str('').str('').u32(0).str(site.binary.path).row();
-        symbols
-          .u64(id)
-          .u8(3)
-          .array([site.function], (w, f) => w.str(f))
-          .array([site.file], (w, f) => w.str(f));
-        symbols
-          .array([Number(site.address & 0xfffn)], (w, line) => w.u32(line))
-          .str('')
-          .row();
-      }
-    });
-    await store.insert('stacks', TABLES.stacks, stacks, `bench-stacks-${name}`);
-    await store.insert('frames', TABLES.frames, frames, `bench-frames-${name}`);
-    await store.insert('symbols', TABLES.symbols, symbols, `bench-symbols-${name}`);
-  }
 }
 
 /** Resolves when the engine merges nothing any more. */

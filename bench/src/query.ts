@@ -224,7 +224,7 @@ async function groupOnly(store: Store, range: ExpectedRange, service: string): P
     store.native(
       `SELECT stack, sum(value) AS value FROM samples
 WHERE time >= toDateTime({from:UInt32}, 'UTC') AND time < toDateTime({until:UInt32}, 'UTC')
-${service ? 'AND series IN (SELECT series FROM series WHERE service = {service:String})' : ''} GROUP BY stack`,
+${service ? 'AND workload IN (SELECT workload FROM workloads WHERE service = {service:String})' : ''} GROUP BY stack`,
       { from: range.from, until: range.until, service },
     ),
   );
@@ -234,7 +234,7 @@ ${service ? 'AND series IN (SELECT series FROM series WHERE service = {service:S
 async function bytesOnDisk(store: Store): Promise<(readonly [string, number])[]> {
   const rows = await store.query<{ table: string; bytes: string }>(
     `SELECT table, sum(bytes_on_disk) AS bytes FROM system.parts
-     WHERE active AND table IN ('samples', 'stacks', 'frames', 'symbols', 'series') GROUP BY table ORDER BY sum(bytes_on_disk) DESC`,
+     WHERE active AND table IN ('samples', 'samples_10m', 'samples_1d', 'stacks', 'frames', 'symbols', 'series', 'workloads') GROUP BY table ORDER BY sum(bytes_on_disk) DESC`,
   );
   return rows.map(({ table, bytes }) => [table, Number(bytes)] as const);
 }

@@ -50,7 +50,7 @@ export function sharedLibraries(seed: number): CallSite[] {
  */
 export function makeCallGraph(seed: number, service: string, shared: readonly CallSite[], stacks: number): CallGraph {
   const random = new Random(seed);
-  const own = callSites(random, `/opt/${service}/bin/${service}`, service.replaceAll('-', '_'), 1500);
+  const own = callSites(random, binaryOf(service), service.replaceAll('-', '_'), 1500);
   const kernel = KERNEL.map((name): CallSite => ({ binary: null, function: name }));
   const sites = [...own, ...shared, ...kernel];
   const kernelAt = sites.length - kernel.length;
@@ -79,6 +79,23 @@ export function makeCallGraph(seed: number, service: string, shared: readonly Ca
   paths.forEach((path, i) => (offsets[i + 1] = offsets[i]! + path.length));
   return { sites, frameIds, offsets, frames: Uint32Array.from(paths.flat()), stackIds: BigUint64Array.from(stackIds) };
 }
+
+/** The same program from another build: its own binary has another id, so its frames and all stacks through them are new. */
+export function redeploy(graph: CallGraph, service: string, generation: number): CallGraph {
+  const path = binaryOf(service);
+  const sites = graph.sites.map((site): CallSite => {
+    if (site.binary === null || site.binary.path !== path) return site;
+    const gnuBuildId = generation.toString(16).padStart(8, '0') + site.binary.gnuBuildId.slice(8);
+    return { ...site, binary: { path, gnuBuildId } };
+  });
+  const frameIds = BigUint64Array.from(sites, frameIdOf);
+  const stackIds = graph.stackIds.map((_, i) =>
+    stackId(Array.from(graph.frames.subarray(graph.offsets[i], graph.offsets[i + 1]), (site) => frameIds[site]!)),
+  );
+  return { ...graph, sites, frameIds, stackIds };
+}
+
+const binaryOf = (service: string) => `/opt/${service}/bin/${service}`;
 
 /** Call sites of a binary: about three to a function. */
 function callSites(random: Random, path: string, namespace: string, count: number): CallSite[] {

@@ -9,6 +9,8 @@ export interface FleetOptions {
   readonly stacksPerService: number;
   /** Samples of one pod and window, on average. */
   readonly samplesPerWindow: number;
+  /** Stacks of a service have weights 1 / rank^exponent. */
+  readonly exponent?: number;
 }
 
 export interface Service {
@@ -58,7 +60,7 @@ export class Fleet {
   private readonly out: { length: number; stacks: Uint32Array; counts: Uint32Array };
 
   constructor(readonly options: FleetOptions = DEFAULT_FLEET) {
-    const { seed, nodes, pods, services, stacksPerService, samplesPerWindow } = options;
+    const { seed, nodes, pods, services, stacksPerService, samplesPerWindow, exponent = 1.05 } = options;
     const shared = sharedLibraries(seed);
     this.services = Array.from({ length: services }, (_, i) => {
       const name = `service-${String(i).padStart(2, '0')}`;
@@ -82,7 +84,7 @@ export class Fleet {
         pid: 1000 + index,
       };
     });
-    this.popularity = new Zipf(stacksPerService, 1.05);
+    this.popularity = new Zipf(stacksPerService, exponent);
     this.counts = new Uint32Array(stacksPerService);
     const most = samplesPerWindow * 2;
     this.out = { length: 0, stacks: new Uint32Array(most), counts: new Uint32Array(most) };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { stackId } from '@perfleet/ids';
 import { decodeProfiles } from '@perfleet/otlp';
 import { describe, expect, it } from 'vitest';
-import { Fleet, nodeMessage, Random, Totals, Zipf } from './index.ts';
+import { Fleet, nodeMessage, Random, redeploy, Totals, Zipf } from './index.ts';
 
 const small = { seed: 3, nodes: 2, pods: 12, services: 4, stacksPerService: 200, samplesPerWindow: 19 };
 const digest = (body: Uint8Array) => createHash('sha256').update(body).digest('hex');
@@ -44,6 +44,15 @@ describe('Fleet', () => {
       for (let end = 1; end <= depths[i]!; end++)
         prefixes.add(graph.frames.subarray(graph.offsets[i], graph.offsets[i]! + end).join());
     expect(prefixes.size).toBeLessThan(graph.frames.length * 0.6);
+  });
+
+  it('has new stacks through its own binary when it is deployed again, and the same through others', () => {
+    const { graph, name } = new Fleet(small).services[0]!;
+    const next = redeploy(graph, name, 1);
+    expect(next.stackIds.filter((id, i) => id === graph.stackIds[i])).toHaveLength(0);
+    const same = next.frameIds.filter((id, i) => id === graph.frameIds[i]).length;
+    expect(same).toBe(graph.sites.filter((site) => !site.binary?.path.startsWith('/opt/')).length);
+    expect(redeploy(graph, name, 1)).toEqual(next);
   });
 
   it('writes messages that hold what the totals say', () => {
