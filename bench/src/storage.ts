@@ -18,7 +18,12 @@ import { seriesOf, termOf, writeSeries, writeStacks } from './store-rows.ts';
 /** bench/calibration/stacks.json: taken from a recording of this profiler, as its `how` says. */
 export interface Calibration {
   readonly how: string;
-  readonly programs: ReadonlyArray<{ readonly program: string; readonly curve: readonly CurvePoint[] }>;
+  /** The slice's services are like the first. */
+  readonly programs: ReadonlyArray<{
+    readonly program: string;
+    readonly steady: boolean;
+    readonly curve: readonly CurvePoint[];
+  }>;
 }
 
 const STORED = ['samples', 'samples_10m', 'samples_1d', 'stacks', 'frames', 'symbols', 'series', 'workloads'] as const;
@@ -40,7 +45,8 @@ export const storage: Benchmark = {
   async run({ quick, options, directory, root, progress }) {
     const wanted = parseCount('--rows', options['rows'], quick ? 4_000 : 4_000_000, 200_000_000);
     const calibration = JSON.parse(readFileSync(join(root, 'bench/calibration/stacks.json'), 'utf8')) as Calibration;
-    const recurrence = fitRecurrence(calibration.programs.flatMap(({ curve }) => curve));
+    const programs = calibration.programs.map((each) => ({ ...each, recurrence: fitRecurrence(each.curve) }));
+    const { recurrence } = programs[0]!;
     const services = quick ? 2 : 4;
     const fleet = new Fleet({
       seed: 1,
@@ -75,12 +81,14 @@ export const storage: Benchmark = {
       const framesPerStack = of('frames').rows / of('stacks').rows;
       const layouts = await compareLayouts(store, written.service, quick, progress);
       const total = (parts: readonly { bytes: number }[]) => parts.reduce((sum, part) => sum + part.bytes, 0);
-      const scenarios = [
-        ['as fitted', model],
-        ['ten times the stacks', { ...model, recurrence: { ...recurrence, stacks: recurrence.stacks * 10 } }],
-        ['ten deployments a day', { ...model, deploymentsPerDay: 10 }],
-        ['100 nodes of 20 services', { ...model, nodes: 100, services: 20 }],
-      ] as const;
+      const scenarios: ReadonlyArray<readonly [string, FleetModel]> = [
+        ...programs.map(
+          (each) => [`services like: ${each.program}`, { ...model, recurrence: each.recurrence }] as const,
+        ),
+        ['the first, ten deployments a day', { ...model, deploymentsPerDay: 10 }],
+        ['the first, a deployment a week', { ...model, deploymentsPerDay: 1 / 7 }],
+        ['the first, 100 nodes, as many services', { ...model, nodes: 100 }],
+      ];
       return {
         parameters: {
           rows: written.rows,
@@ -123,14 +131,11 @@ export const storage: Benchmark = {
           },
           {
             title: 'Distinct stacks: recorded, and of the fitted recurrence',
-            columns: ['program', 'samples', 'recorded', 'fitted'],
-            rows: calibration.programs.flatMap(({ program, curve }) =>
-              curve.map(({ samples, distinct }): Cell[] => [
-                program,
-                samples,
-                distinct,
-                Math.round(expectedDistinct(recurrence, samples)),
-              ]),
+            columns: ['program', 'samples', 'recorded', 'fitted', 'stacks of the fit', 'exponent'],
+            rows: programs.flatMap(({ program, curve, recurrence: of }) =>
+              curve.map(({ samples, distinct }): Cell[] => {
+                return [program, samples, distinct, Math.round(expectedDistinct(of, samples)), of.stacks, of.exponent];
+              }),
             ),
           },
           layouts,

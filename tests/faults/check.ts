@@ -1,3 +1,4 @@
+import { ROLL_UPS } from '@perfleet/clickhouse';
 import { PERIOD } from '@perfleet/simulate';
 import { select, selectNumber } from './clickhouse.ts';
 import type { ExpectedEpoch, ExpectedWindow, Published } from './truth.ts';
@@ -81,11 +82,27 @@ export async function checkLog(url: string, published: readonly Published[], out
   out.compare('log of deliveries by partition and offset', new Map(expected), new Map(found));
 }
 
+/** Roll-ups hold the same sums as the rows, each block once: by bucket, workload and stack. */
+export async function checkRollUps(url: string, out: Differences): Promise<void> {
+  for (const { table, seconds } of ROLL_UPS) {
+    const sums = (from: string, sign: string) =>
+      `SELECT intDiv(toUnixTimestamp(time), ${seconds}) AS bucket, workload, stack, ${sign}toInt128(sum(value)) AS v FROM ${from} GROUP BY ALL`;
+    const count = await selectNumber(
+      url,
+      `SELECT count() FROM (SELECT bucket FROM (${sums('samples', '')} UNION ALL ${sums(table, '-')})
+       GROUP BY bucket, workload, stack HAVING sum(v) != 0)`,
+    );
+    if (count > 0) out.add(table, `${count} sums differ from those of the samples`);
+  }
+}
+
 /** Nothing refers to what is not there. */
 export async function checkReferences(url: string, out: Differences): Promise<void> {
   const missing = {
     'stacks of samples': 'SELECT uniqExact(stack) FROM samples WHERE stack NOT IN (SELECT stack FROM stacks)',
     'series of samples': 'SELECT uniqExact(series) FROM samples WHERE series NOT IN (SELECT series FROM series)',
+    'workloads of samples':
+      'SELECT uniqExact(workload) FROM samples WHERE workload NOT IN (SELECT workload FROM workloads)',
     'frames of stacks':
       'SELECT uniqExact(frame) FROM (SELECT arrayJoin(frames) AS frame FROM stacks) WHERE frame NOT IN (SELECT frame FROM frames)',
   };

@@ -6,7 +6,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { TOPICS } from '@perfleet/messages';
 import { openKafkaStream } from '@perfleet/stream';
 import { freePort, SmallDisk, startKafka, startRedis, waitFor } from '@perfleet/testing';
-import { checkDeliveries, checkLog, checkReferences, checkRows, Differences, UNANSWERED_FRAMES } from './check.ts';
+import {
+  checkDeliveries,
+  checkLog,
+  checkReferences,
+  checkRollUps,
+  checkRows,
+  Differences,
+  UNANSWERED_FRAMES,
+} from './check.ts';
 import { selectNumber } from './clickhouse.ts';
 import type { FleetNodeOptions } from './fleet-node.ts';
 import { faultFleet } from './fleet.ts';
@@ -165,6 +173,7 @@ export async function runFaults({ seed, seconds, say }: FaultRunOptions): Promis
     const rows = await checkRows(url, windows, differences);
     await checkDeliveries(url, epochs, differences);
     await checkLog(url, messages, differences);
+    await checkRollUps(url, differences);
     await checkReferences(url, differences);
     const counted: Record<string, number> = {};
     for (const { target, kind } of struck) counted[`${kind} ${target}`] = (counted[`${kind} ${target}`] ?? 0) + 1;

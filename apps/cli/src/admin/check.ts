@@ -55,7 +55,7 @@ export const CHECKS: readonly CheckDefinition[] = [
             SELECT name, toUInt32(extract(create_table_query, 'TTL \\\\w+ \\\\+ toIntervalDay\\\\((\\\\d+)\\\\)')) AS days FROM system.tables
             WHERE database = currentDatabase() AND name IN ('samples', 'samples_10m', 'samples_1d')
           ) AS t ON p.table = t.name
-          WHERE p.database = currentDatabase() AND p.active GROUP BY p.table, p.partition
+          WHERE p.database = currentDatabase() AND p.active AND p.rows > 0 GROUP BY p.table, p.partition
           HAVING max(p.max_time) < now() - toIntervalDay(any(t.days) + 1)`,
   },
   ...['samples_10m', 'samples_1d'].map((rollUp) => ({
