@@ -9,7 +9,7 @@ interface Layout {
   readonly series?: string;
 }
 
-const PLAIN = { time: 'Delta, ZSTD(1)', ids: 'ZSTD(1)', value: 'ZSTD(1)' };
+const PLAIN = { time: 'T64, ZSTD(1)', ids: 'ZSTD(1)', value: 'ZSTD(1)' };
 const BY_STACK = '(toStartOfTenMinutes(time), workload, stack, series, time)';
 const BY_SERIES = '(toStartOfTenMinutes(time), series, stack, time)';
 
@@ -33,12 +33,18 @@ const LAYOUTS: readonly Layout[] = [
   },
   { name: 'first, by the hour', order: BY_STACK.replace('TenMinutes', 'Hour'), codecs: PLAIN },
   { name: 'first, time DoubleDelta', order: BY_STACK, codecs: { ...PLAIN, time: 'DoubleDelta, ZSTD(1)' } },
-  { name: 'first, time T64', order: BY_STACK, codecs: { ...PLAIN, time: 'T64, ZSTD(1)' } },
+  { name: 'first, time Delta', order: BY_STACK, codecs: { ...PLAIN, time: 'Delta, ZSTD(1)' } },
   { name: 'first, value T64', order: BY_STACK, codecs: { ...PLAIN, value: 'T64, ZSTD(1)' } },
   { name: 'first, ids Delta', order: BY_STACK, codecs: { ...PLAIN, ids: 'Delta, ZSTD(1)' } },
-  { name: 'first, all ZSTD(3)', order: BY_STACK, codecs: { time: 'Delta, ZSTD(3)', ids: 'ZSTD(3)', value: 'ZSTD(3)' } },
-  { name: 'first, all ZSTD(9)', order: BY_STACK, codecs: { time: 'Delta, ZSTD(9)', ids: 'ZSTD(9)', value: 'ZSTD(9)' } },
+  { name: 'first, all ZSTD(3)', order: BY_STACK, codecs: { time: 'T64, ZSTD(3)', ids: 'ZSTD(3)', value: 'ZSTD(3)' } },
+  { name: 'first, all ZSTD(9)', order: BY_STACK, codecs: { time: 'T64, ZSTD(9)', ids: 'ZSTD(9)', value: 'ZSTD(9)' } },
   { name: 'first, series LowCardinality', order: BY_STACK, codecs: PLAIN, series: 'LowCardinality(UInt64)' },
+  {
+    name: 'first, by the hour, series LowCardinality',
+    order: BY_STACK.replace('TenMinutes', 'Hour'),
+    codecs: PLAIN,
+    series: 'LowCardinality(UInt64)',
+  },
 ];
 
 /** The rows of `samples` in other layouts, each merged: bytes a row by column, and what one service of all of them reads. */

@@ -10,6 +10,7 @@ import { xxh64 } from './xxh64.ts';
  *            | 0x03 str(kind) str(mappingName)                      anonymous code without a name
  *   stack    = u64 LE frame id, repeated, root first
  *   series   = str(name) str(value), repeated, sorted by name (UTF-8 byte order), empty values left out
+ *   workload = the same of the labels that its instances share: without node, pod, pod_uid and container_id
  *
  * No runtime address enters an identifier: address randomisation multiplies nothing.
  * `vectors.json` beside this file holds test vectors that the Rust mirror checks too.
