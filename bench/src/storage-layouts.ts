@@ -62,7 +62,7 @@ export async function compareLayouts(
     await store.command(
       `CREATE TABLE layout (time DateTime('UTC') CODEC(${codecs.time}), workload UInt64 CODEC(${codecs.ids}), series ${series} CODEC(${codecs.ids}),
          stack UInt64 CODEC(${codecs.ids}), value UInt64 CODEC(${codecs.value}))
-       ENGINE = MergeTree PARTITION BY toDate(time) ORDER BY ${order} SETTINGS min_bytes_for_wide_part = 0, min_rows_for_wide_part = 0`,
+       ENGINE = MergeTree PARTITION BY toDate(time) PRIMARY KEY ${order.replace(', time)', ')')} ORDER BY ${order} SETTINGS min_bytes_for_wide_part = 0, min_rows_for_wide_part = 0`,
       { settings: { allow_suspicious_low_cardinality_types: 1 } },
     );
     await store.command('INSERT INTO layout SELECT time, workload, series, stack, value FROM samples');

@@ -2,7 +2,9 @@
 --
 -- A workload is a label set without what tells its instances apart (node, pod, pod_uid, container_id). Samples carry its id and are
 -- sorted by it and by stack before the series: a service's rows stand together, and equal stacks of its pods stand side by side
--- (bench/RESULTS.md, storage). Roll-ups hold sums by workload and stack.
+-- (bench/RESULTS.md, storage). Roll-ups hold sums by workload and stack; equal stacks of some hours or of a month stand side by side.
+-- Primary keys are shorter than what rows are sorted by: with `time` itself among its columns the engine looks for a range of times
+-- there, behind the ids, and not in the bucket in front of them, and reads the whole partition.
 --
 -- What is kept, in days:                       after its last day, by
 --     samples       14                         the day
@@ -41,27 +43,29 @@ SETTINGS ttl_only_drop_parts = 1;
 
 CREATE TABLE samples_10m
 (
-    time     DateTime('UTC') CODEC(Delta, ZSTD(1)),
+    time     DateTime('UTC') CODEC(T64, ZSTD(1)),
     workload UInt64 CODEC(ZSTD(1)),
     stack    UInt64 CODEC(ZSTD(1)),
     value    UInt64 CODEC(ZSTD(1))
 )
 ENGINE = SummingMergeTree(value)
 PARTITION BY toMonday(time)
-ORDER BY (time, workload, stack)
+PRIMARY KEY (toStartOfInterval(time, INTERVAL 4 HOUR), workload, stack)
+ORDER BY (toStartOfInterval(time, INTERVAL 4 HOUR), workload, stack, time)
 TTL time + INTERVAL 90 DAY
 SETTINGS non_replicated_deduplication_window = 100000, ttl_only_drop_parts = 1;
 
 CREATE TABLE samples_1d
 (
-    time     DateTime('UTC') CODEC(Delta, ZSTD(1)),
+    time     DateTime('UTC') CODEC(T64, ZSTD(1)),
     workload UInt64 CODEC(ZSTD(1)),
     stack    UInt64 CODEC(ZSTD(1)),
     value    UInt64 CODEC(ZSTD(1))
 )
 ENGINE = SummingMergeTree(value)
 PARTITION BY toYYYYMM(time)
-ORDER BY (time, workload, stack)
+PRIMARY KEY (workload, stack)
+ORDER BY (workload, stack, time)
 TTL time + INTERVAL 400 DAY
 SETTINGS non_replicated_deduplication_window = 100000, ttl_only_drop_parts = 1;
 
@@ -120,6 +124,7 @@ CREATE TABLE samples_next
 )
 ENGINE = MergeTree
 PARTITION BY toDate(time)
+PRIMARY KEY (toStartOfTenMinutes(time), workload, stack)
 ORDER BY (toStartOfTenMinutes(time), workload, stack, series, time)
 TTL time + INTERVAL 14 DAY
 SETTINGS non_replicated_deduplication_window = 100000, ttl_only_drop_parts = 1;

@@ -87,6 +87,31 @@ describe('embedded store', () => {
     expect(row).toEqual({ n: '2000', v: '999000', s: String(BIG) });
   });
 
+  it('reads of a day that is merged little more than the minutes that are asked for', async () => {
+    const day = Math.floor(Date.now() / 86_400_000) * 86_400 - 86_400;
+    // 1,440 minutes of 4 workloads with 100 stacks, and each as often again from another series.
+    await store.command(
+      `INSERT INTO samples SELECT toDateTime(${day} + number % 1440 * 60), 50 + intDiv(number, 1440) % 4, number % 2, intDiv(number, 5760), 1
+       FROM numbers(1152000)`,
+    );
+    for (const table of ['samples', 'samples_10m', 'samples_1d']) await store.command(`OPTIMIZE TABLE ${table} FINAL`);
+    const selected = async () =>
+      Number(
+        (await store.query<{ v: string }>("SELECT value AS v FROM system.events WHERE event = 'SelectedRows'"))[0]!.v,
+      );
+    const read = async (table: string, condition: string) => {
+      const before = await selected();
+      await store.query(`SELECT sum(value) AS v FROM ${table} WHERE workload >= 50 AND workload < 54 AND ${condition}`);
+      return (await selected()) - before;
+    };
+    const within = (from: number, until: number) =>
+      `time >= toDateTime(${day + from}, 'UTC') AND time < toDateTime(${day + until}, 'UTC')`;
+    const all = 1_152_000;
+    expect(await read('samples', within(36_000, 36_300))).toBeLessThan(all / 20);
+    const rolledUp = 144 * 4 * 100;
+    expect(await read('samples_10m', `${within(14_400, 28_200)}`)).toBeLessThan(rolledUp / 2);
+  });
+
   it('writes strings, arrays, maps and times', async () => {
     await store.command(
       `CREATE TABLE kinds (a UInt8, b UInt16, c Int64, s String, l Array(String), m Map(String, UInt64), t DateTime64(3, 'UTC')) ENGINE = Memory`,
