@@ -72,7 +72,9 @@ async function compare(bodies: readonly Uint8Array[], shiftMs = 0): Promise<{ us
   };
   for (const table of ['series', 'stacks', 'frames'] as const) {
     expect(block[table].rows).toBe(want[table].rows);
-    expect(hex({ bytes: byId(mapped[table], table === 'series' ? Uint32Array.of(SEEN) : Uint16Array.of(TERM)) })).toBe(hex(want[table]));
+    expect(hex({ bytes: byId(mapped[table], table === 'series' ? Uint32Array.of(SEEN) : Uint16Array.of(TERM)) })).toBe(
+      hex(want[table]),
+    );
   }
   return { used: used.length, refused: new Set(mapped.reasons.filter(Boolean)) };
 }

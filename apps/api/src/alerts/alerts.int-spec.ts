@@ -269,7 +269,9 @@ describe('shares of samples', () => {
         series(902, `'app', '', map('attribution', 'none')`),
       ].join(', ')}`,
     );
-    await store.command(`INSERT INTO samples (* EXCEPT(workload)) VALUES (${minute - 120}, 901, 1, 5000), (${minute - 60}, 902, 1, 4000)`);
+    await store.command(
+      `INSERT INTO samples (* EXCEPT(workload)) VALUES (${minute - 120}, 901, 1, 5000), (${minute - 60}, 902, 1, 4000)`,
+    );
     const message = (secondsAgo: number, seq: number, lost: number) =>
       `(toDateTime64(${minute - secondsAgo}, 3), 'lossy', 'aa', ${seq}, map('map-full', ${lost}, 'filtered', ${50 * seq}))`;
     // 1000 samples were lost before the window, and do not count in it.

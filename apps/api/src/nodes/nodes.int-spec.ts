@@ -86,7 +86,9 @@ describe('nodes', () => {
     await store.command(
       `INSERT INTO series (series, node, process, pod_uid, type, unit, period) VALUES (${id}, 'line', 'x', 'u', 'cpu', 'nanoseconds', 10)`,
     );
-    await store.command(`INSERT INTO samples (* EXCEPT(workload)) VALUES (${T1 + 5}, ${id}, 1, 70), (${T1 + 65}, ${id}, 1, 20)`);
+    await store.command(
+      `INSERT INTO samples (* EXCEPT(workload)) VALUES (${T1 + 5}, ${id}, 1, 70), (${T1 + 65}, ${id}, 1, 20)`,
+    );
     await store.command(
       `INSERT INTO delivery_log (time, node, epoch, seq, lost) VALUES (toDateTime64(${T1 + 61}, 3), 'line', 'aa', 1, map('map-full', 4))`,
     );
