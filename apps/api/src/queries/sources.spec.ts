@@ -54,6 +54,11 @@ describe('source', () => {
     expect(tables(where(label), { labels: [label] })).toEqual(['samples', 'samples_1d']);
   });
 
+  it.each([T0, T0 + 1])('asks raw rows for a range of nothing', (from) => {
+    const { samples } = sourceOf(where('service'), { from, until: T0 });
+    expect([...samples.matchAll(/FROM (samples\w*)/g)].map(([, table]) => table)).toEqual(['samples']);
+  });
+
   it('takes no bucket that a step would cut', () => {
     expect(tables(where('service'), { step: DAY })).toEqual(['samples', 'samples_1d']);
     expect(tables(where('service'), { step: 3600 })).toEqual(['samples', 'samples_10m']);

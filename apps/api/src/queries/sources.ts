@@ -63,7 +63,9 @@ export function sourceOf(selector: Selector, range: TimeRange, need: Need = {}, 
   }
   const { step } = need;
   const usable = ROLL_UPS.filter(({ seconds }) => step === undefined || step % seconds === 0);
-  const byTable = Map.groupBy(pieces(range, usable), ({ table }) => table);
+  const inPieces = pieces(range, usable);
+  // A range of nothing still is a query.
+  const byTable = Map.groupBy(inPieces.length > 0 ? inPieces : [{ table: 'samples', ...range }], ({ table }) => table);
   let count = 0;
   const parts = [...byTable].map(([table, ranges]) => {
     const condition = ranges.map((each) => within(each, count++)).join(' OR ');
@@ -83,9 +85,8 @@ export function pieces(
   rollUps: ReadonlyArray<{ readonly table: string; readonly seconds: number }>,
 ): Piece[] {
   const { from, until } = range;
-  if (from >= until) return [];
   const coarsest = rollUps.at(-1);
-  if (!coarsest) return [{ table: 'samples', from, until }];
+  if (!coarsest) return from < until ? [{ table: 'samples', from, until }] : [];
   const finer = rollUps.slice(0, -1);
   const { table, seconds } = coarsest;
   const [first, last] = [Math.ceil(from / seconds) * seconds, Math.floor(until / seconds) * seconds];
