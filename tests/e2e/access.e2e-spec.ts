@@ -1,7 +1,7 @@
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { createClient as createClickhouseClient } from '@clickhouse/client';
-import { serveClickhouse, type ClickhouseHttp } from '@perfleet/clickhouse';
+import { serveClickhouse, storeEngine, type ClickhouseHttp } from '@perfleet/clickhouse';
 import { ProfilesService } from '@perfleet/otlp';
 import { tempDir, waitFor } from '@perfleet/testing';
 import { createTokenVerifier, issueToken, type LabelLimits, type Scope } from '@perfleet/tokens';
@@ -22,7 +22,7 @@ const newToken = async (scopes: Scope[], labels: LabelLimits = {}) =>
 beforeAll(async () => {
   pipeline = await startPipeline({ auth: 'tokens' });
   const verifier = createTokenVerifier({ store: pipeline.nodeState.tokens });
-  clickhouse = await serveClickhouse({ store: pipeline.store, port: 0, verifier });
+  clickhouse = await serveClickhouse({ engine: storeEngine(pipeline.store), scope: 'admin', port: 0, verifier });
   [read, ingest, admin] = [await newToken(['read', 'sql']), await newToken(['ingest']), await newToken(['admin'])];
   team = await newToken(['read'], { namespace: ['shop', 'ca.t'] });
 });

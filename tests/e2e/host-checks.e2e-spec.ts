@@ -1,5 +1,5 @@
 import { request as httpRequest } from 'node:http';
-import { serveClickhouse, type ClickhouseHttp } from '@perfleet/clickhouse';
+import { serveClickhouse, storeEngine, type ClickhouseHttp } from '@perfleet/clickhouse';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPipeline, type Pipeline } from '../support/pipeline.ts';
 
@@ -7,7 +7,7 @@ let pipeline: Pipeline;
 let clickhouse: ClickhouseHttp;
 beforeAll(async () => {
   pipeline = await startPipeline({ allowedHosts: ['perfleet.example.com'] });
-  clickhouse = await serveClickhouse({ store: pipeline.store, port: 0 });
+  clickhouse = await serveClickhouse({ engine: storeEngine(pipeline.store), scope: 'admin', port: 0 });
 });
 afterAll(async () => {
   await clickhouse?.close();

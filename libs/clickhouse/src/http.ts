@@ -1,27 +1,44 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
+import { gzip } from 'node:zlib';
 import { refusedRequest, type Origins } from '@perfleet/http-guard';
-import { authorizationOf, decide, type TokenVerifier } from '@perfleet/tokens';
-import { ClickHouseError, toClickHouseError, type RawRequest, type Store } from './store.ts';
+import { authorizationOf, decide, type Scope, type TokenRecord, type TokenVerifier } from '@perfleet/tokens';
+import { fail } from './http-errors.ts';
+import { readQuery } from './http-request.ts';
+import { withRevision } from './native-revision.ts';
+import { ClickHouseError, toClickHouseError, type RawRequest, type RawResponse, type Store } from './store.ts';
 
 const compress = promisify(gzip);
-const decompress = promisify(gunzip);
+
+/** Who sent a statement. */
+export interface HttpCaller {
+  /** null = nobody is asked. */
+  readonly token: TokenRecord | null;
+  readonly address: string;
+}
+
+/** What answers the statements of the port. */
+export interface HttpEngine {
+  /** Rejects with ClickHouseError, whose number chooses the HTTP status. */
+  raw(request: RawRequest, caller: HttpCaller): Promise<RawResponse>;
+  /** Databases that a client may name; left out = whichever. */
+  readonly databases?: readonly string[];
+}
 
 export interface ClickhouseHttpOptions {
-  readonly store: Store;
-  /** Loopback by default: the engine in this process has no access control. */
+  readonly engine: HttpEngine;
+  /** Loopback by default. */
   readonly host?: string;
   /** 0 picks a free one. */
   readonly port: number;
   readonly maxBodyBytes?: number;
-  /**
-   * Asks for tokens, as the password of any user. Their scope must be `admin`: this is the engine itself, which writes, and reads
-   * files of its machine. Without it nobody is asked.
-   */
-  readonly verifier?: TokenVerifier;
+  /** For a request to arrive whole, so that slow senders cannot hold connections. Default 5 minutes. */
+  readonly requestTimeoutMs?: number;
+  /** Asks for tokens, as the password of any user. Without it nobody is asked. */
+  readonly verifier?: TokenVerifier | null;
+  /** Of these tokens. */
+  readonly scope: Scope;
   /** Host names besides addresses and localhost by which clients may call. */
   readonly allowedHosts?: readonly string[];
 }
@@ -31,27 +48,6 @@ export interface ClickhouseHttp {
   readonly port: number;
   close(): Promise<void>;
 }
-
-/** Parameters of the URL that are neither settings nor of use here. */
-const NOT_SETTINGS = new Set([
-  'query',
-  'database',
-  'default_format',
-  'query_id',
-  'session_id',
-  'session_timeout',
-  'session_check',
-  'user',
-  'password',
-  'quota_key',
-  'role',
-  'client_protocol_version',
-  'compress',
-  'decompress',
-  'stacktrace',
-  'add_http_cors_header',
-  'hasSessionId',
-]);
 
 const CONTENT_TYPES: Record<string, string> = {
   json: 'application/json; charset=UTF-8',
@@ -68,17 +64,23 @@ const CONTENT_TYPES: Record<string, string> = {
   native: 'application/octet-stream',
 };
 
+/** The engine itself: it writes, and reads files of its machine, so that tokens need the scope `admin`. */
+export function storeEngine(store: Store): HttpEngine {
+  return { raw: (request) => store.raw(request), ...(store.kind === 'embedded' ? { databases: ['default'] } : {}) };
+}
+
 /**
- * ClickHouse's HTTP protocol (https://clickhouse.com/docs/interfaces/http) in front of a store, so that
- * `@clickhouse/client`, curl and Grafana use the embedded engine as they would a server.
+ * ClickHouse's HTTP protocol (https://clickhouse.com/docs/interfaces/http) in front of a store or of the API's SQL, so that
+ * `@clickhouse/client`, curl, drivers and Grafana use them as they would a server.
  */
 export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<ClickhouseHttp> {
-  const { store, host = '127.0.0.1', port, maxBodyBytes = 256 << 20, allowedHosts = [], verifier } = options;
+  const { host = '127.0.0.1', port, allowedHosts = [] } = options;
   const server = createServer((request, response) => {
-    answer({ store, maxBodyBytes, verifier }, request, response, { host, allowedHosts }).catch((cause) =>
+    answer(options, request, response, { host, allowedHosts }).catch((cause) =>
       fail(response, toClickHouseError(cause)),
     );
   });
+  if (options.requestTimeoutMs !== undefined) server.requestTimeout = options.requestTimeoutMs;
   server.keepAliveTimeout = 10_000;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>
@@ -103,7 +105,7 @@ export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<C
 }
 
 async function answer(
-  { store, maxBodyBytes, verifier }: { store: Store; maxBodyBytes: number; verifier: TokenVerifier | undefined },
+  { engine, maxBodyBytes = 256 << 20, verifier, scope }: ClickhouseHttpOptions,
   request: IncomingMessage,
   response: ServerResponse,
   origins: Origins,
@@ -115,43 +117,24 @@ async function answer(
     throw new ClickHouseError('Code: 501. Use GET or POST.', 501);
   const why = refusedRequest(request.headers, origins);
   if (why !== null) throw new ClickHouseError(`Code: 497. ${why}.`, 497);
-  if (verifier) await authenticate(verifier, request, response, url.searchParams.get('password'));
-  const body = await readBody(request, maxBodyBytes);
   const search = url.searchParams;
-  const inUrl = search.get('query');
-  if (inUrl === null && body.byteLength === 0) {
-    if (request.method === 'POST') throw new ClickHouseError('Code: 62. Empty query.', 62);
-    return void response.end('Ok.\n');
+  const token = verifier ? await authenticate(verifier, scope, request, response, search.get('password')) : null;
+  const { raw, queryId, database, revision, gzip: zipped } = await readQuery(request, search, maxBodyBytes);
+  if (raw === null) return void response.end('Ok.\n');
+  const { databases } = engine;
+  if (database && databases && !databases.includes(database)) {
+    throw new ClickHouseError(
+      `Code: 81. DB::Exception: There is the database \`${databases.join('`, `')}\` only, not ${database}: write database.table instead. (UNKNOWN_DATABASE)`,
+      81,
+    );
   }
   const aborted = new AbortController();
   response.once('close', () => {
     if (!response.writableFinished) aborted.abort(new Error('the client went away'));
   });
-  const database = search.get('database') ?? header(request, 'x-clickhouse-database');
-  if (database && database !== 'default' && store.kind === 'embedded') {
-    throw new ClickHouseError(
-      `Code: 81. DB::Exception: The embedded engine has the database \`default\` only, not ${database}: write database.table instead. (UNKNOWN_DATABASE)`,
-      81,
-    );
-  }
-  const queryId = search.get('query_id') ?? randomUUID();
-  const settings: Record<string, string> = {};
-  const params: Record<string, string> = {};
-  for (const [name, value] of search) {
-    if (name.startsWith('param_')) params[name.slice('param_'.length)] = value;
-    else if (!NOT_SETTINGS.has(name)) settings[name] = value;
-  }
-  if (request.method !== 'POST') await refuseWrites(inUrl ?? '');
-  const raw: RawRequest = {
-    sql: inUrl ?? body.toString('utf8'),
-    ...(inUrl !== null && body.byteLength > 0 ? { body } : {}),
-    ...insertInBody(inUrl, body),
-    format: search.get('default_format') ?? header(request, 'x-clickhouse-format') ?? 'TabSeparated',
-    params,
-    settings,
-    abortSignal: aborted.signal,
-  };
-  const result = await store.raw(raw);
+  const address = request.socket.remoteAddress ?? '';
+  const result = await engine.raw({ ...raw, abortSignal: aborted.signal }, { token, address });
+  const body = result.format.toLowerCase() === 'native' ? withRevision(result.body, revision) : result.body;
   const summary = JSON.stringify({
     read_rows: '0',
     read_bytes: '0',
@@ -168,97 +151,24 @@ async function answer(
   response.setHeader('X-ClickHouse-Summary', summary);
   response.setHeader('X-ClickHouse-Server-Display-Name', 'perfleet');
   response.setHeader('Content-Type', CONTENT_TYPES[result.format.toLowerCase()] ?? 'application/octet-stream');
-  const wanted =
-    /\bgzip\b/.test(header(request, 'accept-encoding') ?? '') && settings['enable_http_compression'] === '1';
-  if (wanted) response.setHeader('Content-Encoding', 'gzip');
-  response.end(wanted ? await compress(result.body) : result.body);
+  if (zipped) response.setHeader('Content-Encoding', 'gzip');
+  response.end(zipped ? await compress(body) : body);
 }
 
 /** @throws ClickHouseError 194 or 516 (HTTP 401), 497 (403), or 0 (503) */
 async function authenticate(
   verifier: TokenVerifier,
+  scope: Scope,
   request: IncomingMessage,
   response: ServerResponse,
   password: string | null,
-): Promise<void> {
+): Promise<TokenRecord> {
   const authorization = authorizationOf(request.headers, password);
-  const decision = await decide(verifier, authorization, 'admin');
-  if (decision.ok) return;
+  const decision = await decide(verifier, authorization, scope);
+  if (decision.ok) return decision.token;
   const { status, reason, challenge } = decision;
   if (challenge !== '') response.setHeader('WWW-Authenticate', challenge);
   const code = { 401: authorization === undefined ? 194 : 516, 403: 497, 503: 0 }[status];
   const hint = status === 401 ? '; send one as the password' : '';
   throw new ClickHouseError(`Code: ${code}. DB::Exception: ${reason}${hint}.`, code);
-}
-
-/** An INSERT whose statement and binary data share the body: the statement ends at the line break after its format. */
-function insertInBody(inUrl: string | null, body: Buffer): { sql?: string; body?: Buffer } {
-  if (inUrl !== null) return {};
-  const head = body.subarray(0, 64 << 10).toString('latin1');
-  const match = /^\s*INSERT\s+INTO\b[\s\S]*?\bFORMAT\s+\w+[^\S\n]*;?(?:\n|$)/i.exec(head);
-  if (!match) return {};
-  return { sql: match[0], body: body.subarray(match[0].length) };
-}
-
-/** As ClickHouse does: GET reads only, so that a link cannot change anything. */
-async function refuseWrites(sql: string): Promise<void> {
-  if (
-    /^\s*(?:\/\*[\s\S]*?\*\/\s*)*(?:INSERT|CREATE|DROP|ALTER|TRUNCATE|RENAME|ATTACH|DETACH|OPTIMIZE|SYSTEM|KILL|DELETE|UPDATE|EXCHANGE|GRANT|REVOKE)\b/i.test(
-      sql,
-    )
-  ) {
-    throw new ClickHouseError(
-      'Code: 164. DB::Exception: Cannot execute query in readonly mode. For queries that modify data use POST. (READONLY)',
-      164,
-    );
-  }
-}
-
-async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    bytes += part.byteLength;
-    if (bytes > limit) throw new ClickHouseError(`Code: 307. The body is over ${limit} bytes: send it in parts.`, 307);
-    parts.push(part);
-  }
-  const body = Buffer.concat(parts);
-  const encoding = header(request, 'content-encoding');
-  if (encoding === undefined || encoding === 'identity') return body;
-  if (encoding !== 'gzip')
-    throw new ClickHouseError(`Code: 48. Content encoding ${encoding} is not supported: use gzip.`, 48);
-  return decompress(body, { maxOutputLength: limit });
-}
-
-function header(request: IncomingMessage, name: string): string | undefined {
-  const value = request.headers[name];
-  return Array.isArray(value) ? value[0] : value;
-}
-
-const STATUS: Record<number, number> = {
-  60: 404,
-  81: 404,
-  279: 404,
-  164: 403,
-  497: 403,
-  194: 401,
-  516: 401,
-  307: 413,
-  501: 501,
-  159: 408,
-  0: 503,
-};
-const CLIENT_ERRORS = new Set([
-  6, 26, 27, 36, 41, 42, 43, 44, 46, 47, 48, 53, 62, 63, 69, 70, 72, 73, 115, 386, 395, 456,
-]);
-
-function fail(response: ServerResponse, error: ClickHouseError): void {
-  if (response.headersSent || response.destroyed) return void response.destroy();
-  response.statusCode = STATUS[error.code] ?? (CLIENT_ERRORS.has(error.code) ? 400 : 500);
-  response.setHeader('X-ClickHouse-Exception-Code', String(error.code));
-  response.setHeader('Content-Type', 'text/plain; charset=UTF-8');
-  const text = error.message.startsWith('Code: ')
-    ? error.message
-    : `Code: ${error.code}. DB::Exception: ${error.message}`;
-  response.end(`${text.trimEnd()}\n`);
 }

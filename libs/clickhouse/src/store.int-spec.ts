@@ -12,6 +12,7 @@ import {
   openStore,
   RowBinaryBlock,
   serveClickhouse,
+  storeEngine,
   TABLES,
   texts,
   u32,
@@ -26,7 +27,7 @@ let http: ClickhouseHttp;
 
 beforeAll(async () => {
   store = await openStore({ kind: 'embedded', path });
-  http = await serveClickhouse({ store, port: 0 });
+  http = await serveClickhouse({ engine: storeEngine(store), scope: 'admin', port: 0 });
 });
 afterAll(async () => {
   await http?.close();

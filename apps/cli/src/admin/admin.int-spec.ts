@@ -1,4 +1,4 @@
-import { openStore, serveClickhouse, type ClickhouseHttp, type Store } from '@perfleet/clickhouse';
+import { openStore, serveClickhouse, storeEngine, type ClickhouseHttp, type Store } from '@perfleet/clickhouse';
 import { tempDir } from '@perfleet/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkStore } from './check.ts';
@@ -18,7 +18,7 @@ beforeAll(async () => {
   embedded = await openStore({ kind: 'embedded', path: dir.path });
   // What is out of retention stays until it is looked at.
   await embedded.command('SYSTEM STOP TTL MERGES samples');
-  http = await serveClickhouse({ store: embedded, port: 0 });
+  http = await serveClickhouse({ engine: storeEngine(embedded), scope: 'admin', port: 0 });
   server = await openStore({ kind: 'server', url: http.url });
 });
 afterAll(async () => {

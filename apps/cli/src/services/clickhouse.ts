@@ -1,4 +1,4 @@
-import { serveClickhouse } from '@perfleet/clickhouse';
+import { serveClickhouse, storeEngine } from '@perfleet/clickhouse';
 import type { Shutdown } from '@perfleet/observability';
 import { createTokenVerifier, type TokenVerifier } from '@perfleet/tokens';
 import { openProfileStore, openReachableNodeState } from '../adapters.ts';
@@ -11,7 +11,8 @@ export async function runClickhouse(settings: Settings, shutdown: Shutdown): Pro
   const store = await openProfileStore({ ...settings, clickhouseUrl: '' });
   shutdown.add('store', () => store.close());
   const server = await serveClickhouse({
-    store,
+    engine: storeEngine(store),
+    scope: 'admin',
     host: settings.httpHost,
     port: settings.httpPort,
     allowedHosts: settings.allowedHosts,
