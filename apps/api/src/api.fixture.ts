@@ -37,6 +37,8 @@ export const dir = mkdtempSync(join(tmpdir(), 'perfleet-api-'));
 export let store: Store;
 export let nodeState: NodeStateStore;
 export let url: string;
+/** SQL on ClickHouse's protocol. */
+export let clickhouseUrl: string;
 let api: Api;
 
 export const node = (name: string, change: Partial<NodeState> = {}): NodeState => ({
@@ -129,8 +131,11 @@ async function start(): Promise<void> {
   mkdirSync(join(webRoot, 'assets'), { recursive: true });
   writeFileSync(join(webRoot, 'index.html'), '<!doctype html><title>page</title>');
   writeFileSync(join(webRoot, 'assets', 'app-1234.js'), 'export {};');
-  api = createApi({ store, nodeState, webRoot, port: 0, logger: createLogger('api', { level: 'error' }) });
-  ({ url } = await api.start());
+  const logger = createLogger('api', { level: 'error' });
+  api = createApi({ store, nodeState, webRoot, port: 0, clickhousePort: 0, logger });
+  const started = await api.start();
+  url = started.url;
+  clickhouseUrl = started.clickhouseUrl!;
 }
 
 async function stop(): Promise<void> {
@@ -167,6 +172,21 @@ export async function sql(query: string, params?: Record<string, unknown>) {
     status: response.status,
     body: (await response.json()) as SqlResponse & { error?: { message: string; position?: number } },
   };
+}
+
+export interface NativeSqlOptions {
+  /** Of the address: settings, `param_x`, `default_format` and what else the protocol has. */
+  readonly search?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly method?: string;
+}
+
+/** A statement on ClickHouse's protocol, in the body. */
+export async function clickhouseSql(query: string, { search, headers, method = 'POST' }: NativeSqlOptions = {}) {
+  const address = `${clickhouseUrl}/?${new URLSearchParams(search).toString()}`;
+  const response = await fetch(address, { method, headers: headers ?? {}, ...(method === 'POST' && { body: query }) });
+  const code = response.headers.get('x-clickhouse-exception-code');
+  return { status: response.status, code, headers: response.headers, text: await response.text() };
 }
 
 /** `root;…;leaf` -> [self, total] of every node. */

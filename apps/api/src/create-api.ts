@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { Store } from '@perfleet/clickhouse';
+import type { ClickhouseHttp, Store } from '@perfleet/clickhouse';
 import type { AlertChange } from '@perfleet/messages';
 import type { NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
@@ -44,6 +44,7 @@ import { querier } from './pyroscope/querier.ts';
 import { RenderController } from './pyroscope/render.controller.ts';
 import { ProfileQueries } from './queries/profile-queries.ts';
 import { StoreDb } from './queries/store-db.ts';
+import { serveSql } from './sql/clickhouse-port.ts';
 import { SqlService } from './sql/sql-service.ts';
 import { ALERTS, CONFIG, DB, LOGGER, METRICS, NODES, PROFILE_SOURCE, PROFILES, SQL } from './tokens.ts';
 
@@ -56,6 +57,8 @@ export interface ApiOptions {
   readonly host?: string;
   /** 0 = any free port. */
   readonly port: number;
+  /** Where SQL is answered on ClickHouse's HTTP protocol; without it it is not. */
+  readonly clickhousePort?: number | null;
   readonly logger: Logger;
   /** Where to register metrics; a registry of its own when absent. */
   readonly metrics?: Registry;
@@ -76,9 +79,17 @@ export interface ApiOptions {
   readonly alertTiming?: Partial<AlertTiming>;
 }
 
+export interface StartedApi {
+  readonly url: string;
+  /** null = not open. */
+  readonly otlpGrpcPort: number | null;
+  readonly otlpHttpPort: number | null;
+  readonly clickhouseUrl: string | null;
+}
+
 export interface Api {
   /** Resolves when requests are answered. @throws Error that names the address when it cannot be had */
-  start(): Promise<{ url: string; otlpGrpcPort: number | null; otlpHttpPort: number | null }>;
+  start(): Promise<StartedApi>;
   /** Ends open connections; the stores stay open, they belong to the caller. */
   stop(): Promise<void>;
   /** Who may call what, once it was started: the routes of the API's own port. */
@@ -96,6 +107,7 @@ class ApiModule {}
 export function createApi(options: ApiOptions): Api {
   let app: NestFastifyApplication | null = null;
   let ingest: Ingest | null = null;
+  let clickhouse: ClickhouseHttp | null = null;
   let routes: readonly GuardedRoute[] = [];
   const db = new StoreDb(options.store);
   const settings = options.alerts ?? DEFAULT_ALERT_SETTINGS;
@@ -105,14 +117,17 @@ export function createApi(options: ApiOptions): Api {
   const archive = new AlertArchive(nodeState.alerts, () => facts.keptAlerts(), publisher, logger);
   const engine = new AlertEngine(nodeState, facts, settings, archive, logger, options.alertTiming);
   const onAction = (change: AlertChange) => void publisher?.send([change]).catch(() => undefined);
-  const parts = { db, facts, engine, alerts: new AlertService(nodeState, facts, settings, onAction) };
+  const sql = new SqlService(options.store);
+  const parts = { db, facts, engine, sql, alerts: new AlertService(nodeState, facts, settings, onAction) };
   const stop = async () => {
     await engine.stop();
     await app?.close();
     await ingest?.close();
+    await clickhouse?.close(true);
     await publisher?.close();
     app = null;
     ingest = null;
+    clickhouse = null;
   };
   return {
     async start() {
@@ -123,18 +138,25 @@ export function createApi(options: ApiOptions): Api {
       const access: Access = { verifier, limiter: new CallLimiter(options.callRates ?? DEFAULT_CALL_RATES) };
       if (options.ingest) ingest = await startIngest(options.ingest, origins, access, options.logger, metrics);
       ({ app, routes } = await build(options, parts, origins, access, metrics, ingest));
+      const { clickhousePort = null } = options;
       try {
-        await app.listen(options.port, host);
+        await listening('--http-port', host, options.port, app.listen(options.port, host));
+        if (clickhousePort !== null) {
+          const opened = serveSql(clickhousePort, origins, access, sql, logger);
+          clickhouse = await listening('--clickhouse-port', host, clickhousePort, opened);
+        }
       } catch (cause) {
         await stop();
-        const why = cause instanceof Error ? cause.message : String(cause);
-        throw new Error(`cannot listen on ${host}:${options.port} (${why}); choose another port with --http-port`, {
-          cause,
-        });
+        throw cause;
       }
       engine.start();
       const { grpcPort = null, httpPort = null } = ingest ?? {};
-      return { url: urlOf(app, host), otlpGrpcPort: grpcPort, otlpHttpPort: httpPort };
+      return {
+        url: urlOf(app, host),
+        otlpGrpcPort: grpcPort,
+        otlpHttpPort: httpPort,
+        clickhouseUrl: clickhouse?.url ?? null,
+      };
     },
     stop,
     routes: () => routes,
@@ -145,6 +167,7 @@ interface Parts {
   readonly db: StoreDb;
   readonly facts: FactReader;
   readonly engine: AlertEngine;
+  readonly sql: SqlService;
   readonly alerts: AlertService;
 }
 
@@ -156,8 +179,8 @@ async function build(
   registry: Registry,
   ingest: Ingest | null,
 ): Promise<{ app: NestFastifyApplication; routes: readonly GuardedRoute[] }> {
-  const { store, nodeState, logger, webRoot } = options;
-  const { db, facts, engine, alerts } = parts;
+  const { nodeState, logger, webRoot } = options;
+  const { db, facts, engine, sql, alerts } = parts;
   const nodes = new NodeQueries(nodeState, db, facts);
   const profiles = new ProfileQueries(db);
   const source = profileSource(profiles);
@@ -177,7 +200,7 @@ async function build(
       { provide: METRICS, useValue: metrics },
       { provide: PROFILES, useValue: profiles },
       { provide: PROFILE_SOURCE, useValue: source },
-      { provide: SQL, useValue: new SqlService(store) },
+      { provide: SQL, useValue: sql },
     ],
   };
   // Connections of clients that keep theirs alive must not hold up the end.
@@ -232,6 +255,16 @@ async function serveProtocols(fastify: FastifyInstance, source: ProfileSource, i
   });
   await servePyroscopeIngest(fastify, service, logger);
   await serveOtlpHttp(fastify, service, logger);
+}
+
+/** @throws Error that names the address and the flag that chooses another one */
+async function listening<T>(flag: string, host: string, port: number, opened: Promise<T>): Promise<T> {
+  try {
+    return await opened;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`cannot listen on ${host}:${port} (${why}); choose another port with ${flag}`, { cause });
+  }
 }
 
 function urlOf(app: NestFastifyApplication, host: string): string {

@@ -6,16 +6,17 @@ import { drainPending, Session } from 'chdb';
 import { Lanes } from './lanes.ts';
 import { decodeNative } from './native.ts';
 import type { RowBinaryBlock } from './row-binary.ts';
-import {
-  bindParams,
-  formatClause,
-  paramText,
-  parseInsertFormat,
-  quote,
-  settingsList,
-  unescapeText,
-} from './sql-text.ts';
-import type { Column, QueryOptions, QueryParams, RawRequest, RawResponse, Settings, Store } from './store.ts';
+import { bindParams, formatClause, paramText, parseInsertFormat, quote, settingsList } from './sql-text.ts';
+import type {
+  Column,
+  ConnectionName,
+  QueryOptions,
+  QueryParams,
+  RawRequest,
+  RawResponse,
+  Settings,
+  Store,
+} from './store.ts';
 import { ClickHouseError, insertSettings, toClickHouseError } from './store.ts';
 
 /** For the whole connection: results that keep 64 bits, times in UTC, inserts that are done when they return. */
@@ -26,6 +27,8 @@ const CONNECTION_SETTINGS: Settings = {
 };
 const CONNECTION_ARGS = Object.entries(CONNECTION_SETTINGS).map(([name, value]) => `--${name}=${value}`);
 const QUERY_LANES = 2;
+/** As many as the API lets run at a time. */
+const SQL_LANES = 3;
 const MIN_SHM_BYTES = 256 << 20;
 
 /**
@@ -40,12 +43,13 @@ const HTTP_ONLY =
 
 /**
  * ClickHouse in this process. One process may open a data directory; within it several connections share it: one for
- * ingestion, one that ends aborted queries, the others for queries.
+ * ingestion, one that ends aborted queries, some for SQL of users, the others for queries.
  */
 export class EmbeddedStore implements Store {
   readonly kind = 'embedded';
   private readonly ingest: Lanes<Session>;
   private readonly queries: Lanes<Session>;
+  private readonly sql: Lanes<Session>;
   private readonly control: Lanes<Session>;
   private readonly blocks: string;
   private closed = false;
@@ -53,10 +57,11 @@ export class EmbeddedStore implements Store {
   /** @throws ClickHouseError that names the directory and the fix */
   constructor(path: string) {
     const directory = resolve(path);
-    const sessions = openSessions(directory, QUERY_LANES + 2);
+    const sessions = openSessions(directory, QUERY_LANES + SQL_LANES + 2);
     this.ingest = new Lanes(sessions.slice(0, 1));
     this.control = new Lanes(sessions.slice(1, 2));
-    this.queries = new Lanes(sessions.slice(2));
+    this.sql = new Lanes(sessions.slice(2, 2 + SQL_LANES));
+    this.queries = new Lanes(sessions.slice(2 + SQL_LANES));
     this.blocks = mkdtempSync(join(blockDirectory(directory), 'perfleet-blocks-'));
   }
 
@@ -88,7 +93,6 @@ export class EmbeddedStore implements Store {
   }
 
   async raw(request: RawRequest): Promise<RawResponse> {
-    const params = Object.fromEntries(Object.entries(request.params ?? {}).map(([k, v]) => [k, unescapeText(v)]));
     const settings = Object.fromEntries(
       Object.entries(request.settings ?? {}).filter(([name]) => !HTTP_ONLY.test(name)),
     );
@@ -105,15 +109,20 @@ export class EmbeddedStore implements Store {
     const sql = request.body?.byteLength
       ? `${request.sql}\n${Buffer.from(request.body).toString('utf8')}`
       : request.sql;
-    const format = formatClause(sql) ?? request.format ?? 'TabSeparated';
-    const body = await this.run(bindParams(sql, params), format, { settings, abortSignal: request.abortSignal });
+    const format = (request.fixedFormat ? null : formatClause(sql)) ?? request.format ?? 'TabSeparated';
+    const { abortSignal, connection } = request;
+    const body = await this.run(bindParams(sql, request.params ?? {}, { escaped: true }), format, {
+      settings,
+      abortSignal,
+      connection,
+    });
     return { body, format };
   }
 
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    const all = [this.queries, this.control, this.ingest];
+    const all = [this.queries, this.sql, this.control, this.ingest];
     await this.endQueries();
     await Promise.all(all.map((lanes) => lanes.idle()));
     for (const lanes of all) for (const session of lanes.sessions()) session.close();
@@ -124,7 +133,7 @@ export class EmbeddedStore implements Store {
 
   /** Ends what is being read: nobody waits for the answer any more, and an engine that is still at work cannot be closed. */
   private async endQueries(): Promise<void> {
-    if (!this.queries.busy()) return;
+    if (!this.queries.busy() && !this.sql.busy()) return;
     await this.control
       .run((session) => session.queryAsync("KILL QUERY WHERE query_kind = 'Select' ASYNC", { format: 'Null' }))
       .catch(() => undefined);
@@ -168,11 +177,15 @@ export class EmbeddedStore implements Store {
     return named.map((row) => `\`${row.name}\` ${row.type}`).join(', ');
   }
 
+  private lanes(connection: ConnectionName = 'query'): Lanes<Session> {
+    return { ingest: this.ingest, query: this.queries, sql: this.sql }[connection];
+  }
+
   private async run(sql: string, format: string, options: QueryOptions): Promise<Buffer> {
     if (this.closed) throw new ClickHouseError('The store is closed.', 0);
     const { abortSignal } = options;
     abortSignal?.throwIfAborted();
-    const lanes = options.connection === 'ingest' ? this.ingest : this.queries;
+    const lanes = this.lanes(options.connection);
     const settings = Object.entries(options.settings ?? {});
     const id = randomUUID();
     const work = lanes.run(async (session) => {

@@ -24,7 +24,9 @@ const CLIENT_ERRORS = new Set([
 /** Answers with an error in ClickHouse's form: number in a header, words as text. */
 export function fail(response: ServerResponse, error: ClickHouseError): void {
   if (response.headersSent || response.destroyed) return void response.destroy();
-  response.statusCode = STATUS[error.code] ?? (CLIENT_ERRORS.has(error.code) ? 400 : 500);
+  response.statusCode = error.status ?? STATUS[error.code] ?? (CLIENT_ERRORS.has(error.code) ? 400 : 500);
+  // What is left of the body is not read.
+  if (!response.req.complete) response.setHeader('Connection', 'close');
   response.setHeader('X-ClickHouse-Exception-Code', String(error.code));
   response.setHeader('Content-Type', 'text/plain; charset=UTF-8');
   const text = error.message.startsWith('Code: ')

@@ -107,11 +107,14 @@ function refuseWrites(sql: string): void {
 }
 
 async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
+  const tooLarge = (cause?: unknown) =>
+    new ClickHouseError(`Code: 307. The body is over ${limit} bytes: send it in parts.`, 307, { cause });
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
+  // The connection stays open for the answer.
+  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += part.byteLength;
-    if (bytes > limit) throw new ClickHouseError(`Code: 307. The body is over ${limit} bytes: send it in parts.`, 307);
+    if (bytes > limit) throw tooLarge();
     parts.push(part);
   }
   const body = Buffer.concat(parts);
@@ -119,7 +122,12 @@ async function readBody(request: IncomingMessage, limit: number): Promise<Buffer
   if (encoding === undefined || encoding === 'identity') return body;
   if (encoding !== 'gzip')
     throw new ClickHouseError(`Code: 48. Content encoding ${encoding} is not supported: use gzip.`, 48);
-  return decompress(body, { maxOutputLength: limit });
+  try {
+    return await decompress(body, { maxOutputLength: limit });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(cause);
+    throw new ClickHouseError('Code: 48. The body is not gzip, as its Content-Encoding says.', 48, { cause });
+  }
 }
 
 function header(request: IncomingMessage, name: string): string | undefined {

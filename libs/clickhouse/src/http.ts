@@ -46,7 +46,8 @@ export interface ClickhouseHttpOptions {
 export interface ClickhouseHttp {
   readonly url: string;
   readonly port: number;
-  close(): Promise<void>;
+  /** @param now ends what is being answered, too; else it is waited for */
+  close(now?: boolean): Promise<void>;
 }
 
 const CONTENT_TYPES: Record<string, string> = {
@@ -96,10 +97,11 @@ export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<C
   return {
     port: bound,
     url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
-    close: () =>
+    close: (now = false) =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        server.closeIdleConnections();
+        if (now) server.closeAllConnections();
+        else server.closeIdleConnections();
       }),
   };
 }

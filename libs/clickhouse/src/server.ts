@@ -4,7 +4,7 @@ import { ClickHouseLogLevel, createClient, type ClickHouseClient, type ClickHous
 import { decodeNative } from './native.ts';
 import type { RowBinaryBlock } from './row-binary.ts';
 import { formatClause, unescapeText } from './sql-text.ts';
-import type { Column, QueryOptions, QueryParams, RawRequest, RawResponse, Store } from './store.ts';
+import type { Column, ConnectionName, QueryOptions, QueryParams, RawRequest, RawResponse, Store } from './store.ts';
 import { insertSettings, toClickHouseError } from './store.ts';
 
 export interface ServerOptions {
@@ -17,7 +17,7 @@ export interface ServerOptions {
 /** ClickHouse behind its HTTP interface; sockets of ingestion and of queries are separate pools. */
 export class ServerStore implements Store {
   readonly kind = 'server';
-  private readonly clients: Record<'ingest' | 'query', ClickHouseClient>;
+  private readonly clients: Record<ConnectionName, ClickHouseClient>;
 
   constructor(private readonly options: ServerOptions) {
     const open = (max_open_connections: number) =>
@@ -38,7 +38,7 @@ export class ServerStore implements Store {
           wait_end_of_query: 1,
         },
       });
-    this.clients = { ingest: open(4), query: open(16) };
+    this.clients = { ingest: open(4), query: open(16), sql: open(4) };
   }
 
   async query<T>(sql: string, params: QueryParams = {}, options: QueryOptions = {}): Promise<T[]> {
@@ -86,9 +86,9 @@ export class ServerStore implements Store {
   }
 
   async raw(request: RawRequest): Promise<RawResponse> {
-    const format = formatClause(request.sql) ?? request.format ?? 'TabSeparated';
+    const format = (request.fixedFormat ? null : formatClause(request.sql)) ?? request.format ?? 'TabSeparated';
     const params = Object.entries(request.params ?? {}).map(([k, v]) => [k, unescapeText(v)] as const);
-    const body = await this.exec(request.sql, 'query', {
+    const body = await this.exec(request.sql, request.connection ?? 'query', {
       ...(request.body?.byteLength ? { values: Readable.from([request.body], { objectMode: false }) } : {}),
       query_params: Object.fromEntries(params),
       clickhouse_settings: { ...request.settings, ...defaultFormat(format) } as ClickHouseSettings,
@@ -98,14 +98,14 @@ export class ServerStore implements Store {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.clients.ingest.close(), this.clients.query.close()]);
+    await Promise.all(Object.values(this.clients).map((client) => client.close()));
   }
 
   private client(options: QueryOptions): ClickHouseClient {
     return this.clients[options.connection ?? 'query'];
   }
 
-  private async exec(query: string, lane: 'ingest' | 'query', options: object): Promise<Buffer> {
+  private async exec(query: string, lane: ConnectionName, options: object): Promise<Buffer> {
     const { stream } = await this.guard(() => this.clients[lane].exec({ query, ...options }));
     return this.guard(() => buffer(stream));
   }

@@ -23,6 +23,12 @@ describe('bindParams', () => {
       "SELECT _CAST('1', 'UInt8'), '{a:UInt8}' FROM `x\\`y` -- {a:UInt8}",
     );
   });
+  it('takes values as a URL carries them: escaped, or quoted inside of an array', () => {
+    const params = { a: "['x\\'','y']", s: 'x\\ty', n: '\\N' };
+    expect(bindParams('{a:Array(String)} {s:String} {n:Nullable(UInt8)}', params, { escaped: true })).toBe(
+      "_CAST('[\\'x\\\\\\'\\',\\'y\\']', 'Array(String)') _CAST('x\ty', 'String') NULL",
+    );
+  });
   it('keeps a map literal and refuses a missing value', () => {
     expect(bindParams("SELECT {'a': 1}", {})).toBe("SELECT {'a': 1}");
     expect(() => bindParams('{x:String}', {})).toThrow(/`x` is not set/);
@@ -43,6 +49,9 @@ it('writes values as ClickHouse reads them', () => {
 it('finds the format of a statement and the data of an insert', () => {
   expect(formatClause('SELECT 1 FORMAT CSV SETTINGS max_threads = 1;')).toBe('CSV');
   expect(formatClause("SELECT 'FORMAT CSV'")).toBeNull();
+  // A text that looks like one would choose how the whole answer is written.
+  expect(formatClause("SELECT 'FORMAT Template SETTINGS x' FROM t")).toBeNull();
+  expect(formatClause('SELECT `FORMAT CSV SETTINGS` /* FORMAT CSV */')).toBeNull();
   expect(parseInsertFormat('INSERT INTO db.t (a, b) FORMAT JSONEachRow\n{"a":1}')).toEqual({
     into: 'db.t',
     columns: 'a, b',

@@ -34,23 +34,31 @@ export function quoteIdentifier(name: string): string {
  * Replaces `{name:Type}` by literals. The embedded engine keeps parameter values per process and not per connection, so
  * that two queries at once would see each other's: here they are part of the text, typed by a cast.
  * @param params values as ClickHouse's text form
+ * @param escaped whether they are as a URL carries them: plain texts escaped, what is inside of arrays and their kind quoted instead
  */
-export function bindParams(sql: string, params: Readonly<Record<string, string | null>>): string {
+export function bindParams(
+  sql: string,
+  params: Readonly<Record<string, string | null>>,
+  { escaped = false }: { readonly escaped?: boolean } = {},
+): string {
   let out = '';
   for (const [token, name, type] of sql.matchAll(TOKEN)) {
     if (name === undefined || type === undefined) {
       out += token;
       continue;
     }
-    const value = params[name];
-    if (value === undefined)
+    const given = params[name];
+    if (given === undefined)
       throw new ClickHouseError(`Code: 456. Substitution \`${name}\` is not set: pass the parameter ${name}.`, 456);
+    const value = escaped && given !== null && !isComposite(type) ? unescapeText(given) : given;
     if (type === 'Identifier') out += quoteIdentifier(value ?? '');
     else if (value === null) out += 'NULL';
     else out += `_CAST(${quote(value)}, ${quote(type)})`;
   }
   return out;
 }
+
+const isComposite = (type: string) => /^(Array|Map|Tuple|Nested|Variant)\b/.test(type);
 
 /** A JavaScript value as ClickHouse's text form; strings are quoted only inside arrays. */
 export function paramText(value: unknown, nested = false): string | null {
@@ -74,7 +82,11 @@ export function unescapeText(text: string): string | null {
 
 /** The statement's own FORMAT clause, when it has one at its end (before SETTINGS). */
 export function formatClause(sql: string): string | null {
-  return /\bFORMAT\s+(\w+)\s*(?:\bSETTINGS\b[\s\S]*)?;?\s*$/i.exec(sql)?.[1] ?? null;
+  // A text may hold the words; what is quoted or commented is none of the statement's.
+  const bare = Array.from(sql.matchAll(TOKEN), ([token]) =>
+    /^(?:--|\/\*)/.test(token) ? ' ' : /^['"`]./s.test(token) ? ' _ ' : token,
+  ).join('');
+  return /\bFORMAT\s+(\w+)\s*(?:\bSETTINGS\b[\s\S]*)?;?\s*$/i.exec(bare)?.[1] ?? null;
 }
 
 /** Splits `INSERT INTO t (a, b) [SETTINGS …] FORMAT F` and the data after it, if any. Null for another statement. */

@@ -12,8 +12,8 @@ export type QueryParam = string | number | bigint | boolean | Date | null | read
 export type QueryParams = Readonly<Record<string, QueryParam>>;
 export type Settings = Readonly<Record<string, string | number | boolean>>;
 
-/** `ingest` is for the aggregator alone; a long `query` never holds it up. */
-export type ConnectionName = 'ingest' | 'query';
+/** `ingest` is for the aggregator alone, `sql` for queries of users: neither is held up by a long one of another. */
+export type ConnectionName = 'ingest' | 'query' | 'sql';
 
 /**
  * Of every insert with a deduplication token: materialized views decide by the token for themselves, so that a repeated insert
@@ -62,6 +62,9 @@ export interface RawRequest {
   readonly sql: string;
   readonly body?: Uint8Array;
   readonly format?: string;
+  /** The statement has no FORMAT clause, whatever it looks like: `format` holds. */
+  readonly fixedFormat?: boolean;
+  readonly connection?: ConnectionName;
   /** Placeholders' values as ClickHouse's escaped text, as `param_x` in a URL carries them. */
   readonly params?: Readonly<Record<string, string>>;
   readonly settings?: Settings;
@@ -76,13 +79,16 @@ export interface RawResponse {
 /** The engine refused a statement (`code` is ClickHouse's number) or cannot be reached (`code` is 0). */
 export class ClickHouseError extends Error {
   override readonly name = 'ClickHouseError';
+  /** Of HTTP, where it is not the one that ClickHouse has for the code. */
+  readonly status: number | undefined;
 
   constructor(
     message: string,
     readonly code: number,
-    options?: ErrorOptions,
+    options?: ErrorOptions & { readonly status?: number | undefined },
   ) {
     super(message, options);
+    this.status = options?.status;
   }
 }
 

@@ -109,6 +109,8 @@ export const fields = {
   clickhouseUser: z.string().default('default'),
   clickhousePassword: z.string().default(''),
   clickhouseDatabase: z.string().default('default'),
+  /** Where the API answers SQL of users on ClickHouse's HTTP protocol. */
+  clickhousePort: optionalPort.default(null),
   cluster: z.string().max(253).default(''),
   node: z.string().max(253).default(''),
   rateHz: integer(1, 999).default(19),

@@ -24,6 +24,7 @@ let api: Api;
 let url: string;
 let grpcPort: number;
 let httpPort: number;
+let clickhouseUrl: string;
 const tokens = {} as Record<'ingest' | 'read' | 'sql' | 'admin' | 'node' | 'team', string>;
 
 const newToken = async (scope: Scope, labels: LabelLimits = {}) =>
@@ -40,11 +41,12 @@ beforeAll(async () => {
   stream = await openEmbeddedStream({ path: join(dir.path, 'stream.db'), logger });
   await stream.ensureTopics([{ name: TOPICS.profiles, ...TOPIC_SPECS.profiles }]);
   const ingest = { stream, topicPrefix: '', node: 'api', otlpHost: '127.0.0.1', otlpGrpcPort: 0, otlpHttpPort: 0 };
-  api = createApi({ ...settings(), webRoot, ingest });
+  api = createApi({ ...settings(), webRoot, ingest, clickhousePort: 0 });
   const started = await api.start();
   url = started.url;
   grpcPort = started.otlpGrpcPort!;
   httpPort = started.otlpHttpPort!;
+  clickhouseUrl = started.clickhouseUrl!;
   for (const scope of ['ingest', 'read', 'sql', 'admin', 'node'] as const) tokens[scope] = await newToken(scope);
   tokens.team = await newToken('read', { namespace: ['shop'] });
 });
@@ -266,6 +268,42 @@ describe('the ports of OTLP', () => {
     expect(await grpc({})).toBe('16');
     expect(await grpc(bearer(tokens.read))).toBe('7');
     expect(await grpc(bearer(tokens.ingest))).toBe('0');
+  });
+});
+
+describe('the port of ClickHouse’s protocol', () => {
+  const ask = async (token: string, query = 'SELECT 1') => {
+    const headers: Record<string, string> =
+      token === '' ? {} : { 'x-clickhouse-user': 'me', 'x-clickhouse-key': token };
+    const response = await fetch(clickhouseUrl, { method: 'POST', headers, body: query });
+    return { status: response.status, text: await response.text() };
+  };
+
+  it('asks for the scope sql', async () => {
+    expect(await ask('')).toMatchObject({ status: 401, text: expect.stringContaining('send one as the password') });
+    expect(await ask('guess')).toMatchObject({ status: 401 });
+    for (const scope of ['read', 'ingest', 'node'] as const) expect((await ask(tokens[scope])).status).toBe(403);
+    for (const scope of ['sql', 'admin'] as const)
+      expect(await ask(tokens[scope])).toEqual({ status: 200, text: '1\n' });
+  });
+
+  it('is the sandbox for admins, too', async () => {
+    expect((await ask(tokens.admin, "SELECT file('/etc/hostname')")).text).toContain('function file is not allowed');
+    expect((await ask(tokens.admin, 'DROP TABLE samples')).text).toContain('only SELECT');
+  });
+
+  it('keeps a token with labels within them', async () => {
+    const team = await newToken('sql', { namespace: ['shop'] });
+    expect((await ask(team, 'SELECT count() FROM profiles')).text).toBe('0\n');
+    expect((await ask(team, 'SELECT * FROM nodes')).text).toContain(
+      'table nodes is not allowed for a token with labels',
+    );
+    expect((await ask(team, 'SHOW TABLES')).text.trim().split('\n')).toEqual([
+      'functions',
+      'profiles',
+      'unresolved_binaries',
+    ]);
+    expect((await ask(team, "SELECT count() FROM system.columns WHERE table = 'nodes'")).text).toBe('0\n');
   });
 });
 

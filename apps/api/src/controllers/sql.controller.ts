@@ -26,7 +26,13 @@ export class SqlController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SqlResponse> {
     const signal = clientSignal(reply);
-    const { name, labels } = callerOf(request.raw);
-    return audited(this.logger, name, body, () => this.sql.run(body, signal, labels));
+    const caller = callerOf(request.raw);
+    return audited(
+      this.logger,
+      caller.name,
+      (body as Partial<SqlRequest> | undefined)?.query,
+      () => this.sql.run(body, caller, signal),
+      ({ rows }) => ({ rows: rows.length }),
+    );
   }
 }

@@ -274,7 +274,7 @@ const BY_CATEGORY: Readonly<Record<string, string>> = {
   `,
   other: `
     caseWithExpression bar formatReadableDecimalSize formatReadableQuantity formatReadableSize
-    formatReadableTimeDelta identity ignore isConstant materialize runningDifference
+    formatReadableTimeDelta identity ignore isConstant materialize revision runningDifference
     runningDifferenceStartingWithFirstValue toColumnTypeName toTypeName transform version visibleWidth
     parseTimeDelta parseReadableSize rowNumberInAllBlocks neighbor byteSize countDigits exists lambda untuple
     getSubcolumn _CAST array_concat_agg sumMap minMap maxMap

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sql, store, useTestApi } from '../api.fixture.ts';
+import { clickhouseSql, sql, store, useTestApi } from '../api.fixture.ts';
 import { ALLOWED_FUNCTIONS } from './allowed-functions.ts';
 import { HIGHER_ORDER } from './special-arguments.ts';
 
@@ -85,10 +85,11 @@ const STATES = [
   `SELECT arrayReduceInRanges('sumState', [(1, 1)], [1])`,
 ];
 
+const ASKS_FOR_CSV = 'select 1 format\nCSV';
 const STATEMENTS = [
   "SELECT 1 INTO/**/OUTFILE '/tmp/x'",
   "SELECT 1 INTO OUTFILE '/tmp/x' APPEND",
-  'select 1 format\nCSV',
+  ASKS_FOR_CSV,
   '(SELECT 1) SETTINGS max_threads = 9',
   'WITH 1 AS x SELECT x SETTINGS allow_ddl = 1',
   'SELECT * FROM numbers(3, SETTINGS readonly = 0)',
@@ -119,6 +120,15 @@ describe('what would reach beyond the views is refused', () => {
     expect(body.error?.message).toMatch(
       /not allowed|only SELECT|one statement only|must be (a literal|the name)|Syntax error/,
     );
+  });
+
+  it.each(all)('and on ClickHouse’s protocol %s', async (query) => {
+    const search = Object.fromEntries(Object.entries(PARAMS).map(([name, value]) => [`param_${name}`, value]));
+    // There the caller chooses the format.
+    if (query === ASKS_FOR_CSV) return expect((await clickhouseSql(query)).text).toBe('1\n');
+    const { status, text } = await clickhouseSql(query, { search });
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect(text).toMatch(/not allowed|only SELECT|one statement only|must be (a literal|the name)|Syntax error/);
   });
 
   it('knows every function of the engine that calls the function it is given by name', async () => {

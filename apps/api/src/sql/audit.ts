@@ -1,18 +1,22 @@
-import type { SqlRequest, SqlResponse } from '@perfleet/api-contract';
 import type { Logger } from '@perfleet/observability';
 
 /** Characters of a query that its line in the log keeps. */
 const TEXT_LENGTH = 2000;
 
-/** One line for every query of a user: who asked what, and what became of it. Values of parameters are not kept. */
-export async function audited(
+/**
+ * One line for every query of a user: who asked what, and what became of it. Values of parameters are not kept.
+ * @param text what was sent as the query, whatever it is
+ * @param told what the line says of an answer
+ */
+export async function audited<T>(
   logger: Logger,
   caller: string,
-  request: SqlRequest | undefined,
-  run: () => Promise<SqlResponse>,
-): Promise<SqlResponse> {
+  text: unknown,
+  run: () => Promise<T>,
+  told: (answer: T) => object,
+): Promise<T> {
   const start = performance.now();
-  const query = typeof request?.query === 'string' ? request.query : '';
+  const query = typeof text === 'string' ? text : '';
   const line = (result: object) => ({
     audit: 'sql',
     caller,
@@ -23,7 +27,7 @@ export async function audited(
   });
   try {
     const answer = await run();
-    logger.info(line({ rows: answer.rows.length }), 'SQL answered');
+    logger.info(line(told(answer)), 'SQL answered');
     return answer;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

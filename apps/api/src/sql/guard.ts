@@ -1,6 +1,7 @@
 import { ALLOWED_FUNCTIONS } from './allowed-functions.ts';
 import type { AstNode } from './ast.ts';
-import { argumentRefusal } from './special-arguments.ts';
+import { argumentRefusal, settingRefusal } from './special-arguments.ts';
+import { CATALOG_NAMES } from './catalog.ts';
 
 /** The stable views of the SQL interface; everything else in the store is internal. */
 export const PUBLIC_VIEWS = [
@@ -91,6 +92,7 @@ function refusalOf(node: AstNode, index: number, nodes: readonly AstNode[], scop
       if (parent?.type === 'TableExpression') {
         return TABLE_FUNCTIONS.has(node.name) ? null : `table function ${node.name} is not allowed`;
       }
+      if (node.name === 'getSetting') return settingRefusal(argumentsOf(index, nodes));
       if (!isAllowedFunction(node.name)) return `function ${node.name} is not allowed`;
       if (/^(not)?(null)?in$/i.test(node.name)) return inRefusal(index, nodes, scope);
       return argumentRefusal(node.name, argumentsOf(index, nodes), isAllowedFunction);
@@ -100,7 +102,7 @@ function refusalOf(node: AstNode, index: number, nodes: readonly AstNode[], scop
 }
 
 function tableRefusal(name: string, { views, commonTables, existing }: Scope): string | null {
-  if (views.includes(name)) return null;
+  if (views.includes(name) || CATALOG_NAMES.includes(name)) return null;
   if (/^\w+$/.test(name) && commonTables.has(name) && !existing.has(name)) return null;
   const known = (PUBLIC_VIEWS as readonly string[]).includes(name);
   return `table ${name} is not allowed${known ? ' for a token with labels' : ''}; the public views are ${views.join(', ')}`;

@@ -23,7 +23,7 @@ afterAll(async () => {
   rmSync(path, { recursive: true, force: true });
 });
 
-const run = (query: string, labels: LabelLimits) => service.run({ query }, undefined, labels);
+const run = (query: string, labels: LabelLimits) => service.run({ query }, { name: 'x', labels });
 const one = async (query: string, labels: LabelLimits) => (await run(query, labels)).rows.flat();
 const JOBS = { namespace: ['jobs'] };
 

@@ -1,4 +1,5 @@
 import type { AstNode } from './ast.ts';
+import { SHOWN_SETTINGS } from './catalog.ts';
 
 /**
  * Functions of ClickHouse 26.7 that call their first argument. It may be the bare name of a function: `arrayMap(file, ['/etc/x'])`
@@ -42,4 +43,11 @@ export function argumentRefusal(
   if (typed !== undefined && (typed.type !== 'Literal' || !typed.name.startsWith("'")))
     return `the type that ${name} is told must be a literal`;
   return null;
+}
+
+/** `getSetting` may be asked for what the catalogue shows anyway. */
+export function settingRefusal([name, ...others]: readonly AstNode[]): string | null {
+  const shown = (SHOWN_SETTINGS as readonly string[]).map((setting) => `'${setting}'`);
+  if (others.length === 0 && name?.type === 'Literal' && shown.includes(name.name)) return null;
+  return `function getSetting is not allowed but for ${SHOWN_SETTINGS.join(', ')}`;
 }

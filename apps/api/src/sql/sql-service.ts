@@ -1,66 +1,47 @@
-import type { LabelLimits } from '@perfleet/tokens';
 import type { SqlRequest, SqlResponse } from '@perfleet/api-contract';
-import { ClickHouseError, type QueryParams, type Store } from '@perfleet/clickhouse';
+import { ClickHouseError, type QueryParams, type RawRequest, type RawResponse, type Store } from '@perfleet/clickhouse';
+import type { Caller } from '../access/caller.ts';
 import { ApiError, badRequest } from '../http/api-error.ts';
 import { CODE, firstLine } from '../queries/store-db.ts';
 import { parseAst, type AstNode } from './ast.ts';
+import { CallerQueue } from './caller-queue.ts';
+import { asQuery, catalogOf, translate } from './catalog.ts';
+import { outputSettings, splitFormat } from './formats.ts';
 import { commonTableNames, refusal } from './guard.ts';
+import { LIMIT_CODES, LIMIT_SETTINGS, SQL_LIMITS, SQL_QUEUE } from './limits.ts';
 import { rowLimits, type RowLimits } from './row-limits.ts';
-
-/** Bounds of one query of a user. */
-export const SQL_LIMITS = {
-  textLength: 100_000,
-  seconds: 30,
-  resultRows: 10_000,
-  resultBytes: 64 << 20,
-  memoryBytes: 2 * 2 ** 30,
-  parameters: 100,
-};
-
-const LIMIT_CODES: Readonly<Record<number, string>> = {
-  158: 'it reads more rows than allowed',
-  159: `it took longer than ${SQL_LIMITS.seconds} s`,
-  160: 'it would take too long',
-  191: 'a set in it is too large',
-  241: 'it needs more memory than it may have',
-  307: 'it reads more bytes than allowed',
-  396: `its result is larger than ${SQL_LIMITS.resultRows} rows or ${SQL_LIMITS.resultBytes >> 20} MiB; add LIMIT`,
-};
-
-const SETTINGS = [
-  `max_execution_time = ${SQL_LIMITS.seconds}`,
-  `timeout_overflow_mode = 'throw'`,
-  `max_memory_usage = ${SQL_LIMITS.memoryBytes}`,
-  `max_rows_to_read = 10000000000`,
-  `max_bytes_to_read = 1000000000000`,
-  `max_result_rows = ${SQL_LIMITS.resultRows}`,
-  `max_result_bytes = ${SQL_LIMITS.resultBytes}`,
-  `result_overflow_mode = 'throw'`,
-  `max_subquery_depth = 32`,
-  `allow_introspection_functions = 0`,
-  `allow_ddl = 0`,
-];
 
 /**
  * SQL of users over the public views. ClickHouse's `readonly` lets scalar functions read files, so what runs is decided
  * on the parsed form, by lists of what is allowed, and only then given to the engine with limits:
  *
- *   text -> formatQuery (one statement, canonical) -> EXPLAIN AST -> guard -> canonical text with SETTINGS
+ *   text -> formatQuery (one statement, canonical) -> names of the catalogue -> EXPLAIN AST -> guard -> that text with SETTINGS
  *
  * The text that is checked and the text that runs are the same, with the same parameters.
  */
 export class SqlService {
+  private readonly queue = new CallerQueue(SQL_QUEUE);
+
   constructor(private readonly store: Store) {}
 
   /**
-   * @param labels what the caller's reading is limited to
-   * @throws ApiError 400 with the reason, and the position where the engine tells one; 503 while the store is away
+   * @param caller whose turn it must be, and what its reading is limited to
+   * @throws ApiError 400 with the reason, and the position where the engine tells one; 429 when the caller has too much running; 503
+   * while the store is away
    */
-  async run(request: SqlRequest, signal?: AbortSignal, labels: LabelLimits = {}): Promise<SqlResponse> {
+  async run(request: SqlRequest, caller: Caller, signal?: AbortSignal): Promise<SqlResponse> {
     const { query, params } = validated(request);
     const start = performance.now();
-    const canonical = await this.canonical(query, signal);
-    const answer = await this.execute(canonical, params, rowLimits(labels), signal);
+    const limits = rowLimits(caller.labels);
+    const answer = await this.queue.run(
+      caller.name,
+      async () => {
+        const canonical = await this.canonical(query, signal);
+        const text = await this.prepared(canonical, escapedParams(params), limits, [], signal);
+        return this.ask(text, params, signal, undefined, limits);
+      },
+      signal,
+    );
     // The engine holds to it; should it not, an answer is refused and never cut.
     if (answer.rows.length > SQL_LIMITS.resultRows)
       throw new ApiError(400, 'limit', `the query was stopped: ${LIMIT_CODES[396]}`);
@@ -69,6 +50,33 @@ export class SqlService {
       rows: answer.rows,
       tookMs: Math.round(performance.now() - start),
     };
+  }
+
+  /**
+   * The same for a client of ClickHouse's protocol: an answer in the format that the statement or the request asks for.
+   * @param request of whose settings only those that say how values are written count
+   * @throws ApiError as `run`
+   */
+  async raw(request: RawRequest, caller: Caller): Promise<RawResponse> {
+    const { query, params } = validated({ query: statementOf(request), params: request.params ?? {} });
+    const { abortSignal } = request;
+    const limits = rowLimits(caller.labels);
+    const answer = await this.queue.run(
+      caller.name,
+      async () => {
+        const canonical = await this.canonical(query, abortSignal);
+        const { statement, format } = splitFormat(canonical, request.format ?? 'TabSeparated');
+        const output = outputSettings(request.settings ?? {});
+        const values = params as Record<string, string>;
+        const sql = await this.prepared(statement, values, limits, output, abortSignal);
+        const asked: RawRequest = { sql, format, fixedFormat: true, params: values, connection: 'sql', abortSignal };
+        return this.reach(() => this.store.raw(asked), undefined, limits);
+      },
+      abortSignal,
+    );
+    if (answer.body.byteLength > SQL_LIMITS.answerBytes)
+      throw new ApiError(400, 'limit', `the query was stopped: ${LIMIT_CODES[396]}`);
+    return answer;
   }
 
   private async canonical(query: string, signal?: AbortSignal): Promise<string> {
@@ -86,48 +94,45 @@ export class SqlService {
     return canonical;
   }
 
-  private async execute(canonical: string, params: QueryParams, limits: RowLimits, signal?: AbortSignal) {
+  /** @returns what may run, with its limits. @throws ApiError 400 with the reason why nothing may */
+  private async prepared(
+    canonical: string,
+    params: EscapedParams,
+    limits: RowLimits,
+    output: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<string> {
     const { views } = limits;
-    if (canonical === 'SHOW TABLES')
-      return { columns: [{ name: 'name', type: 'String' }], rows: views.map((name) => [name]) };
-    const described = /^DESCRIBE TABLE (\w+)$/.exec(canonical)?.[1];
-    if (described !== undefined && views.includes(described)) {
-      const { columns, rows } = await this.ask(`DESCRIBE TABLE ${described}`, {}, signal);
-      return { columns: columns.slice(0, 2), rows: rows.map((row) => row.slice(0, 2)) };
+    const statement = translate(asQuery(canonical, views));
+    const word = /^\(*\s*(\w+)/.exec(statement)?.[1] ?? '';
+    if (word !== 'SELECT' && word !== 'WITH') {
+      throw badRequest(
+        `only SELECT, WITH, SHOW TABLES, SHOW DATABASES and DESCRIBE of a public view are allowed, not ${word}`,
+      );
     }
-    const statement = /^\(*\s*(\w+)/.exec(canonical)?.[1] ?? '';
-    if (statement !== 'SELECT' && statement !== 'WITH') {
-      throw badRequest(`only SELECT, WITH, SHOW TABLES and DESCRIBE of a public view are allowed, not ${statement}`);
-    }
-    const clause = /^\s*(INTO OUTFILE|FORMAT|SETTINGS)\b/m.exec(canonical)?.[1];
+    const clause = /^\s*(INTO OUTFILE|FORMAT|SETTINGS)\b/m.exec(statement)?.[1];
     if (clause) throw badRequest(`${clause} is not allowed; the answer has one format and the limits are the server’s`);
-    if (/AggregateFunction/i.test(canonical)) throw badRequest('states of aggregate functions are not allowed');
+    if (/AggregateFunction/i.test(statement)) throw badRequest('states of aggregate functions are not allowed');
 
-    const nodes = await this.parse(canonical, params, signal);
+    const nodes = await this.parse(statement, params, signal);
     const why = refusal(nodes, {
       views,
-      commonTables: commonTableNames(canonical),
+      commonTables: commonTableNames(statement),
       existing: await this.existing(signal),
     });
     if (why !== null) throw badRequest(why);
     // Settings behind a UNION would hold for its last part only; a SELECT without FROM has no limits on its result.
-    const text = isPlainSelect(nodes) ? canonical : `SELECT * FROM (\n${canonical}\n)`;
+    const catalog = catalogOf(statement, views);
+    const text = isPlainSelect(nodes) && catalog === '' ? statement : `${catalog}SELECT * FROM (\n${statement}\n)`;
     // `readonly` stands last: once it holds, the others could not be set.
-    const settings = [...SETTINGS, ...limits.settings, 'readonly = 1'].join(', ');
-    return this.ask(`${text}\nSETTINGS ${settings}`, params, signal, undefined, limits);
+    return `${text}\nSETTINGS ${[...LIMIT_SETTINGS, ...output, ...limits.settings, 'readonly = 1'].join(', ')}`;
   }
 
   /** As a statement of its own: inside a subquery the engine would apply settings and rewrite before it shows the form. */
-  private async parse(canonical: string, params: QueryParams, abortSignal?: AbortSignal): Promise<AstNode[]> {
-    const escaped = Object.entries(params).map(([name, value]) => [name, escapeParam(String(value))]);
-    const { body } = await this.reach(() =>
-      this.store.raw({
-        sql: `EXPLAIN AST ${canonical}`,
-        format: 'JSONCompact',
-        params: Object.fromEntries(escaped) as Record<string, string>,
-        abortSignal,
-      }),
-    );
+  private async parse(statement: string, params: EscapedParams, abortSignal?: AbortSignal): Promise<AstNode[]> {
+    const sql = `EXPLAIN AST ${statement}`;
+    const asked = { sql, format: 'JSONCompact', fixedFormat: true, params };
+    const { body } = await this.reach(() => this.store.raw({ ...asked, connection: 'sql', abortSignal }));
     const { data } = JSON.parse(new TextDecoder().decode(body)) as { data: string[][] };
     return parseAst(data.map((row) => row[0] ?? ''));
   }
@@ -138,7 +143,7 @@ export class SqlService {
   }
 
   private ask(sql: string, params: QueryParams, abortSignal?: AbortSignal, offset?: number, limits?: RowLimits) {
-    return this.reach(() => this.store.columns(sql, params, { abortSignal }), offset, limits);
+    return this.reach(() => this.store.columns(sql, params, { abortSignal, connection: 'sql' }), offset, limits);
   }
 
   /** @param offset of the statement inside what the user sent, for positions */
@@ -175,6 +180,19 @@ export class SqlService {
   }
 }
 
+/** A statement that a client cut in two between address and body. */
+function statementOf({ sql, body }: RawRequest): string {
+  return body?.byteLength ? `${sql}\n${Buffer.from(body).toString('utf8')}` : sql;
+}
+
+/** As a URL carries them, and as the engine reads them. */
+type EscapedParams = Readonly<Record<string, string>>;
+
+const escapedParams = (params: QueryParams): EscapedParams =>
+  Object.fromEntries(
+    Object.entries(params).map(([name, value]) => [name, value === null ? '\\N' : escapeParam(String(value))]),
+  );
+
 /** Values travel in ClickHouse's escaped form. */
 function escapeParam(value: string): string {
   const names: Readonly<Record<string, string>> = {
@@ -209,8 +227,8 @@ function validated(request: unknown): { query: string; params: QueryParams } {
   for (const [name, value] of entries) {
     if (!/^[A-Za-z_]\w{0,63}$/.test(name))
       throw badRequest('a parameter’s name is a letter followed by letters, digits and _');
-    if (typeof value !== 'string' && typeof value !== 'number')
-      throw badRequest(`parameter ${name} must be a text or a number`);
+    if (typeof value !== 'string' && typeof value !== 'number' && value !== null)
+      throw badRequest(`parameter ${name} must be a text, a number or null`);
   }
   return { query, params: Object.fromEntries(entries) as QueryParams };
 }

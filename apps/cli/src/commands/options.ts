@@ -8,6 +8,12 @@ const OPTIONS = {
   data: [['--data <dir>', 'where data lives on this machine']],
   httpPort: [['--http-port <port>', 'port to listen on (4700; clickhouse: 8123)']],
   httpHost: [['--http-host <address>', 'address to listen on (127.0.0.1)']],
+  clickhousePort: [
+    [
+      '--clickhouse-port <port>',
+      "port to answer SQL on ClickHouse's HTTP protocol, with the sandbox of the API, or off (off)",
+    ],
+  ],
   auth: [
     [
       '--auth <mode>',
@@ -61,6 +67,7 @@ const OPTIONS = {
 export const API_OPTIONS = [
   'httpPort',
   'httpHost',
+  'clickhousePort',
   'auth',
   'allowedHosts',
   'otlpHost',

@@ -14,6 +14,7 @@ export function makeApi({ settings, stream }: PublishingPorts, store: Store, nod
     webRoot: webRoot(),
     host: settings.httpHost,
     port: settings.httpPort,
+    clickhousePort: settings.clickhousePort,
     cluster: settings.cluster,
     alerts: settings,
     alertLog: { stream, topicPrefix: settings.topicPrefix },

@@ -16,6 +16,6 @@ export async function runApi(settings: Settings, shutdown: Shutdown): Promise<st
   const stream = lazyPublishingStream(settings, serviceLogger(settings, 'stream'), shutdown);
   const api = makeApi({ settings, stream }, store, nodeState);
   shutdown.add('api', () => api.stop());
-  const { url } = await api.start();
-  return `api is running: ${url}`;
+  const { url, clickhouseUrl } = await api.start();
+  return `api is running: ${url}${clickhouseUrl ? `, SQL for clients of ClickHouse: ${clickhouseUrl}` : ''}`;
 }

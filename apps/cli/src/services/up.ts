@@ -20,7 +20,7 @@ export async function runUp(settings: Settings, shutdown: Shutdown): Promise<str
   // Consumers before the producer, so that the collector's last messages still find them when parts stop in reverse.
   const api = makeApi(ports, store, nodeState);
   shutdown.add('api', () => api.stop());
-  const { url } = await api.start();
+  const { url, clickhouseUrl } = await api.start();
   for (const [name, part] of [
     ['aggregator', makeAggregator(ports, store)],
     ['symbolizer', makeSymbolizer(ports, nodeState)],
@@ -29,5 +29,5 @@ export async function runUp(settings: Settings, shutdown: Shutdown): Promise<str
     shutdown.add(name, () => part.stop());
     await part.start();
   }
-  return `Perfleet is profiling this machine at ${settings.rateHz} Hz: ${url}`;
+  return `Perfleet is profiling this machine at ${settings.rateHz} Hz: ${url}${clickhouseUrl ? `, SQL for clients of ClickHouse: ${clickhouseUrl}` : ''}`;
 }
