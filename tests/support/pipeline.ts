@@ -11,6 +11,8 @@ export interface Pipeline {
   readonly url: string;
   readonly otlpGrpcPort: number | null;
   readonly otlpHttpPort: number | null;
+  /** null = the port was not asked for. */
+  readonly clickhouseUrl: string | null;
   readonly api: Api;
   readonly store: Store;
   readonly nodeState: NodeStateStore;

@@ -1,5 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { requireTool } from '@perfleet/testing';
@@ -9,7 +10,9 @@ import { repository } from './workloads.ts';
 /** A script of `tests/clients/python` with its packages, which pip installs the first time into `.cache`. */
 export function pythonClient(script: string): Client {
   const folder = join(import.meta.dirname, '..', 'clients', 'python');
-  const environment = join(repository, '.cache', 'python-clients');
+  const requirements = join(folder, 'requirements.txt');
+  const version = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
+  const environment = join(repository, '.cache', `python-clients-${version}`);
   const python = join(environment, 'bin', 'python3');
   const unavailable = (reason: string): Client => {
     rmSync(environment, { recursive: true, force: true });
@@ -21,16 +24,7 @@ export function pythonClient(script: string): Client {
   if (!existsSync(python)) {
     const made = step('python3', ['-m', 'venv', environment]);
     if (made.status !== 0) return unavailable('python3 -m venv fails; sudo apt-get install python3-venv');
-    const installed = step(python, [
-      '-m',
-      'pip',
-      'install',
-      '--quiet',
-      '--only-binary',
-      ':all:',
-      '-r',
-      join(folder, 'requirements.txt'),
-    ]);
+    const installed = step(python, ['-m', 'pip', 'install', '--quiet', '--only-binary', ':all:', '-r', requirements]);
     if (installed.status !== 0) return unavailable(`pip: ${installed.stderr.trim().split('\n').at(-1)}`);
   }
   const run = async (...args: string[]) =>

@@ -18,6 +18,13 @@ const VALUES: Array<[string, number[]]> = [
   ['IntervalSecond', [...u64(1), ...u64(2)]],
   ['Array(Array(UInt8))', [...u64(1), ...u64(3), ...u64(2), ...u64(2), ...u64(3), 7, 8, 9]],
   ['Map(String, UInt8)', [...u64(1), ...u64(2), 1, 65, 1, 66, 3, 4]],
+  // Version of the dictionary; indexes of one byte with keys of their own; two keys; two indexes.
+  ['LowCardinality(Nullable(String))', [...u64(1), 0, 6, ...u64(0).slice(2), ...u64(2), 0, 1, 65, ...u64(2), 1, 0]],
+  [
+    'Map(LowCardinality(String), UInt8)',
+    [...u64(1), ...u64(1), ...u64(2), 1, 6, ...u64(0).slice(2), ...u64(1), 1, 65, ...u64(2), 0, 0, 0, 0, 3, 4],
+  ],
+  ['Array(LowCardinality(String))', [...u64(1), ...u64(0), ...u64(0)]],
   ['Tuple(a UInt8, `b c` Tuple(UInt8, String))', [1, 2, 3, 4, 0, 1, 65]],
   ['Nested(a UInt8, b String)', [...u64(1), ...u64(2), 1, 2, 0, 0]],
 ];

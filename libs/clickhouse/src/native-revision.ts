@@ -29,7 +29,7 @@ export function withRevision(native: Uint8Array, revision: number): Uint8Array {
       const type = walk.text();
       parts.push(native.subarray(from, walk.at), mark);
       from = walk.at;
-      if (rows > 0) walk.values(type, rows);
+      if (rows > 0) walk.column(type, rows);
     }
     parts.push(native.subarray(from, walk.at));
   }
@@ -68,11 +68,21 @@ class Walk {
     return this.buffer.toString('utf8', this.at - length, this.at);
   }
 
-  /** Moves behind the values of a column. */
-  values(type: string, rows: number): void {
+  /** Moves behind a column. */
+  column(type: string, rows: number): void {
+    // The version of each dictionary stands before all values, also where they are inside of others.
+    this.at += 8 * type.replace(QUOTED, '').split('LowCardinality(').slice(1).length;
+    this.values(type, rows);
+    if (this.at > this.buffer.length)
+      throw new ClickHouseError(`a column of type ${type} is not read as it was written`, 0);
+  }
+
+  private values(type: string, rows: number): void {
     const [, name = type, inside = ''] = /^(\w+)(?:\((.*)\))?$/s.exec(type) ?? [];
     const args = splitArguments(inside);
     switch (name) {
+      case 'LowCardinality':
+        return this.dictionary(inside.replace(/^Nullable\((.*)\)$/s, '$1'), rows);
       case 'String':
         for (let i = 0; i < rows; i++) {
           const length = this.varint();
@@ -115,12 +125,29 @@ class Walk {
     }
   }
 
+  /** What kind of indexes, the different values, and which of them each row has. */
+  private dictionary(type: string, rows: number): void {
+    if (rows === 0) return;
+    const indexBytes = 2 ** this.u64(0xff);
+    this.values(type, this.u64());
+    const indexes = this.u64();
+    this.at += indexes * indexBytes;
+  }
+
+  private u64(mask?: number): number {
+    this.at += 8;
+    const value = Number(this.buffer.readBigUInt64LE(this.at - 8));
+    return mask === undefined ? value : value & mask;
+  }
+
   /** Ends of arrays. @returns how many items there are in all */
   private ends(rows: number): number {
     this.at += rows * 8;
     return rows === 0 ? 0 : Number(this.buffer.readBigUInt64LE(this.at - 8));
   }
 }
+
+const QUOTED = /'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`/gs;
 
 /** At the commas that stand outside of parentheses and of quotes. */
 function splitArguments(text: string): string[] {
