@@ -1,6 +1,6 @@
 import type { Scope } from './scopes.ts';
 import type { TokenRecord } from './token.ts';
-import type { TokenVerifier } from './verify.ts';
+import { TokensUnavailableError, type TokenVerifier } from './verify.ts';
 
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -46,8 +46,11 @@ export async function decide(
   let verdict;
   try {
     verdict = await verifier.verify(authorization, { scope });
-  } catch {
-    const reason = 'tokens cannot be checked now: the store of tokens does not answer; try again';
+  } catch (cause) {
+    const reason =
+      cause instanceof TokensUnavailableError
+        ? cause.message
+        : 'tokens cannot be checked now: the store of tokens does not answer; try again';
     return { ok: false, status: 503, reason, challenge: '' };
   }
   if (verdict.ok) return verdict;

@@ -13,6 +13,11 @@ export interface Wanted {
   readonly node?: string;
 }
 
+/** Whoever knows the tokens does not answer; the message is for the caller's eyes. */
+export class TokensUnavailableError extends Error {
+  override readonly name = 'TokensUnavailableError';
+}
+
 export interface TokenVerifier {
   /**
    * @param authorization the header as it came
@@ -61,12 +66,13 @@ export function createTokenVerifier({ store, cacheMs = 5000, now = Date.now }: V
       if (record === null) return refuse(401, 'unknown token');
       const status = tokenStatus(record, now());
       if (status !== 'valid') return refuse(401, `token ${tokenId(record)} is ${status}`);
-      return judge(record, wanted);
+      return judgeToken(record, wanted);
     },
   };
 }
 
-function judge(record: TokenRecord, { scope, node }: Wanted): Verdict {
+/** Whether what a token allows is what is wanted. */
+export function judgeToken(record: TokenRecord, { scope, node }: Wanted): Verdict {
   if (!allows(record.scopes, scope))
     return refuse(403, `token ${tokenId(record)} has no scope ${scope}, only ${record.scopes.join(', ')}`);
   if (node !== undefined && record.node !== node)

@@ -1,0 +1,3 @@
+export * from './either.ts';
+export * from './rules.ts';
+export * from './verifier.ts';
