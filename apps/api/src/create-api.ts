@@ -9,7 +9,7 @@ import type { Logger } from '@perfleet/observability';
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import { PusherService, QuerierService } from '@perfleet/pyroscope';
-import { createTokenVerifier } from '@perfleet/tokens';
+import { createTokenVerifier, type TokenVerifier } from '@perfleet/tokens';
 import { guardRoutes, type Access, type GuardedRoute } from './access/access-guard.ts';
 import { CallLimiter, DEFAULT_CALL_RATES, type CallRates } from './access/call-limiter.ts';
 import { limitMessages } from './access/limit-messages.ts';
@@ -65,6 +65,8 @@ export interface ApiOptions {
   readonly cluster?: string;
   /** Default none: whoever reaches the port may do everything. */
   readonly auth?: 'tokens' | 'none';
+  /** With tokens: who knows them. Default: those of the node state store. */
+  readonly verifier?: TokenVerifier;
   /** With tokens: whether `/metrics` is told to everybody. */
   readonly metricsPublic?: boolean;
   readonly callRates?: CallRates;
@@ -134,7 +136,8 @@ export function createApi(options: ApiOptions): Api {
       const host = options.host ?? '127.0.0.1';
       const origins: Origins = { host, allowedHosts: options.allowedHosts ?? [] };
       const metrics = options.metrics ?? new Registry();
-      const verifier = options.auth === 'tokens' ? createTokenVerifier({ store: nodeState.tokens }) : null;
+      const known = options.verifier ?? createTokenVerifier({ store: nodeState.tokens });
+      const verifier = options.auth === 'tokens' ? known : null;
       const access: Access = { verifier, limiter: new CallLimiter(options.callRates ?? DEFAULT_CALL_RATES) };
       if (options.ingest) ingest = await startIngest(options.ingest, origins, access, options.logger, metrics);
       ({ app, routes } = await build(options, parts, origins, access, metrics, ingest));

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { alertFields } from './alert-fields.ts';
+import { oidcFields } from './oidc-fields.ts';
 import { uploadFields } from './upload-fields.ts';
 
 /** A setting is wrong: the message lists every error at once, one line each, with the variable's name. */
@@ -161,6 +162,7 @@ export const fields = {
   kubernetesCaFile: z.string().min(1).default('/var/run/secrets/kubernetes.io/serviceaccount/ca.crt'),
   /** Of the kubelet's certificate, which the cluster's CA signs in few clusters; empty = the cluster's CA. */
   kubeletCaFile: z.string().default(''),
+  ...oidcFields,
   ...alertFields,
   ...uploadFields,
 };

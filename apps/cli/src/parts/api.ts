@@ -2,12 +2,16 @@ import { createApi } from '@perfleet/api';
 import type { Store } from '@perfleet/clickhouse';
 import type { NodeStateStore } from '@perfleet/node-state';
 import { authOf } from '../auth.ts';
+import { tokenVerifier } from '../oidc.ts';
 import { webRoot } from '../paths.ts';
 import { serviceLogger } from '../service-logger.ts';
 import type { Settings } from '../settings.ts';
 import type { PublishingPorts } from './ports.ts';
 
 export function makeApi({ settings, stream }: PublishingPorts, store: Store, nodeState: NodeStateStore) {
+  const auth = authOf(settings, apiHosts(settings));
+  // Also without tokens, so that settings that say nothing are told.
+  const verifier = tokenVerifier(settings, nodeState.tokens);
   return createApi({
     store,
     nodeState,
@@ -19,7 +23,8 @@ export function makeApi({ settings, stream }: PublishingPorts, store: Store, nod
     alerts: settings,
     alertLog: { stream, topicPrefix: settings.topicPrefix },
     allowedHosts: settings.allowedHosts,
-    auth: authOf(settings, apiHosts(settings)),
+    auth,
+    verifier,
     metricsPublic: settings.metricsPublic,
     callRates: { requestsPerSecond: settings.requestsPerSecond, concurrent: settings.concurrentRequests },
     ingest: {

@@ -1,8 +1,9 @@
 import { serveClickhouse, storeEngine } from '@perfleet/clickhouse';
 import type { Shutdown } from '@perfleet/observability';
-import { createTokenVerifier, type TokenVerifier } from '@perfleet/tokens';
+import type { TokenVerifier } from '@perfleet/tokens';
 import { openProfileStore, openReachableNodeState } from '../adapters.ts';
 import { authOf } from '../auth.ts';
+import { tokenVerifier } from '../oidc.ts';
 import type { Settings } from '../settings.ts';
 
 /** Serves the embedded engine over ClickHouse's HTTP protocol. @returns the line that says that it is ready */
@@ -25,5 +26,5 @@ export async function runClickhouse(settings: Settings, shutdown: Shutdown): Pro
 async function openVerifier(settings: Settings, shutdown: Shutdown): Promise<TokenVerifier> {
   const nodeState = await openReachableNodeState(settings);
   shutdown.add('tokens', async () => nodeState.close());
-  return createTokenVerifier({ store: nodeState.tokens });
+  return tokenVerifier(settings, nodeState.tokens);
 }
