@@ -110,12 +110,9 @@ export class EmbeddedStore implements Store {
       ? `${request.sql}\n${Buffer.from(request.body).toString('utf8')}`
       : request.sql;
     const format = (request.fixedFormat ? null : formatClause(sql)) ?? request.format ?? 'TabSeparated';
-    const { abortSignal, connection } = request;
-    const body = await this.run(bindParams(sql, request.params ?? {}, { escaped: true }), format, {
-      settings,
-      abortSignal,
-      connection,
-    });
+    const { abortSignal, connection, untilEnd } = request;
+    const options = { settings, abortSignal, connection, untilEnd };
+    const body = await this.run(bindParams(sql, request.params ?? {}, { escaped: true }), format, options);
     return { body, format };
   }
 
@@ -204,19 +201,19 @@ export class EmbeddedStore implements Store {
       }
     });
     try {
-      return await (abortSignal ? this.abortable(work, abortSignal, id) : work);
+      return await (abortSignal ? this.abortable(work, abortSignal, id, options.untilEnd) : work);
     } catch (cause) {
       if (abortSignal?.aborted) throw new ClickHouseError('The query was aborted.', 394, { cause });
       throw toClickHouseError(cause);
     }
   }
 
-  /** Rejects at once when aborted, and ends the query in the engine; its connection is used again only after that. */
-  private async abortable<T>(work: Promise<T>, signal: AbortSignal, id: string): Promise<T> {
+  /** Ends an aborted query in the engine; its connection is used again only after that. Rejects at once unless `untilEnd`. */
+  private async abortable<T>(work: Promise<T>, signal: AbortSignal, id: string, untilEnd = false): Promise<T> {
     let stop: (() => void) | undefined;
     const aborted = new Promise<never>((_, reject) => {
       stop = () => {
-        reject(signal.reason);
+        if (!untilEnd) reject(signal.reason);
         // ASYNC: waiting for the end of the query can block for ever inside the engine.
         void this.control
           .run((s) => s.queryAsync(`KILL QUERY WHERE position(query, concat('query:', '${id}')) > 0 ASYNC`))

@@ -29,6 +29,8 @@ export const insertSettings = (token: string) =>
 export interface QueryOptions {
   /** Aborting ends the query in the engine too. */
   readonly abortSignal?: AbortSignal;
+  /** An aborted query is over when the engine has really let go of it, and not at once: it holds its connection for so long. */
+  readonly untilEnd?: boolean;
   readonly settings?: Settings;
   readonly connection?: ConnectionName;
 }
@@ -69,6 +71,8 @@ export interface RawRequest {
   readonly params?: Readonly<Record<string, string>>;
   readonly settings?: Settings;
   readonly abortSignal?: AbortSignal;
+  /** As of QueryOptions. */
+  readonly untilEnd?: boolean;
 }
 
 export interface RawResponse {

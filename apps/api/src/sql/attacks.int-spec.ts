@@ -151,11 +151,26 @@ describe('what would reach beyond the views is refused', () => {
   });
 });
 
+describe('what the engine cannot stop inside of one value is refused', () => {
+  it.each(
+    `editDistance editDistanceUTF8 levenshteinDistance damerauLevenshteinDistance jaroSimilarity jaroWinklerSimilarity ngrams
+     stringJaccardIndex stringJaccardIndexUTF8 sparseGrams arrayLevenshteinDistance arraySimilarity arrayShingles arrayFold
+     arrayReduceInRanges JSON_QUERY JSON_VALUE mapPopulateSeries multiFuzzyMatchAny flameGraph mannWhitneyUTest`.split(
+      /\s+/,
+    ),
+  )('%s', async (name) => {
+    expect((await sql(`SELECT ${name}('a', 'b')`)).body.error?.message).toBe(`function ${name} is not allowed`);
+    const all = (await store.columns(`SELECT count() FROM system.functions WHERE name = '${name}'`)).rows;
+    expect(all).toEqual([['1']]);
+  });
+});
+
 describe('what would use too much is stopped, and the next answer is whole', () => {
   it.each([
     ['SELECT arrayJoin(range(20000))', 'larger than 10000 rows'],
     ['SELECT 1 AS a ORDER BY a WITH FILL FROM 1 TO 100000', 'larger than 10000 rows'],
-    ['SELECT replicate(toUInt64(1), range(20000000))', 'MiB'],
+    ['SELECT replicate(toUInt64(1), range(9000000))', 'MiB'],
+    ['SELECT range(20000000)', 'greater than the allowed maximum'],
     ['SELECT count() FROM numbers(100000000000) WHERE number % 7 = 3', 'more rows than allowed'],
     ['SELECT range(1000000000)', 'greater than the allowed maximum'],
     ["SELECT repeat('x', 1000000000)", 'Too many times'],
@@ -164,6 +179,33 @@ describe('what would use too much is stopped, and the next answer is whole', () 
     ["SELECT leftPad('a', 1000000000, 'b')", 'too big'],
     ['SELECT randomString(10000000000)', 'Too large string size'],
     ['SELECT arrayResize([1], 2000000000)', 'Too large array size'],
+    [
+      'WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT count() FROM t',
+      'recursive CTE evaluation depth',
+    ],
+    [
+      'SELECT count() FROM (SELECT arrayJoin(range(3000000)) a, arrayJoin(range(3000000)) b ORDER BY cityHash64(a, b))',
+      '',
+    ],
+    [
+      "SELECT sum(match(concat(repeat('a', 100000), toString(number)), '(.*)(.*)(.*)(.*)b')) FROM numbers(100000)",
+      'memory',
+    ],
+    [
+      "SELECT sum(length(replaceRegexpAll(concat(repeat('a', 1000000), toString(number)), '.*?', 'xx'))) FROM numbers(10000)",
+      'memory',
+    ],
+    [
+      "SELECT sum(length(extractAll(concat(repeat('a', 1000000), toString(number)), '(a|b)'))) FROM numbers(10000)",
+      'memory',
+    ],
+    ["SELECT multiMatchAny(materialize('a'), ['(a{1,400}b{1,400}){1,20}', '.{1,1000}a.{1,1000}b'])", 'too slow'],
+    [`SELECT 1 IN (${Array.from({ length: 40_000 }, (_, i) => i).join(',')})`, 'longer than 100000 characters'],
+    [
+      'SELECT count() FROM numbers(10) WHERE number IN (SELECT number FROM numbers(100000000000))',
+      'more rows than allowed',
+    ],
+    ["SELECT repeat('x', 1000000) FROM numbers(10000)", ''],
     [`SELECT ${'(SELECT '.repeat(200)}1${')'.repeat(200)}`, ''],
     [`SELECT ${'['.repeat(5000)}${']'.repeat(5000)}`, ''],
     [`SELECT ${'not '.repeat(20000)}1`, ''],

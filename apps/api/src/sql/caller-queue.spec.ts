@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { CallerQueue } from './caller-queue.ts';
+import { CallerQueue, type QueueLimits } from './caller-queue.ts';
 
 /** A queue whose work ends when it is told to, and what was let in. */
-function trial(limits: { running: number; runningOfCaller: number; waitingOfCaller: number }) {
-  const queue = new CallerQueue(limits);
+function trial(limits: Partial<QueueLimits>) {
+  const queue = new CallerQueue({ running: 9, runningOfCaller: 9, waitingOfCaller: 9, patienceMs: 1e6, ...limits });
   const started: string[] = [];
   const ends = new Map<string, (error?: Error) => void>();
   const add = (name: string, signal?: AbortSignal) =>
@@ -74,4 +74,34 @@ it('forgets who went away while it waited, and gives the place of what failed', 
   end('c1');
   await third;
   expect(started).toEqual(['a1', 'c1']);
+});
+
+it('lets go of who goes away, and keeps the place until the work is over', async () => {
+  const { add, started, end } = trial({ running: 2, runningOfCaller: 1, waitingOfCaller: 5 });
+  const gone = new AbortController();
+  const first = add('a1', gone.signal);
+  await settled();
+  gone.abort();
+  await expect(first).rejects.toMatchObject({ status: 499 });
+  const second = add('a2');
+  await settled();
+  expect(started).toEqual(['a1']);
+  end('a1');
+  await settled();
+  expect(started).toEqual(['a1', 'a2']);
+  end('a2');
+  await second;
+});
+
+it('answers after a while, and keeps the place of work that goes on', async () => {
+  const { add, started, end } = trial({ runningOfCaller: 1, patienceMs: 1 });
+  await expect(add('a1')).rejects.toMatchObject({ status: 400, code: 'limit' });
+  const second = add('a2');
+  await settled();
+  expect(started).toEqual(['a1']);
+  end('a1', new Error('late'));
+  await settled();
+  expect(started).toEqual(['a1', 'a2']);
+  end('a2');
+  await second;
 });

@@ -7,6 +7,8 @@ export interface QueueLimits {
   readonly runningOfCaller: number;
   /** Of one caller; the next one is refused. */
   readonly waitingOfCaller: number;
+  /** For so long a caller waits for work that was begun. */
+  readonly patienceMs: number;
 }
 
 interface Line {
@@ -23,16 +25,23 @@ export class CallerQueue {
   constructor(private readonly limits: QueueLimits) {}
 
   /**
-   * Runs `work` when it is the caller's turn.
-   * @throws ApiError 429 when the caller has too much waiting, 499 when `signal` ends before its turn
+   * Runs `work` when it is the caller's turn. Whoever goes away is let go at once, but its place is free only when `work` is over: what
+   * cannot be stopped keeps its caller from starting more.
+   * @throws ApiError 429 when the caller has too much waiting, 499 when `signal` ends, 400 when the work takes too long
    */
   async run<T>(caller: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.turn(caller, signal);
-    try {
-      return await work();
-    } finally {
-      this.leave(caller);
-    }
+    const working = work().finally(() => this.leave(caller));
+    return new Promise((resolve, reject) => {
+      const gone = () => reject(aborted());
+      if (signal?.aborted) gone();
+      signal?.addEventListener('abort', gone, { once: true });
+      const timer = setTimeout(() => reject(tooLong()), this.limits.patienceMs);
+      void working.then(resolve, reject).finally(() => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', gone);
+      });
+    });
   }
 
   private turn(caller: string, signal?: AbortSignal): Promise<void> {
@@ -51,7 +60,7 @@ export class CallerQueue {
       const gone = () => {
         line.waiting.splice(line.waiting.indexOf(enter), 1);
         this.forget(caller, line);
-        reject(new ApiError(499, 'aborted', 'the client went away'));
+        reject(aborted());
       };
       line.waiting.push(enter);
       if (signal?.aborted) return gone();
@@ -94,3 +103,12 @@ export class CallerQueue {
     if (line.running === 0 && line.waiting.length === 0) this.lines.delete(caller);
   }
 }
+
+const aborted = () => new ApiError(499, 'aborted', 'the client went away');
+
+const tooLong = () =>
+  new ApiError(
+    400,
+    'limit',
+    'the query was stopped: it took too long, and counts as running until the engine lets go of it',
+  );

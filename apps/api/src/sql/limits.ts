@@ -16,6 +16,8 @@ export const SQL_QUEUE = {
   /** One short of all, so that one caller's heavy queries leave room for another's. */
   runningOfCaller: 2,
   waitingOfCaller: 16,
+  /** The engine looks at its clock between blocks only, so that it can come late. */
+  patienceMs: (SQL_LIMITS.seconds + 5) * 1000,
 };
 
 /** The engine's numbers for what the limits stop, and what to say. */
@@ -40,6 +42,8 @@ export const LIMIT_SETTINGS = [
   `max_result_bytes = ${SQL_LIMITS.resultBytes}`,
   `result_overflow_mode = 'throw'`,
   `max_subquery_depth = 32`,
+  // The engine looks at its clock between blocks only: what one value may cost is bounded by how large it may be.
+  `function_range_max_elements_in_block = 10000000`,
   `allow_introspection_functions = 0`,
   `allow_ddl = 0`,
 ];

@@ -7,7 +7,7 @@ import { SHOWN_SETTINGS } from './catalog.ts';
  */
 export const HIGHER_ORDER: ReadonlySet<string> = new Set(
   `arrayAll arrayAvg arrayBottomK arrayCompact arrayCount arrayCumSum arrayCumSumNonNegative arrayDifference arrayExists
-   arrayFill arrayFilter arrayFirst arrayFirstIndex arrayFirstOrNull arrayFold arrayLast arrayLastIndex arrayLastOrNull arrayMap
+   arrayFill arrayFilter arrayFirst arrayFirstIndex arrayFirstOrNull arrayLast arrayLastIndex arrayLastOrNull arrayMap
    arrayMax arrayMin arrayPartialReverseSort arrayPartialSort arrayProduct arrayReverseFill arrayReverseSort arrayReverseSplit
    arraySort arraySplit arraySum arrayTopK mapAll mapApply mapExists mapFilter mapPartialReverseSort mapPartialSort mapReverseSort
    mapSort`.split(/\s+/),
@@ -33,7 +33,7 @@ export function argumentRefusal(
   const [first] = args;
   if (HIGHER_ORDER.has(name) && first?.type === 'Identifier' && args.length > 1 && !isAllowed(first.name))
     return `function ${first.name} is not allowed; write what ${name} calls as a lambda, x -> …`;
-  if (/^arrayReduce(InRanges)?$/i.test(name)) {
+  if (/^arrayReduce$/i.test(name)) {
     const aggregate = /^'(\w+)(\(.*\))?'$/.exec(first?.type === 'Literal' ? first.name : '')?.[1];
     if (aggregate === undefined) return `the first argument of ${name} must be the name of an aggregate function`;
     if (!isAllowed(aggregate)) return `function ${aggregate} is not allowed`;

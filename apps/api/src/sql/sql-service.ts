@@ -69,7 +69,10 @@ export class SqlService {
         const output = outputSettings(request.settings ?? {});
         const values = params as Record<string, string>;
         const sql = await this.prepared(statement, values, limits, output, abortSignal);
-        const asked: RawRequest = { sql, format, fixedFormat: true, params: values, connection: 'sql', abortSignal };
+        const asked: RawRequest = {
+          ...{ sql, format, fixedFormat: true, params: values },
+          ...{ connection: 'sql', abortSignal, untilEnd: true },
+        };
         return this.reach(() => this.store.raw(asked), undefined, limits);
       },
       abortSignal,
@@ -132,7 +135,9 @@ export class SqlService {
   private async parse(statement: string, params: EscapedParams, abortSignal?: AbortSignal): Promise<AstNode[]> {
     const sql = `EXPLAIN AST ${statement}`;
     const asked = { sql, format: 'JSONCompact', fixedFormat: true, params };
-    const { body } = await this.reach(() => this.store.raw({ ...asked, connection: 'sql', abortSignal }));
+    const { body } = await this.reach(() =>
+      this.store.raw({ ...asked, connection: 'sql', abortSignal, untilEnd: true }),
+    );
     const { data } = JSON.parse(new TextDecoder().decode(body)) as { data: string[][] };
     return parseAst(data.map((row) => row[0] ?? ''));
   }
@@ -143,7 +148,11 @@ export class SqlService {
   }
 
   private ask(sql: string, params: QueryParams, abortSignal?: AbortSignal, offset?: number, limits?: RowLimits) {
-    return this.reach(() => this.store.columns(sql, params, { abortSignal, connection: 'sql' }), offset, limits);
+    return this.reach(
+      () => this.store.columns(sql, params, { abortSignal, connection: 'sql', untilEnd: true }),
+      offset,
+      limits,
+    );
   }
 
   /** @param offset of the statement inside what the user sent, for positions */
