@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { seriesId } from '@perfleet/ids';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedStore } from './embedded.ts';
-import { migrate, MIGRATIONS, RowBinaryBlock, serveClickhouse, TABLES, type Store } from './index.ts';
+import { migrate, MIGRATIONS, RowBinaryBlock, serveClickhouse, storeEngine, TABLES, type Store } from './index.ts';
 import { splitSteps } from './migrate.ts';
 import { ServerStore } from './server.ts';
 
@@ -124,7 +124,7 @@ describe('migrations', () => {
   });
 
   it('wait for the process that is at it', async () => {
-    const http = await serveClickhouse({ store, port: 0 });
+    const http = await serveClickhouse({ engine: storeEngine(store), scope: 'admin', port: 0 });
     const servers = [0, 1].map(() => new ServerStore({ url: http.url }));
     try {
       const more = {
