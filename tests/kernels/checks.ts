@@ -75,7 +75,7 @@ export function assertRung({ hello }: Stream, rung: number): void {
 export function assertBalanced({ windows, logs }: Stream): void {
   let [taken, lost] = [0, 0];
   for (const window of windows) {
-    const delivered = window.samples.count.reduce((sum, count) => sum + count, 0);
+    const delivered = [...window.samples.count, ...window.offCpu.count].reduce((sum, count) => sum + count, 0);
     const lostNow = Object.values(window.lost).reduce((sum, count) => sum + count, 0);
     if (window.taken - taken !== delivered + lostNow - lost) {
       throw new Error(

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NOTHING_BLOCKED } from '@perfleet/sampler';
 import { assertBalanced, assertNoMixUp, readStream, type Context, type Program, type Stream } from './checks.ts';
 import { scenariosScript } from './guest.ts';
 import { newestOfSeries } from './packages.ts';
@@ -33,7 +34,13 @@ describe('scenarios', () => {
 
 describe('checks', () => {
   const window = (taken: number, counts: number[], lost: number, last: boolean) =>
-    ({ taken, lost: { 'map-full': lost }, last, samples: { count: Uint32Array.from(counts) } }) as never;
+    ({
+      taken,
+      lost: { 'map-full': lost },
+      last,
+      samples: { count: Uint32Array.from(counts) },
+      offCpu: NOTHING_BLOCKED,
+    }) as never;
   const stream = (...windows: never[]): Stream => ({ hello: { rung: 1, reason: '', kernel: '' }, windows, logs: [] });
 
   it('want every sample delivered or lost, window by window', () => {

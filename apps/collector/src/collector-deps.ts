@@ -15,9 +15,10 @@ export interface CollectorDeps {
   readonly nodeState: NodeStateStore;
   readonly node: string;
   readonly cluster: string;
-  /** Rate, window and rung where the fleet's configuration does not state them. */
+  /** Rate, window, rung and blocked time where the fleet's configuration does not state them. */
   readonly rateHz?: number;
   readonly windowSeconds?: number;
+  readonly offCpu?: boolean;
   /** Spool and run marker live here. */
   readonly dataDir: string;
   readonly samplerBinary?: string;

@@ -74,10 +74,10 @@ export class Collector {
       offer: (window) => this.uploader?.offer(window),
     });
     this.reporter = new NodeReporter({ store: deps.nodeState, state: () => this.state(), logger });
-    const { nodeState, node, cluster, rateHz, windowSeconds, sharedProcess, configPollMs: pollMs } = deps;
+    const { nodeState, node, cluster, rateHz, windowSeconds, offCpu, sharedProcess, configPollMs: pollMs } = deps;
     this.control = new NodeControl({
       ...{ store: nodeState.config, node, cluster, dataDir, sharedProcess, logger, pollMs },
-      own: { rateHz, windowSeconds, rung: wantedRung(deps.rung ?? 'auto') },
+      own: { rateHz, windowSeconds, offCpu, rung: wantedRung(deps.rung ?? 'auto') },
       apply: (settings) => this.supervisor.configure(settings),
       event: (kind, message) => this.event(kind, message),
     });

@@ -37,8 +37,12 @@ export class SampleLedger {
   }
 
   add(window: Window): WindowCounts {
-    let samples = 0;
-    for (const count of window.samples.count) samples += count;
+    let counted = 0;
+    for (const count of window.samples.count) counted += count;
+    // Stacks of blocked time are one sample each in messages, however many blocks were seen there.
+    const samples = counted + window.offCpu.count.length;
+    let delivered = counted;
+    for (const count of window.offCpu.count) delivered += count;
     const lost: Record<string, number> = {};
     let sumLost = 0;
     for (const [reason, total] of Object.entries(window.lost)) {
@@ -47,7 +51,7 @@ export class SampleLedger {
       sumLost += more;
     }
     // Taken in the kernel, and neither in the window nor counted as lost by the sampler.
-    const missing = window.taken - this.taken - samples - sumLost;
+    const missing = window.taken - this.taken - delivered - sumLost;
     if (missing > 0) lost['undecodable'] = (lost['undecodable'] ?? 0) + missing;
     const taken = samples + sumLost + Math.max(0, missing);
     this.lost = { ...this.lost, ...window.lost };

@@ -1,4 +1,4 @@
-import { attributeOf, decodeProfiles, frameType, mappingBinary, type ProfilesData } from '@perfleet/otlp';
+import { attributeOf, countSamples, decodeProfiles, frameType, mappingBinary, type ProfilesData } from '@perfleet/otlp';
 import { decodeWindow, encodeWindow, type SampleInput, type WindowInput } from '@perfleet/sampler';
 import { describe, expect, it } from 'vitest';
 import { processText, resourceLabels, type ResourceLabels } from './resource-labels.ts';
@@ -135,6 +135,28 @@ describe('windowToOtlp', () => {
     const { parts } = convert({ ...input, taken: 4, samples: hostile });
     expect(parts.reduce((n, p) => n + p.samples, 0)).toBe(4);
     for (const part of parts) expect(part.body.length).toBeLessThan(900_000);
+  });
+
+  it('says blocked time as a profile of its own, of which each stack is one sample', () => {
+    const blocked = { process: burn, thread: 'io', stack: [{ kind: 'kernel', function: '__schedule', file: '' }] };
+    const offCpu = [
+      { ...blocked, count: 3, nanoseconds: 2_500_000_000n },
+      { ...blocked, thread: 'other', count: 1, nanoseconds: 1n << 60n },
+    ];
+    const { parts, decoded } = convert({ ...input, offCpu });
+    expect(parts.map((p) => p.samples)).toEqual([12 + 2]);
+    expect(countSamples(decoded[0]!), 'what the aggregator counts').toBe(14);
+    const { dictionary, resources } = decoded[0]!;
+    const [resource] = resources.filter(({ attributes }) => Object.fromEntries(attributes)['service.name'] === 'burn');
+    const kinds = resource!.profiles.map(({ sampleType: { type, unit }, period, samples }) => {
+      return [dictionary.strings[type], dictionary.strings[unit], period, samples.length];
+    });
+    expect(kinds).toEqual([
+      ['samples', 'count', 52_631_578, 2],
+      ['off_cpu', 'nanoseconds', 0, 2],
+    ]);
+    expect(flatten(decoded[0]!)).toContain('burn 7 io kernel:__schedule@ 2500000000');
+    expect(flatten(decoded[0]!)).toContain(`burn 7 other kernel:__schedule@ ${Number.MAX_SAFE_INTEGER}`);
   });
 
   it('makes no message of a window without samples', () => {

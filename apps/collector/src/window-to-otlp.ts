@@ -1,8 +1,9 @@
-import { ProfilesEncoder, type ProfileEncoder } from '@perfleet/otlp';
+import { ProfilesEncoder, type ProfileEncoder, type ResourceEncoder } from '@perfleet/otlp';
 import { NO_BINARY, type Window } from '@perfleet/sampler';
 import type { ResourceLabels } from './resource-labels.ts';
+import { WindowRows, type RowKind } from './window-rows.ts';
 
-/** One OTLP message and the samples (sum of counts) in it. */
+/** One OTLP message and the samples in it: the sum of counts, and one for each stack of blocked time. */
 export interface ProfilePart {
   readonly body: Uint8Array;
   readonly samples: number;
@@ -20,7 +21,7 @@ const SAMPLE_OVERHEAD = 512;
 
 /**
  * Pure: the messages of one window, in order, each self-contained and at most `maxBytes` long. A sample is in exactly
- * one of them, so the parts' samples add up to the window's counts. A window without samples gives no part.
+ * one of them, so the parts' samples add up to the window's. A window without samples gives no part.
  * @param labelsOf resource attributes of a process, by its index in the window
  */
 export function windowToOtlp(
@@ -29,17 +30,18 @@ export function windowToOtlp(
   maxBytes = MAX_MESSAGE_BYTES,
 ): ProfilePart[] {
   const parts: ProfilePart[] = [];
-  const costs = new Costs(window);
-  let part = new Part(window, costs);
+  const rows = new WindowRows(window);
+  const costs = new Costs(window, rows);
+  let part = new Part(window, rows, costs);
   // Never below the size of the part; asking the encoder for it at every sample would cost more than encoding.
   let bound = 0;
-  for (const { labels, samples } of groupByResource(window, labelsOf)) {
+  for (const { labels, samples } of groupByResource(rows, labelsOf)) {
     for (const sample of samples) {
       const more = costs.sample(sample, labels);
       if (bound + more > maxBytes) bound = part.encoder.estimatedBytes;
       if (part.samples > 0 && bound + more > maxBytes) {
         parts.push(part.finish());
-        part = new Part(window, costs);
+        part = new Part(window, rows, costs);
         bound = 0;
       }
       bound += more;
@@ -57,16 +59,16 @@ export function emptyOtlp(): Uint8Array {
 
 interface ResourceGroup {
   readonly labels: ResourceLabels;
-  /** Indices into the window's samples. */
+  /** Rows of the window. */
   readonly samples: number[];
 }
 
-function groupByResource(window: Window, labelsOf: (process: number) => ResourceLabels): ResourceGroup[] {
+function groupByResource(rows: WindowRows, labelsOf: (process: number) => ResourceLabels): ResourceGroup[] {
   const groups = new Map<string, ResourceGroup>();
   const ofProcess = new Map<number, ResourceGroup>();
-  for (let i = 0; i < window.samples.count.length; i++) {
-    if (window.samples.count[i] === 0) continue;
-    const process = window.samples.process[i]!;
+  for (let i = 0; i < rows.length; i++) {
+    if (rows.value(i) === 0) continue;
+    const process = rows.process(i);
     let group = ofProcess.get(process);
     if (!group) {
       const labels = labelsOf(process);
@@ -85,7 +87,10 @@ class Costs {
   /** Bytes of a frame's names. */
   private readonly frameText: Uint32Array;
 
-  constructor(private readonly window: Window) {
+  constructor(
+    private readonly window: Window,
+    private readonly rows: WindowRows,
+  ) {
     const { frames, binaries, strings } = window;
     const text = (index: number) => strings[index]!.length * 3;
     const binaryText = Uint32Array.from(binaries.path, (path, i) => {
@@ -107,7 +112,7 @@ class Costs {
   }
 
   sample(sample: number, labels: ResourceLabels): number {
-    const stack = this.window.samples.stack[sample]!;
+    const stack = this.rows.stack(sample);
     const depth = this.window.stacks.offset[stack + 1]! - this.window.stacks.offset[stack]!;
     let bytes = SAMPLE_OVERHEAD + depth * FRAME_OVERHEAD;
     for (const [key, value] of labels) bytes += key.length + value.length * 3 + 16;
@@ -119,7 +124,8 @@ class Costs {
 class Part {
   readonly encoder = new ProfilesEncoder();
   samples = 0;
-  private readonly profiles = new Map<ResourceLabels, ProfileEncoder>();
+  private readonly profiles = new Map<RowKind, Map<ResourceLabels, ProfileEncoder>>();
+  private readonly resources = new Map<ResourceLabels, ResourceEncoder>();
   private readonly locations = new Map<number, number>();
   private readonly stacks = new Map<number, number>();
   /** By binary; those whose names were cut short for one stack are not kept. */
@@ -127,37 +133,31 @@ class Part {
 
   constructor(
     private readonly window: Window,
+    private readonly rows: WindowRows,
     private readonly costs: Costs,
   ) {}
 
   add(labels: ResourceLabels, sample: number): void {
-    const { samples, processes, strings } = this.window;
-    const count = samples.count[sample]!;
-    const thread = strings[samples.thread[sample]!]!;
-    const attributes = [this.encoder.attribute('process.pid', processes.pid[samples.process[sample]!]!)];
+    const { rows } = this;
+    const { processes, strings } = this.window;
+    const thread = strings[rows.thread(sample)]!;
+    const attributes = [this.encoder.attribute('process.pid', processes.pid[rows.process(sample)]!)];
     if (thread) attributes.push(this.encoder.attribute('thread.name', thread.slice(0, 64)));
-    this.profile(labels).sample(this.stack(samples.stack[sample]!), attributes, count);
-    this.samples += count;
+    this.profile(labels, rows.kind(sample)).sample(this.stack(rows.stack(sample)), attributes, rows.value(sample));
+    this.samples += rows.samples(sample);
   }
 
   finish(): ProfilePart {
     return { body: this.encoder.finish(), samples: this.samples };
   }
 
-  private profile(labels: ResourceLabels): ProfileEncoder {
-    let profile = this.profiles.get(labels);
-    if (!profile) {
-      const { start, end, period } = this.window;
-      profile = this.encoder.resource(labels).profile({
-        sampleType: { type: 'samples', unit: 'count' },
-        periodType: { type: 'cpu', unit: 'nanoseconds' },
-        period,
-        timeUnixNano: start,
-        durationNano: end > start ? end - start : 0n,
-      });
-      this.profiles.set(labels, profile);
-    }
-    return profile;
+  private profile(labels: ResourceLabels, kind: RowKind): ProfileEncoder {
+    const ofKind = getOrMake(this.profiles, kind, () => new Map<ResourceLabels, ProfileEncoder>());
+    return getOrMake(ofKind, labels, () => {
+      const { start, end } = this.window;
+      const resource = getOrMake(this.resources, labels, () => this.encoder.resource(labels));
+      return resource.profile({ ...kind, timeUnixNano: start, durationNano: end > start ? end - start : 0n });
+    });
   }
 
   private stack(stack: number): number {
@@ -213,6 +213,12 @@ class Part {
     if (longest === MAX_NAME) this.mappings.set(binary, mapping);
     return mapping;
   }
+}
+
+function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
 }
 
 function clip(text: string, longest: number): string {

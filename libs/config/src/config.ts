@@ -117,6 +117,8 @@ export const fields = {
   rateHz: integer(1, 999).default(19),
   windowSeconds: integer(1, 60).default(5),
   rung: z.enum(['auto', '1', '2', '3']).default('auto'),
+  /** Profiles of the time that threads are blocked, too. */
+  offCpu: flag.default(false),
   samplerBinary: z.string().default(''),
   binariesDir: z.string().default(''),
   /** Symbolizer, MiB: private memory that making a lookup table may take, and tables that are mapped from their files. */

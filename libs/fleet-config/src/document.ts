@@ -39,6 +39,8 @@ export const settingsSchema = z.strictObject({
   windowSeconds: whole(1, 60).optional(),
   /** The best rung that may be used; `auto` = the best that the machine can. A change restarts the sampler. */
   rung: z.union([z.literal('auto'), z.literal([1, 2, 3])], 'must be auto, 1, 2 or 3').optional(),
+  /** Profiles of the time that threads are blocked, too (rung 1). A change restarts the sampler. */
+  offCpu: z.boolean('must be true or false').optional(),
   budget: budgetSchema.optional(),
   filters: filtersSchema.optional(),
 });

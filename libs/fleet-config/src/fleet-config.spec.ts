@@ -14,6 +14,7 @@ const full: FleetConfig = {
     rateHz: 19,
     windowSeconds: 10,
     rung: 'auto',
+    offCpu: true,
     budget: { cpuPercent: 2.5, memoryMib: null, windowSeconds: 30, calmSeconds: 60, minRateHz: 1, lowestRung: 3 },
     filters: {
       rules: [
@@ -39,6 +40,7 @@ describe('the document', () => {
       'defaults.ratehz: there is no such field; did you mean rateHz?',
     ]);
     expect(errorsOf({ default: {} })).toEqual(['default: there is no such field; did you mean defaults?']);
+    expect(errorsOf({ defaults: { offCpu: 'yes' } })).toEqual(['defaults.offCpu: must be true or false']);
     expect(errorsOf({ defaults: { rung: 4 } })).toEqual(['defaults.rung: must be auto, 1, 2 or 3']);
     expect(errorsOf({ defaults: { budget: { cpuPercent: 0 } } })).toEqual([
       'defaults.budget.cpuPercent: must be a number from 0.001 to 100000, or null for no limit',

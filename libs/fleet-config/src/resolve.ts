@@ -9,6 +9,7 @@ export interface NodeSettings {
   readonly rateHz: number;
   readonly windowSeconds: number;
   readonly rung: 'auto' | 1 | 2 | 3;
+  readonly offCpu: boolean;
   readonly budget: Budget;
   readonly filters: Filters;
 }
@@ -27,6 +28,7 @@ export const DEFAULT_SETTINGS: NodeSettings = {
   rateHz: 19,
   windowSeconds: 5,
   rung: 'auto',
+  offCpu: false,
   budget: DEFAULT_BUDGET,
   filters: NO_FILTERS,
 };

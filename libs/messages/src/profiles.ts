@@ -3,11 +3,12 @@ import { z } from 'zod';
 /** Resource attribute: `none` when the node could not tell to which pod, container or host process a sample belongs. */
 export const ATTRIBUTION = 'perfleet.attribution';
 
-/** Why a sample that was taken is not stored. `filtered`: on purpose, by the fleet's configuration or a pod's annotation. */
+/** Why a sample that was taken is not stored. `off-cpu`: of blocked time, for want of room or budget. `filtered`: on purpose, by the fleet's configuration or a pod's annotation. */
 export const LOSS_REASONS = [
   'throttled',
   'map-full',
   'ring-full',
+  'off-cpu',
   'spool-dropped',
   'spool-full',
   'undecodable',

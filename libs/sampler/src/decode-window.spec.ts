@@ -33,6 +33,15 @@ const input: WindowInput = {
     },
     { process: burn, thread: '', count: 3, stack: [] },
   ],
+  offCpu: [
+    {
+      process: burn,
+      thread: 'waits',
+      count: 2,
+      nanoseconds: 1n << 62n,
+      stack: [{ kind: 'kernel', function: '__schedule' }],
+    },
+  ],
 };
 
 describe('decodeWindow', () => {
@@ -48,10 +57,10 @@ describe('decodeWindow', () => {
       lost: { 'map-full': 2 },
     });
     expect([...w.samples.count]).toEqual([7, 3]);
-    expect([...w.stacks.offset]).toEqual([0, 2, 2]);
-    expect([...w.frames.address]).toEqual([0xffff_ffff_0000_1234n, 0n]);
-    expect([...w.frames.binary]).toEqual([0, NO_BINARY]);
-    expect([...w.frames.kind].map(text)).toEqual(['native', 'kernel']);
+    expect([...w.stacks.offset]).toEqual([0, 2, 2, 3]);
+    expect([...w.frames.address]).toEqual([0xffff_ffff_0000_1234n, 0n, 0n]);
+    expect([...w.frames.binary]).toEqual([0, NO_BINARY, NO_BINARY]);
+    expect([...w.frames.kind].map(text)).toEqual(['native', 'kernel', 'kernel']);
     expect([text(w.frames.function[1]), text(w.frames.file[1])]).toEqual(['do_syscall_64', 'vmlinux']);
     expect([text(w.binaries.path[0]), text(w.binaries.gnuBuildId[0]), text(w.binaries.htlHash[0])]).toEqual([
       libc.path,
@@ -70,6 +79,15 @@ describe('decodeWindow', () => {
       'memory',
     ]);
     expect(text(w.processes.cgroupFile[0])).toBe('0::/a\n');
+  });
+
+  it('reads blocked time beside the samples', () => {
+    const { offCpu, stacks, frames, strings } = decodeWindow(encodeWindow(input));
+    expect([[...offCpu.process], [...offCpu.count], [...offCpu.nanoseconds]]).toEqual([[0], [2], [1n << 62n]]);
+    expect(strings[offCpu.thread[0]!]).toBe('waits');
+    const frame = stacks.frame[stacks.offset[offCpu.stack[0]!]!]!;
+    expect(strings[frames.function[frame]!]).toBe('__schedule');
+    expect(decodeWindow(encodeWindow({ ...input, offCpu: [] })).offCpu.count).toHaveLength(0);
   });
 
   it('reads a payload that starts at any address', () => {
@@ -114,9 +132,11 @@ function assertInRange(w: ReturnType<typeof decodeWindow>): void {
   const check = (column: Uint32Array, limit: number, none = -1) => {
     for (const value of column) if (value >= limit && value !== none) throw new Error(`index ${value} of ${limit}`);
   };
-  check(w.samples.process, w.processes.pid.length);
-  check(w.samples.stack, w.stacks.flags.length);
-  check(w.samples.thread, w.strings.length);
+  for (const samples of [w.samples, w.offCpu]) {
+    check(samples.process, w.processes.pid.length);
+    check(samples.stack, w.stacks.flags.length);
+    check(samples.thread, w.strings.length);
+  }
   check(w.stacks.frame, w.frames.kind.length);
   check(w.stacks.offset, w.stacks.frame.length + 1);
   check(w.frames.binary, w.binaries.path.length, NO_BINARY);

@@ -1,9 +1,10 @@
 import { SamplerProtocolError } from './errors.ts';
-import { NO_BINARY, WINDOW_VERSION, type Window } from './window.ts';
+import { NO_BINARY, NOTHING_BLOCKED, WINDOW_VERSION, type BlockedColumns, type Window } from './window.ts';
 
 /** More loss reasons than this are a broken sampler. */
 const MAX_LOSSES = 64;
 const FLAG_LAST = 1;
+const FLAG_OFF_CPU = 2;
 
 /**
  * @param payload of a window frame
@@ -55,12 +56,18 @@ export function decodeWindow(payload: Uint8Array): Window {
     cgroupV1: reader.u64s('process.cgroupV1', nProcesses),
     cgroupV1Controller: text('process.cgroupV1Controller', nProcesses),
   };
-  const samples = {
-    process: reader.indices('sample.process', nSamples, nProcesses),
-    thread: text('sample.thread', nSamples),
-    stack: reader.indices('sample.stack', nSamples, nStacks),
-    count: reader.u32s('sample.count', nSamples),
-  };
+  const sampleColumns = (name: string, n: number) => ({
+    process: reader.indices(`${name}.process`, n, nProcesses),
+    thread: text(`${name}.thread`, n),
+    stack: reader.indices(`${name}.stack`, n, nStacks),
+    count: reader.u32s(`${name}.count`, n),
+  });
+  const samples = sampleColumns('sample', nSamples);
+  let offCpu: BlockedColumns = NOTHING_BLOCKED;
+  if ((flags & FLAG_OFF_CPU) !== 0) {
+    const n = reader.u32s('nOffCpu', 1)[0]!;
+    offCpu = { ...sampleColumns('offCpu', n), nanoseconds: reader.u64s('offCpu.nanoseconds', n) };
+  }
   reader.end();
   const lost: Record<string, number> = {};
   for (const [index, n] of losses) {
@@ -69,7 +76,7 @@ export function decodeWindow(payload: Uint8Array): Window {
     lost[reason] = (lost[reason] ?? 0) + n;
   }
   const last = (flags & FLAG_LAST) !== 0;
-  return { last, start, end, period, taken, lost, strings, binaries, frames, stacks, processes, samples };
+  return { last, start, end, period, taken, lost, strings, binaries, frames, stacks, processes, samples, offCpu };
 }
 
 function readLosses(reader: ColumnReader): Array<[number, number]> {

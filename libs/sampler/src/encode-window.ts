@@ -10,6 +10,8 @@ export interface WindowInput {
   readonly lost?: Readonly<Record<string, number>>;
   /** Stacks leaf first. A frame is in a binary (`binary` + `address`) or named (`function`, `file`). */
   readonly samples: readonly SampleInput[];
+  /** Blocked time: `nanoseconds` besides. */
+  readonly offCpu?: ReadonlyArray<SampleInput & { readonly nanoseconds: bigint }>;
 }
 
 export interface SampleInput {
@@ -50,12 +52,15 @@ export function encodeWindow(input: WindowInput): Uint8Array<ArrayBuffer> {
   const frames = new Table<[number, number, bigint, number, number]>((row) => row.join());
   const stacks = new Table<number[]>((row) => row.join());
   const processes = new Table<ProcessInput>((p) => String(p.pid));
-  const samples = input.samples.map((sample) => [
+  const row = (sample: SampleInput) => [
     processes.add(sample.process),
     text(sample.thread),
     stacks.add(sample.stack.map((f) => frames.add(frameRow(f, text, binaries)))),
     sample.count,
-  ]);
+  ];
+  const samples = input.samples.map(row);
+  const blocked = input.offCpu ?? [];
+  const offCpu = blocked.map(row);
   const rows = processes.rows.map((p) => ({
     numbers: [p.pid, text(p.comm), text(p.executable), text(p.cgroupFile)],
     ids: [p.cgroupV2 ?? 0n, p.cgroupV1 ?? 0n],
@@ -66,7 +71,7 @@ export function encodeWindow(input: WindowInput): Uint8Array<ArrayBuffer> {
   const stackFrames = stacks.rows.flat();
   const stringBytes = encoded.reduce((sum, b) => sum + b.length, 0);
   const out = new Writer();
-  out.u32(1, input.last ? 1 : 0);
+  out.u32(1, (input.last ? 1 : 0) | (offCpu.length > 0 ? 2 : 0));
   out.u64(input.start ?? 0n, input.end ?? 0n, input.period ?? 0n, BigInt(input.taken));
   out.u32(losses.length);
   for (const [index, n] of losses) {
@@ -92,6 +97,11 @@ export function encodeWindow(input: WindowInput): Uint8Array<ArrayBuffer> {
   for (const i of [0, 1]) out.column64(rows.map((row) => row.ids[i]!));
   out.column32(rows.map((row) => row.controller));
   for (const i of [0, 1, 2, 3]) out.column32(samples.map((row) => row[i]!));
+  if (offCpu.length > 0) {
+    out.column32([offCpu.length]);
+    for (const i of [0, 1, 2, 3]) out.column32(offCpu.map((row) => row[i]!));
+    out.column64(blocked.map(({ nanoseconds }) => nanoseconds));
+  }
   out.pad();
   return out.finish();
 }

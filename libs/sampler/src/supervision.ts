@@ -11,6 +11,8 @@ export interface SuperviseOptions {
   readonly rung?: WantedRung;
   readonly rateHz: number;
   readonly windowSeconds: number;
+  /** Blocked time, too. */
+  readonly offCpu?: boolean;
   /** Appended to the arguments made from the fields above. */
   readonly args?: readonly string[];
   /** First and longest wait before a restart, milliseconds; it doubles in between. */
@@ -53,8 +55,9 @@ export interface SupervisorState {
 export interface SamplerSettings {
   /** Takes effect in the running sampler. */
   readonly rateHz: number;
-  /** A change of these two restarts it; the window that it was in is handed over before. */
+  /** A change of these restarts it; the window that it was in is handed over before. */
   readonly windowSeconds: number;
+  readonly offCpu: boolean;
   readonly rung: WantedRung;
   /** Why it is this rung, for the state; "" where it needs no reason. */
   readonly rungReason: string;

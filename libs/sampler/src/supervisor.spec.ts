@@ -281,6 +281,8 @@ describe('superviseSampler', () => {
       expect(rungs).toEqual([{ from: 1, to: 2, reason: 'over its budget' }]);
       supervisor.configure({ rung: 'auto', rungReason: '' });
       await until(() => expect(hellos).toEqual([1, 2, 1]));
+      supervisor.configure({ offCpu: true });
+      await until(() => expect(hellos).toEqual([1, 2, 1, 1]));
       expect(supervisor.state.reason).toBe('');
       expect(crashes).toEqual([]);
       expect(seen.length).toBeGreaterThanOrEqual(2);

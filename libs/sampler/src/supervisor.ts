@@ -17,6 +17,9 @@ import type {
 const MIN_SILENCE_MS = 10_000;
 const READ_MS = 500;
 
+/** Settings that a running sampler does not take up. */
+const RESTARTING = ['rung', 'windowSeconds', 'offCpu'] as const;
+
 /** The child cannot run at all, whatever the rung. */
 const CANNOT_RUN = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOEXEC', 'ENOTDIR', 'UNKNOWN']);
 
@@ -49,6 +52,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     super();
     const defaults = {
       rung: 'auto',
+      offCpu: false,
       args: [],
       backoffMs: { min: 500, max: 30_000 },
       crashLimit: 3,
@@ -61,8 +65,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       peaceMs: 3_600_000,
     };
     this.options = { ...defaults, ...times, clock: systemClock, ...definedOnly(options) };
-    const { rung, rateHz, windowSeconds } = this.options;
-    this.settings = { rung, rateHz, windowSeconds, rungReason: '' };
+    const { rung, rateHz, windowSeconds, offCpu } = this.options;
+    this.settings = { rung, rateHz, windowSeconds, offCpu, rungReason: '' };
     this.ladder = new RungLadder(rung, this.options);
     this.current = { rung: this.ladder.rung, reason: '', running: false, restarts: 0, lastExit: '', hello: null };
   }
@@ -81,7 +85,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const now = (this.settings = { ...before, ...change });
     if (now.rung !== before.rung) this.ladder.want(now.rung);
     if (now.rateHz !== before.rateHz) this.process?.setRate(now.rateHz);
-    if (now.rung !== before.rung || now.windowSeconds !== before.windowSeconds) this.restart();
+    if (RESTARTING.some((key) => now[key] !== before[key])) this.restart();
   }
 
   setRate(rateHz: number): void {
@@ -104,8 +108,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   private run(): void {
     if (this.stopped) return;
     const { binary, args, stopMs } = this.options;
-    const { rateHz, windowSeconds } = this.settings;
+    const { rateHz, windowSeconds, offCpu } = this.settings;
     const fixed = ['--rate', String(rateHz), '--window', String(windowSeconds), '--rung', this.ladder.argument];
+    if (offCpu) fixed.push('--off-cpu');
     let child: SamplerProcess;
     try {
       child = spawnSampler({ binary, args: [...fixed, ...args], stopMs });

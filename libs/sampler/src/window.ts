@@ -48,13 +48,27 @@ export interface Window {
     readonly cgroupV1Controller: Uint32Array;
   };
   /** `thread` is a string index (thread name). */
-  readonly samples: {
-    readonly process: Uint32Array;
-    readonly thread: Uint32Array;
-    readonly stack: Uint32Array;
-    readonly count: Uint32Array;
-  };
+  readonly samples: SampleColumns;
+  /** Time that threads were blocked; without rows unless the sampler was asked for it. */
+  readonly offCpu: BlockedColumns;
 }
+
+export interface SampleColumns {
+  readonly process: Uint32Array;
+  readonly thread: Uint32Array;
+  readonly stack: Uint32Array;
+  readonly count: Uint32Array;
+}
+
+/** `count` is the blocks that were seen; `nanoseconds` is estimated from them for all, seen or not. A block is in the window in which it ended. */
+export interface BlockedColumns extends SampleColumns {
+  readonly nanoseconds: BigUint64Array;
+}
+
+export const NOTHING_BLOCKED: BlockedColumns = {
+  ...{ process: new Uint32Array(), thread: new Uint32Array(), stack: new Uint32Array(), count: new Uint32Array() },
+  nanoseconds: new BigUint64Array(),
+};
 
 export const WINDOW_VERSION = 1;
 export const NO_BINARY = 0xffffffff;

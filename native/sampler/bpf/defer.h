@@ -23,7 +23,7 @@ struct deferred {
 	__u8 stack[STACK_PIECE + PAGE];
 };
 
-/* One for each CPU: per-CPU values are limited to 32 KiB. The program is not interrupted by itself. */
+/* One for each CPU and cause: per-CPU values are limited to 32 KiB. No cause interrupts itself. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -42,14 +42,15 @@ __u64 familiar[FAMILIAR];
 
 /* A wake-up costs more than the walk of the sample, and processes that end soon need nothing in the kernel. But the files of a
  * program that is new have to be opened before it ends. */
-static __always_inline __u64 wake_flags(const struct sample *sample)
+static __always_inline __u64 wake_flags(const struct sample *sample, enum cause cause)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
 	__u64 id = ((__u64)BPF_CORE_READ(inode, i_sb, s_dev) << 32) ^ (__u64)BPF_CORE_READ(inode, i_ino);
 	__u64 *known = &familiar[(id * 0x9e3779b97f4a7c15ull) >> 52];
 	__u64 waiting = bpf_ringbuf_query(&deferred_ring, BPF_RB_AVAIL_DATA);
-	if (*known == id && sample->walk.now - woken_ns < WAKE_NS &&
+	/* What a blocked thread needs has time until the next tick of anybody or the end of the window. */
+	if (*known == id && (cause == SWITCH || sample->walk.now - woken_ns < WAKE_NS) &&
 	    waiting * 4 < bpf_ringbuf_query(&deferred_ring, BPF_RB_RING_SIZE))
 		return BPF_RB_NO_WAKEUP;
 	*known = id;
@@ -94,10 +95,10 @@ static __always_inline __u32 copy_stack(struct deferred *to, __u64 sp)
 }
 
 /* 0 when user space will have it. */
-static __always_inline long defer(const struct sample *sample, __u32 why)
+static __always_inline long defer(const struct sample *sample, enum cause cause, __u32 why)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct deferred *to = bpf_map_lookup_elem(&deferred_scratch, &cpu);
+	__u32 at = bpf_get_smp_processor_id() * CAUSES + cause;
+	struct deferred *to = bpf_map_lookup_elem(&deferred_scratch, &at);
 	if (!to)
 		return -E2BIG;
 	to->key = sample->key;
@@ -112,5 +113,5 @@ static __always_inline long defer(const struct sample *sample, __u32 why)
 		bytes = STACK_PIECE;
 	to->stack_bytes = bytes;
 	return bpf_ringbuf_output(&deferred_ring, to, __builtin_offsetof(struct deferred, stack) + bytes,
-				  wake_flags(sample));
+				  wake_flags(sample, cause));
 }

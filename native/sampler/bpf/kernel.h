@@ -21,6 +21,7 @@ enum {
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27
 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
@@ -77,10 +78,16 @@ struct thread_struct {
 };
 
 struct task_struct {
+	unsigned int __state; /* `state` before 5.14 */
+	int pid;
 	struct css_set *cgroups;
 	struct mm_struct *mm;
 	void *stack;
 	struct thread_struct thread;
+};
+
+struct task_struct___before_5_14 {
+	volatile long state;
 };
 
 /* To ask by CO-RE whether the kernel has these helpers. */

@@ -69,15 +69,10 @@ struct perf_event_context {
 	struct pt_regs regs;
 };
 
-/* True when there is a 64-bit user space to walk. `kernel_stack`: bytes of the kernel's stack of a task (THREAD_SIZE). */
-static __always_inline int user_registers(struct perf_event_context *ctx, struct registers *to, __u64 kernel_stack)
+/* Those with which the current task entered the kernel. True when there is a 64-bit user space to walk. `kernel_stack`: bytes of
+ * the kernel's stack of a task (THREAD_SIZE). */
+static __always_inline int entry_registers(struct registers *to, __u64 kernel_stack)
 {
-	if (IN_USER(&ctx->regs)) {
-		if (!IS_64_BIT(&ctx->regs))
-			return 0;
-		TAKE_REGISTERS(to, &ctx->regs);
-		return 1;
-	}
 	struct task_struct *task = (void *)bpf_get_current_task();
 	if (!BPF_CORE_READ(task, mm))
 		return 0;
@@ -92,5 +87,16 @@ static __always_inline int user_registers(struct perf_event_context *ctx, struct
 	if (bpf_probe_read_kernel(&regs, sizeof(regs), from) || !IN_USER(&regs) || !IS_64_BIT(&regs))
 		return 0;
 	TAKE_REGISTERS(to, &regs);
+	return 1;
+}
+
+/* Those of a tick, wherever it hit. */
+static __always_inline int user_registers(struct perf_event_context *ctx, struct registers *to, __u64 kernel_stack)
+{
+	if (!IN_USER(&ctx->regs))
+		return entry_registers(to, kernel_stack);
+	if (!IS_64_BIT(&ctx->regs))
+		return 0;
+	TAKE_REGISTERS(to, &ctx->regs);
 	return 1;
 }

@@ -13,6 +13,10 @@ struct key {
 };
 
 #define KERNEL_CUT (1 << 8)
+/* Of time that a thread was blocked (off_cpu.h). */
+#define OFF_CPU (1 << 9)
+/* `user_stack` is no hash but the number under which user space has walked the stack. */
+#define WALKED_BY_USER (1 << 10)
 
 struct count {
 	__u64 samples;
@@ -33,6 +37,9 @@ struct books {
 	__u64 run_ns;
 };
 
+/* What has led to a sample. A tick may interrupt the program that a switch of tasks runs: each has memory of its own. */
+enum cause { TICK, SWITCH, CAUSES };
+
 /* A sample under way on this CPU. */
 struct sample {
 	struct key key;
@@ -41,20 +48,23 @@ struct sample {
 	__u64 chunk; /* of the stack that is being stored */
 	__u32 buffer;
 	__u32 calls;
+	/* Of a block: off_cpu.h. */
+	__u32 chance;
+	__u32 place;
 	struct walk walk;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, CAUSES);
 	__type(key, __u32);
 	__type(value, struct sample);
 } samples SEC(".maps");
 
-static __always_inline struct sample *this_sample(void)
+static __always_inline struct sample *this_sample(enum cause cause)
 {
-	__u32 zero = 0;
-	return bpf_map_lookup_elem(&samples, &zero);
+	__u32 at = cause;
+	return bpf_map_lookup_elem(&samples, &at);
 }
 
 /* Bit 0: the buffer; SOME_EXCLUDED: `excluded` is not empty. Together, so that nobody pays for filters who has none. */

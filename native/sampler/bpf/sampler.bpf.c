@@ -30,6 +30,7 @@ const volatile struct config config = {};
 #include "sample.h"
 #include "stacks.h"
 #include "defer.h"
+#include "begin.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -37,19 +38,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } calls SEC(".maps");
-
-static __always_inline __u64 cgroup_v1_id(void)
-{
-	if (config.cgroup_subsys == NO_CONTROLLER)
-		return 0;
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
-	struct cgroup_subsys_state *state = 0;
-	__u64 at = bpf_core_field_offset(struct css_set, subsys) + (__u64)config.cgroup_subsys * sizeof(void *);
-	if (!set || bpf_probe_read_kernel(&state, sizeof(state), (char *)set + at))
-		return 0;
-	return BPF_CORE_READ(state, cgroup, kn, id);
-}
 
 /* Adds the sample to its buffer. 0 or a negative error. */
 static __always_inline long count_sample(struct sample *sample, void *counts)
@@ -94,7 +82,7 @@ static __always_inline void enter(struct sample *sample)
 	__u32 stopped = sample->walk.stop;
 	sample->key.flags |= stopped;
 	if (stopped >= STOP_ABSENT_PROCESS) {
-		if (!defer(sample, stopped)) {
+		if (!defer(sample, TICK, stopped)) {
 			book->deferred++;
 			return;
 		}
@@ -131,74 +119,32 @@ static __always_inline struct sample *begin(struct perf_event_context *ctx)
 	__u32 state = *(volatile __u32 *)current;
 	__u32 buffer = state & 1;
 	struct books *book = bpf_map_lookup_elem(&books, &buffer);
-	struct sample *sample = this_sample();
+	struct sample *sample = this_sample(TICK);
 	if (!book || !sample)
 		return 0;
 	book->taken++;
-	sample->buffer = buffer;
-	sample->calls = 0;
-	struct key *key = &sample->key;
-	struct walk *walk = &sample->walk;
-	key->tgid = tgid;
-	key->flags = 0;
-	key->user_stack = 0;
-	key->cgroup_v2 = bpf_get_current_cgroup_id();
-	key->cgroup_v1 = cgroup_v1_id();
-	if ((state & SOME_EXCLUDED) && is_excluded(key->cgroup_v2, key->cgroup_v1)) {
+	if (!identify(sample, tgid, state)) {
 		book->filtered++;
 		return 0;
 	}
-	bpf_get_current_comm(key->comm, sizeof(key->comm));
-	walk->now = bpf_ktime_get_ns();
-	walk->depth = 0;
-	walk->stop = STOP_NOT;
-	long bytes = bpf_get_stack(ctx, walk->frames, MAX_KERNEL_FRAMES * 8, 0);
-	__u32 depth = bytes > 0 ? (__u32)bytes / 8 : 0;
-	if (depth == MAX_KERNEL_FRAMES)
-		key->flags = KERNEL_CUT;
-	long error = put_stack(buffer, depth);
+	sample->walk.now = bpf_ktime_get_ns();
+	long error = put_stack(buffer, kernel_frames(ctx, sample));
 	if (error) {
 		lost(book, error);
 		return 0;
 	}
-	key->kernel_stack = sample->chunk;
-	if (!user_registers(ctx, &sample->at, config.kernel_stack)) {
-		/* Threads of the kernel and 32-bit programs; the kernel's own walk by frame pointers knows the latter. */
-		bytes = bpf_get_stack(ctx, walk->frames, MAX_KERNEL_FRAMES * 8, BPF_F_USER_STACK);
-		walk->depth = bytes > 0 ? (__u32)bytes / 8 : 0;
-		walk->stop = walk->depth == MAX_KERNEL_FRAMES ? STOP_DEPTH : STOP_END;
-		finish(sample);
-		return 0;
-	}
-	struct task_struct *task = (void *)bpf_get_current_task();
-	sample->mm = (__u64)BPF_CORE_READ(task, mm);
-	__u32 *now = bpf_map_lookup_elem(&epoch, &zero);
-	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
-	if (!process || process->mm != sample->mm) {
-		/* What to store if it cannot be deferred. */
-		walk->frames[0] = sample->at.ip;
-		walk->depth = 1;
-		walk->stop = STOP_ABSENT_PROCESS;
-		finish(sample);
-		return 0;
-	}
-	walk->at = sample->at;
-	walk->recheck_ns = process->recheck_ns;
-	walk->mappings_at = process->at;
-	walk->mappings = process->count;
-	walk->mapping.start = 0;
-	walk->mapping.end = 0;
-	walk->exact = 1;
-	walk->fp_lost = 0;
-	walk->guessed = 0;
-	walk->bx_place = BX_IN_REGISTER;
-	walk->epoch = now ? *now : 0;
-	return sample;
+	sample->key.kernel_stack = sample->chunk;
+	if (!user_registers(ctx, &sample->at, config.kernel_stack))
+		walk_by_kernel(ctx, &sample->walk);
+	else if (begin_walk(sample, tgid))
+		return sample;
+	finish(sample);
+	return 0;
 }
 
 static long step_of_loop(__u32 index, void *unused)
 {
-	struct sample *sample = this_sample();
+	struct sample *sample = this_sample(TICK);
 	return sample ? walk_step(&sample->walk) : 1;
 }
 
@@ -229,20 +175,17 @@ int take_sample_by_calls(struct perf_event_context *ctx)
 SEC("perf_event")
 int walk_by_calls(struct perf_event_context *ctx)
 {
-	struct sample *sample = this_sample();
+	struct sample *sample = this_sample(TICK);
 	if (!sample)
 		return 0;
-#pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < FRAMES_A_CALL; i++) {
-		if (walk_step(&sample->walk))
-			break;
-	}
-	if (!sample->walk.stop && ++sample->calls < MAX_CALLS)
+	if (walk_on(sample))
 		bpf_tail_call(ctx, &calls, 0);
 	if (!sample->walk.stop)
 		sample->walk.stop = STOP_DEPTH;
 	finish(sample);
 	return 0;
 }
+
+#include "off_cpu.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -24,9 +24,17 @@ struct stacks_map {
 struct stacks_map stacks_0 SEC(".maps");
 struct stacks_map stacks_1 SEC(".maps");
 
+/* Of blocked threads, which may stay so for many windows: not emptied, those not seen for longest go. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct chunk);
+} off_stacks SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, CAUSES);
 	__type(key, __u32);
 	__type(value, struct chunk);
 } chunk_scratch SEC(".maps");
@@ -36,14 +44,13 @@ static __always_inline __u64 rotate(__u64 x, int bits)
 	return (x << bits) | (x >> (64 - bits));
 }
 
-/* Puts frames [begin, begin + count) of this CPU's sample, the chunk after `parent`, into the stacks of a buffer. 0 or a
- * negative error; the sample's `chunk` becomes its id. A function of its own, not inlined, so that the verifier walks through
- * its loop once and not from every place that calls it. */
-__noinline long put_chunk(__u32 buffer, __u32 begin, __u32 count)
+/* Puts frames [begin, begin + count) of this CPU's sample, the chunk after the one before, into `stacks`. 0 or a negative error;
+ * the sample's `chunk` becomes its id. */
+static __always_inline long put_chunk_into(void *stacks, enum cause cause, __u32 begin, __u32 count)
 {
-	__u32 zero = 0;
-	struct chunk *chunk = bpf_map_lookup_elem(&chunk_scratch, &zero);
-	struct sample *sample = this_sample();
+	__u32 at = cause;
+	struct chunk *chunk = bpf_map_lookup_elem(&chunk_scratch, &at);
+	struct sample *sample = this_sample(cause);
 	if (!chunk || !sample)
 		return -E2BIG;
 	__u64 h = config.seed ^ sample->chunk ^ count;
@@ -63,28 +70,67 @@ __noinline long put_chunk(__u32 buffer, __u32 begin, __u32 count)
 	h ^= h >> 29;
 	h = h ? h : 1;
 	sample->chunk = h;
-	void *stacks = buffer ? (void *)&stacks_1 : (void *)&stacks_0;
 	if (bpf_map_lookup_elem(stacks, &h))
 		return 0;
 	long error = bpf_map_update_elem(stacks, &h, chunk, BPF_NOEXIST);
 	return error == -EEXIST ? 0 : error;
 }
 
+/* Functions of their own, not inlined, so that the verifier walks through the loop once and not from every place that calls it. */
+__noinline long put_chunk(__u32 buffer, __u32 begin, __u32 count)
+{
+	return put_chunk_into(buffer ? (void *)&stacks_1 : (void *)&stacks_0, TICK, begin, count);
+}
+
+__noinline long put_off_chunk(__u32 begin, __u32 count)
+{
+	return put_chunk_into(&off_stacks, SWITCH, begin, count);
+}
+
+/* Frames of the chunk of a stack that is the `n`th from its root, and where it begins; 0 when there is none. */
+static __always_inline __u32 chunk_frames(__u32 depth, __u32 n, __u32 *begin)
+{
+	if (n * CHUNK_FRAMES >= depth)
+		return 0;
+	__u32 end = depth - n * CHUNK_FRAMES;
+	__u32 count = end < CHUNK_FRAMES ? end : CHUNK_FRAMES;
+	*begin = end - count;
+	return count;
+}
+
 /* Puts the first `depth` frames of this CPU's sample into the stacks of a buffer. 0 or a negative error; the sample's `chunk`
  * becomes the stack's id, 0 for an empty one. */
 __noinline long put_stack(__u32 buffer, __u32 depth)
 {
-	struct sample *sample = this_sample();
+	struct sample *sample = this_sample(TICK);
 	if (!sample)
 		return -E2BIG;
 	sample->chunk = 0;
 #pragma clang loop unroll(disable)
 	for (__u32 n = 0; n < MAX_CHUNKS; n++) {
-		if (n * CHUNK_FRAMES >= depth)
+		__u32 begin = 0, count = chunk_frames(depth, n, &begin);
+		if (!count)
 			break;
-		__u32 end = depth - n * CHUNK_FRAMES;
-		__u32 count = end < CHUNK_FRAMES ? end : CHUNK_FRAMES;
-		long error = put_chunk(buffer, end - count, count);
+		long error = put_chunk(buffer, begin, count);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* The same for the stack of a thread that blocks. */
+__noinline long put_off_stack(__u32 depth)
+{
+	struct sample *sample = this_sample(SWITCH);
+	if (!sample)
+		return -E2BIG;
+	sample->chunk = 0;
+#pragma clang loop unroll(disable)
+	for (__u32 n = 0; n < MAX_CHUNKS; n++) {
+		__u32 begin = 0, count = chunk_frames(depth, n, &begin);
+		if (!count)
+			break;
+		long error = put_off_chunk(begin, count);
 		if (error)
 			return error;
 	}

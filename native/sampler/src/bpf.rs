@@ -19,6 +19,7 @@ use crate::cgroups::Controller;
 use crate::deferred::Deferred;
 use crate::exclusions::Exclusion;
 use crate::kernel_tables::KernelTables;
+use crate::off_cpu::OffCpu;
 use crate::options::Options;
 use crate::perf::{self, Clock, Event as PerfEvent, online_cpus};
 use crate::records::Record;
@@ -55,7 +56,10 @@ pub struct Bpf {
     /// What the ring's callback has copied out of it.
     deferred: Rc<RefCell<Vec<Deferred>>>,
     /// Owns what the descriptors name.
-    _object: Object,
+    object: Object,
+    off_cpu: Option<OffCpu>,
+    /// Why blocked time is left out although it was asked for.
+    without_off_cpu: String,
     fds: Descriptors,
     buffers: Buffers,
     unwinder: Unwinder,
@@ -71,16 +75,26 @@ impl Bpf {
         let stacks = (2 * rate * (window + PATIENCE.as_secs() + 1) * cpus.len() as u64).next_power_of_two().clamp(MIN_STACKS, MAX_STACKS);
         be_punctual();
         let controller = Controller::choose(options.cgroup_controller.as_deref())?;
-        let sizes = Sizes {
+        let mut sizes = Sizes {
             stacks: stacks as u32,
             arena_words: (options.table_memory << 17) as u32,
             processes: PROCESSES,
             ring_bytes: (rate * cpus.len() as u64 * (16 << 10)).next_power_of_two().clamp(1 << 20, 4 << 20) as u32,
             cpus: libbpf_rs::num_possible_cpus()? as u32,
+            off_cpu: options.off_cpu,
         };
         let subsys = controller.as_ref().map(|controller| controller.index);
-        let object = bpf_load::load(&sizes, options.pid.unwrap_or(0), subsys, options.walk_by_calls).map_err(bpf_load::explain)?;
+        let load = |sizes: &Sizes| bpf_load::load(sizes, options.pid.unwrap_or(0), subsys, options.walk_by_calls).map_err(bpf_load::explain);
+        let (object, without_off_cpu) = match load(&sizes) {
+            // A kernel that takes the rest gets the rest.
+            Err(error) if sizes.off_cpu => {
+                sizes.off_cpu = false;
+                (load(&sizes)?, format!("{error:#}"))
+            }
+            loaded => (loaded?, String::new()),
+        };
         let fds = Descriptors::of(&object)?;
+        let off_cpu = if sizes.off_cpu { Some(OffCpu::of(&object, fds.by_calls)?) } else { None };
         let tables = KernelTables::new(bpf_load::table_descriptors(&object)?, sizes.arena_words, PROCESSES as usize);
         let deferred = Rc::new(RefCell::new(Vec::new()));
         let ring = {
@@ -104,7 +118,9 @@ impl Bpf {
             patience: FIRST_PATIENCE,
             ring,
             deferred,
-            _object: object,
+            object,
+            off_cpu,
+            without_off_cpu,
             fds,
             buffers: Buffers::default(),
             unwinder: Unwinder::new(tables.context("cannot map the tables of the BPF program")?)?,
@@ -113,7 +129,17 @@ impl Bpf {
         };
         sampler.resolver.processes.read_all();
         perf::on_each(&cpus, |cpu| sampler.add(cpu))?;
+        sampler.attach_off_cpu();
         Ok(sampler)
+    }
+
+    fn attach_off_cpu(&mut self) {
+        if let Some(off_cpu) = &mut self.off_cpu
+            && let Err(error) = off_cpu.attach(&mut self.object, self.rate)
+        {
+            self.without_off_cpu = format!("{error:#}");
+            self.off_cpu = None;
+        }
     }
 
     fn add(&mut self, cpu: i32) -> io::Result<()> {
@@ -150,8 +176,14 @@ impl Bpf {
             poll(&[self.unwinder.descriptor(), self.ring.epoll_fd()], Duration::from_millis(100));
             self.pump()?;
         }
-        let finished = self.unwinder.finish(old as u32);
-        let (rows, stacks) = self.buffers.read(&self.fds, old, finished)?;
+        let (blocked, finished): (Vec<_>, Vec<_>) = self.unwinder.finish(old as u32).into_iter().partition(|sample| sample.key.off_cpu());
+        let (mut rows, stacks) = self.buffers.read(&self.fds, old, finished)?;
+        if let Some(off_cpu) = &mut self.off_cpu {
+            off_cpu.close(old)?;
+            off_cpu.hold(blocked.into_iter());
+            off_cpu.read(old, &mut rows)?;
+        }
+        rows.sort_by_key(|row| row.first_ns);
         if std::mem::take(&mut self.records_lost) {
             self.resolver.processes.forget_all();
         }
@@ -159,22 +191,24 @@ impl Bpf {
         self.resolver.processes.refresh_perf_maps();
         let later = self.records.partition_point(|record| record.time <= switched);
         let mut records = self.records.drain(..later).peekable();
-        for Row { key, user, stop, samples, first_ns } in rows {
+        for Row { key, kernel, user, stop, samples, first_ns, blocked_ns } in rows {
             while let Some(record) = records.next_if(|record| record.time <= first_ns) {
                 self.resolver.apply(record.event);
             }
             if !user.is_empty() {
-                self.walks.add(stop, samples);
+                let walks = self.off_cpu.as_mut().filter(|_| blocked_ns.is_some()).map_or(&mut self.walks, |off_cpu| &mut off_cpu.walks);
+                walks.add(stop, samples);
             }
             self.resolver.sample(&Sample {
                 pid: key.tgid,
                 thread: Thread::Name(&key.thread_name()),
                 cgroup_v2: key.cgroup_v2,
                 cgroup_v1: key.cgroup_v1,
-                kernel: &maps::stack(&stacks, key.kernel_stack),
+                kernel: &if blocked_ns.is_some() { kernel } else { maps::stack(&stacks, key.kernel_stack) },
                 user: &user,
                 cut: key.kernel_cut() || stop == maps::Stop::Depth,
                 count: samples,
+                blocked_ns,
             });
         }
         for record in records {
@@ -199,7 +233,12 @@ impl Sampler for Bpf {
 
     fn features(&self) -> Vec<&'static str> {
         let walk = if self.fds.by_calls { "walk:tail-calls" } else { "walk:bpf_loop" };
-        [walk].into_iter().chain(self.sideband.build_ids().then_some("mmap2-build-ids")).collect()
+        let off_cpu = self.off_cpu.as_ref().map(|_| "off-cpu");
+        [walk].into_iter().chain(self.sideband.build_ids().then_some("mmap2-build-ids")).chain(off_cpu).collect()
+    }
+
+    fn without_off_cpu(&self) -> &str {
+        &self.without_off_cpu
     }
 
     fn descriptors(&self) -> Vec<i32> {
@@ -215,7 +254,7 @@ impl Sampler for Bpf {
             event.set_rate(rate).context("cannot change the rate")?;
         }
         self.rate = rate;
-        Ok(())
+        self.off_cpu.as_ref().map_or(Ok(()), |off_cpu| off_cpu.set_rate(rate))
     }
 
     fn exclude(&mut self, change: &Exclusion) -> Result<()> {
@@ -237,6 +276,9 @@ impl Sampler for Bpf {
         for event in self.events.values() {
             let _ = event.disable();
         }
+        if let Some(off_cpu) = &mut self.off_cpu {
+            off_cpu.detach();
+        }
     }
 
     fn refresh(&mut self) {
@@ -254,11 +296,16 @@ impl Sampler for Bpf {
     }
 
     fn taken(&self) -> u64 {
-        self.buffers.taken()
+        self.buffers.taken() + self.off_cpu.as_ref().map_or(0, OffCpu::taken)
     }
 
     fn lost(&self) -> Lost {
-        self.buffers.lost()
+        let mut lost = self.buffers.lost();
+        if let Some(off_cpu) = &self.off_cpu {
+            lost.off_cpu = off_cpu.lost();
+            lost.filtered += off_cpu.filtered();
+        }
+        lost
     }
 
     fn sideband_lost(&self) -> u64 {
@@ -266,7 +313,7 @@ impl Sampler for Bpf {
     }
 
     fn undrained(&self) -> u64 {
-        self.buffers.undrained()
+        self.buffers.undrained() + self.off_cpu.as_ref().map_or(0, OffCpu::undrained)
     }
 
     fn details(&self) -> Value {
@@ -279,9 +326,15 @@ impl Sampler for Bpf {
                 "evicted": tables.evicted, "noRoom": tables.no_room, "failed": unwinder.failed,
             },
         });
-        // The kernel's count has the interrupts in it that were no samples, where it counts at all.
-        let own = self.buffers.run_ns() / 1_000_000;
-        details["bpfMs"] = run_time_ms(self.fds.program).map_or(own, |counted| counted.max(own)).into();
+        let mut own = self.buffers.run_ns() / 1_000_000;
+        let mut counted = run_time_ms(self.fds.program);
+        if let Some(off_cpu) = &self.off_cpu {
+            details["offCpu"] = off_cpu.to_json();
+            own += off_cpu.run_ns() / 1_000_000;
+            counted = counted.map(|ms| ms + run_time_ms(off_cpu.program()).unwrap_or(0));
+        }
+        // The kernel's count has the interrupts and switches in it that were no samples, where it counts at all.
+        details["bpfMs"] = counted.map_or(own, |counted| counted.max(own)).into();
         details
     }
 

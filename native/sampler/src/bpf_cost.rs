@@ -1,4 +1,4 @@
-//! What the BPF program costs those that it interrupts. The kernel counts it only while kernel.bpf_stats_enabled is 1, and then for
+//! What a BPF program costs those that it interrupts. The kernel counts it only while kernel.bpf_stats_enabled is 1, and then for
 //! every BPF program of the machine: that is the operator's to turn on, not this sampler's.
 
 /// Run time in milliseconds since the program was loaded; None while the kernel does not count it.

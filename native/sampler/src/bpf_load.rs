@@ -1,5 +1,6 @@
 //! Loads the BPF object in the variant that this kernel takes, with maps of the sizes that this machine needs.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Mutex;
 
@@ -7,11 +8,15 @@ use anyhow::{Context, Result, anyhow};
 use libbpf_rs::{MapCore, Object, ObjectBuilder, PrintLevel};
 
 use crate::host;
+use crate::off_cpu;
 use crate::table_maps;
 
 const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sampler.bpf.o"));
 /// `BPF_FUNC_loop` (Linux 5.17).
 const HELPER_LOOP: u32 = 181;
+
+/// `enum cause` of the BPF program.
+const CAUSES: u32 = 2;
 
 /// Entries of the maps.
 pub struct Sizes {
@@ -24,6 +29,8 @@ pub struct Sizes {
     pub ring_bytes: u32,
     /// How many CPUs there could be.
     pub cpus: u32,
+    /// Blocked time, too (bpf/off_cpu.h).
+    pub off_cpu: bool,
 }
 
 pub struct Descriptors {
@@ -76,15 +83,20 @@ pub fn table_descriptors(object: &Object) -> Result<table_maps::Descriptors> {
     })
 }
 
-fn map_fd(object: &Object, name: &str) -> Result<i32> {
+pub fn map_fd(object: &Object, name: &str) -> Result<i32> {
     let found = object.maps().find(|map| map.name() == name).map(|map| map.as_fd().as_raw_fd());
     found.with_context(|| format!("the BPF object has no map {name}"))
 }
 
 /// Programs that were not loaded have no descriptor.
-fn program_fd(object: &Object, name: &str) -> Result<i32> {
+pub fn program_fd(object: &Object, name: &str) -> Result<i32> {
     let found = object.progs().find(|program| program.name() == name).map(|program| program.as_fd().as_raw_fd());
     found.filter(|&fd| fd >= 0).with_context(|| format!("the BPF object has no program {name}"))
+}
+
+/// Names of the programs and maps that only blocked time needs.
+fn of_off_cpu(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"off_")
 }
 
 /// What libbpf said last: the verifier's words when a program is refused.
@@ -102,16 +114,22 @@ pub fn load(sizes: &Sizes, only_tgid: u32, subsys: Option<u32>, by_calls: bool) 
     let by_calls = by_calls || !has_loop();
     for mut program in open.progs_mut() {
         let of_calls = program.name().to_string_lossy().ends_with("_by_calls");
-        program.set_autoload(of_calls == by_calls);
+        program.set_autoload(of_calls == by_calls && (sizes.off_cpu || !of_off_cpu(program.name())));
     }
     for mut map in open.maps_mut() {
         let name = map.name().to_string_lossy().into_owned();
+        if !sizes.off_cpu && of_off_cpu(map.name()) {
+            map.set_autocreate(false)?;
+            continue;
+        }
         let entries = match name.as_str() {
-            "stacks_0" | "stacks_1" | "counts_0" | "counts_1" => Some(sizes.stacks),
+            "stacks_0" | "stacks_1" | "counts_0" | "counts_1" | "off_counts_0" | "off_counts_1" => Some(sizes.stacks),
+            "off_stacks" => Some(off_cpu::MAX_CHUNKS),
+            "off_blocks" => Some(off_cpu::MAX_BLOCKS),
             "arena" => Some(sizes.arena_words),
             "processes" => Some(sizes.processes),
             "deferred_ring" => Some(sizes.ring_bytes),
-            "deferred_scratch" => Some(sizes.cpus),
+            "deferred_scratch" => Some(sizes.cpus * CAUSES),
             _ => None,
         };
         if let Some(entries) = entries {

@@ -12,6 +12,10 @@ pub const CHUNK_FRAMES: usize = 32;
 pub const MAX_USER_FRAMES: usize = 512;
 /// A flag of `Key`: the kernel stack is at its limit.
 const KERNEL_CUT: u32 = 1 << 8;
+/// Of time that a thread was blocked.
+const OFF_CPU: u32 = 1 << 9;
+/// `user_stack` is the number under which user space has walked the stack.
+const WALKED_BY_USER: u32 = 1 << 10;
 /// Larger batches are slower: the kernel copies them through one allocation.
 const BATCH: usize = 1024;
 
@@ -86,6 +90,45 @@ pub struct Books {
     pub run_ns: u64,
 }
 
+/// `struct off_settings`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct OffSettings {
+    /// Of 1,024 ns.
+    pub period_us: u64,
+    /// Walks of a CPU in an interval (`OFF_INTERVAL_NS`).
+    pub budget: u64,
+}
+
+/// `INTERVAL_SHIFT`
+pub const OFF_INTERVAL_NS: u64 = 1 << 27;
+
+/// `struct off_books`
+#[repr(C)]
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+pub struct OffBooks {
+    pub blocks: u64,
+    pub taken: u64,
+    pub stored: u64,
+    pub map_full: u64,
+    pub map_busy: u64,
+    pub filtered: u64,
+    pub over_budget: u64,
+    pub not_deferred: u64,
+    /// Nanoseconds that walks took.
+    pub run_ns: u64,
+}
+
+/// `struct off_count`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct OffCount {
+    pub samples: u64,
+    pub first_ns: u64,
+    /// Estimated nanoseconds of all such blocks.
+    pub ns: u64,
+}
+
 /// In the value of `active`, beside the buffer: `excluded` is not empty.
 pub const SOME_EXCLUDED: u32 = 1 << 1;
 
@@ -115,6 +158,14 @@ pub struct DeferredHead {
     pub stack_bytes: u64,
 }
 
+// SAFETY: as below.
+unsafe impl Plain for OffSettings {}
+// SAFETY: as below.
+unsafe impl Plain for OffBooks {}
+// SAFETY: as below.
+unsafe impl Plain for OffCount {}
+// SAFETY: as below.
+unsafe impl Plain for Books {}
 // SAFETY: integers and arrays of them, without padding.
 unsafe impl Plain for u64 {}
 // SAFETY: as above.
@@ -140,6 +191,14 @@ impl Key {
         self.flags & KERNEL_CUT != 0
     }
 
+    pub fn off_cpu(&self) -> bool {
+        self.flags & OFF_CPU != 0
+    }
+
+    pub fn walked_by_user(&self) -> bool {
+        self.flags & WALKED_BY_USER != 0
+    }
+
     pub fn stop(&self) -> Stop {
         match self.flags & 0xff {
             1 => Stop::End,
@@ -161,17 +220,55 @@ impl Books {
     }
 }
 
+impl std::ops::Add for Books {
+    type Output = Books;
+
+    fn add(self, other: Books) -> Books {
+        Books {
+            taken: self.taken + other.taken,
+            stored: self.stored + other.stored,
+            deferred: self.deferred + other.deferred,
+            map_full: self.map_full + other.map_full,
+            map_busy: self.map_busy + other.map_busy,
+            filtered: self.filtered + other.filtered,
+            not_deferred: self.not_deferred + other.not_deferred,
+            run_ns: self.run_ns + other.run_ns,
+        }
+    }
+}
+
+impl std::ops::Add for OffBooks {
+    type Output = OffBooks;
+
+    fn add(self, other: OffBooks) -> OffBooks {
+        OffBooks {
+            blocks: self.blocks + other.blocks,
+            taken: self.taken + other.taken,
+            stored: self.stored + other.stored,
+            map_full: self.map_full + other.map_full,
+            map_busy: self.map_busy + other.map_busy,
+            filtered: self.filtered + other.filtered,
+            over_budget: self.over_budget + other.over_budget,
+            not_deferred: self.not_deferred + other.not_deferred,
+            run_ns: self.run_ns + other.run_ns,
+        }
+    }
+}
+
 /// Leaf first; empty for id 0.
-pub fn stack(chunks: &HashMap<u64, Chunk>, mut id: u64) -> Vec<u64> {
+pub fn stack(chunks: &HashMap<u64, Chunk>, id: u64) -> Vec<u64> {
+    stack_of(|id| chunks.get(&id).copied(), id).0
+}
+
+/// Leaf first; false when a chunk is missing.
+pub fn stack_of(mut find: impl FnMut(u64) -> Option<Chunk>, mut id: u64) -> (Vec<u64>, bool) {
     let mut frames = Vec::new();
-    while id != 0
-        && frames.len() < MAX_USER_FRAMES
-        && let Some(chunk) = chunks.get(&id)
-    {
+    while id != 0 && frames.len() < MAX_USER_FRAMES {
+        let Some(chunk) = find(id) else { return (frames, false) };
         frames.extend_from_slice(&chunk.ip[..(chunk.count as usize).min(CHUNK_FRAMES)]);
         id = chunk.parent;
     }
-    frames
+    (frames, true)
 }
 
 /// A value of the program's out of the bytes that it wrote; None when there are too few.
@@ -203,24 +300,15 @@ pub fn delete<K: Plain>(map: i32, key: &K) {
     unsafe { libbpf_sys::bpf_map_delete_elem(map, std::ptr::from_ref(key).cast()) };
 }
 
-/// The books of a buffer, all CPUs together.
-pub fn books(map: i32, buffer: u32) -> Result<Books> {
-    let mut each = vec![Books::default(); libbpf_rs::num_possible_cpus()?];
+/// The books of a buffer, all CPUs together; `T` is the map's type.
+pub fn books<T: Plain + Default + std::ops::Add<Output = T>>(map: i32, buffer: u32) -> Result<T> {
+    let mut each = vec![T::default(); libbpf_rs::num_possible_cpus()?];
     // SAFETY: a per-CPU value is copied as one structure for each possible CPU: as many as the vector has.
     let error = unsafe { libbpf_sys::bpf_map_lookup_elem(map, (&raw const buffer).cast(), each.as_mut_ptr().cast()) };
     if error != 0 {
         return Err(io::Error::from_raw_os_error(-error)).context("cannot read the counters of the BPF program");
     }
-    Ok(each.iter().fold(Books::default(), |sum, books| Books {
-        taken: sum.taken + books.taken,
-        stored: sum.stored + books.stored,
-        deferred: sum.deferred + books.deferred,
-        map_full: sum.map_full + books.map_full,
-        map_busy: sum.map_busy + books.map_busy,
-        filtered: sum.filtered + books.filtered,
-        not_deferred: sum.not_deferred + books.not_deferred,
-        run_ns: sum.run_ns + books.run_ns,
-    }))
+    Ok(each.into_iter().fold(T::default(), T::add))
 }
 
 /// Takes every element out of a hash map that nobody writes to.
@@ -280,8 +368,17 @@ mod tests {
 
     #[test]
     fn structures_are_as_large_as_the_programs() {
-        let sizes = [size_of::<Chunk>(), size_of::<Key>(), size_of::<Count>(), size_of::<Books>(), size_of::<DeferredHead>(), size_of::<CgroupKey>()];
-        assert_eq!(sizes, [272, 56, 16, 64, 200, 16]);
+        let sizes = [
+            size_of::<Chunk>(),
+            size_of::<Key>(),
+            size_of::<Count>(),
+            size_of::<Books>(),
+            size_of::<DeferredHead>(),
+            size_of::<CgroupKey>(),
+            size_of::<OffBooks>(),
+            size_of::<OffCount>(),
+        ];
+        assert_eq!(sizes, [272, 56, 16, 64, 200, 16, 72, 24]);
     }
 
     #[test]

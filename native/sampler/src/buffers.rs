@@ -23,10 +23,14 @@ pub type Stacks = HashMap<u64, Chunk>;
 /// Samples that are equal, or one that was walked here.
 pub struct Row {
     pub key: Key,
+    /// Of blocked time. That of ticks is read out of the stacks when it is wanted.
+    pub kernel: Vec<u64>,
     pub user: Vec<u64>,
     pub stop: maps::Stop,
     pub samples: u64,
     pub first_ns: u64,
+    /// Nanoseconds that threads were blocked; None = of ticks.
+    pub blocked_ns: Option<u64>,
 }
 
 #[derive(Default)]
@@ -71,8 +75,7 @@ impl Buffers {
         applied
     }
 
-    /// Takes everything out of a buffer that nobody writes to: its rows and those of its samples that were walked here, in the order
-    /// of time.
+    /// Takes everything out of a buffer that nobody writes to: its rows and those of its samples that were walked here.
     pub fn read(&mut self, fds: &Descriptors, buffer: usize, finished: Vec<Finished>) -> Result<(Vec<Row>, Stacks)> {
         let mut stacks = Stacks::new();
         maps::take_all::<u64, Chunk>(fds.stacks[buffer], |&id, chunk| {
@@ -81,13 +84,13 @@ impl Buffers {
         let mut rows: Vec<Row> = Vec::new();
         for sample in finished {
             let (user, stop) = (sample.walked.frames, sample.walked.stop);
-            rows.push(Row { key: sample.key, user, stop, samples: 1, first_ns: sample.time_ns });
+            rows.push(Row { key: sample.key, kernel: Vec::new(), user, stop, samples: 1, first_ns: sample.time_ns, blocked_ns: None });
         }
         maps::take_all::<Key, Count>(fds.counts[buffer], |key, count| {
             let user = maps::stack(&stacks, key.user_stack);
-            rows.push(Row { key: *key, user, stop: key.stop(), samples: count.samples, first_ns: count.first_ns });
+            let (samples, first_ns) = (count.samples, count.first_ns);
+            rows.push(Row { key: *key, kernel: Vec::new(), user, stop: key.stop(), samples, first_ns, blocked_ns: None });
         })?;
-        rows.sort_by_key(|row| row.first_ns);
         self.drained[buffer] += rows.iter().map(|row| row.samples).sum::<u64>();
         Ok((rows, stacks))
     }

@@ -47,6 +47,8 @@ mod kernel_tables;
 #[cfg(feature = "bpf")]
 mod mapping_lists;
 mod names;
+#[cfg(feature = "bpf")]
+mod off_cpu;
 mod options;
 mod own_processes;
 #[cfg(feature = "bpf")]

@@ -11,6 +11,7 @@ use crate::records::Event;
 use crate::sampler::Lost;
 use crate::window::{Frame, NO_BINARY, Process, Window, WindowHead};
 
+const MAX_TRACING_FRAMES: usize = 16;
 const STACK_CUT: u32 = 1;
 const STACK_USER_MISSING: u32 = 2;
 
@@ -31,6 +32,8 @@ pub struct Sample<'a> {
     /// At the depth limit.
     pub cut: bool,
     pub count: u64,
+    /// Nanoseconds that threads were blocked here; None = samples of CPU time.
+    pub blocked_ns: Option<u64>,
 }
 
 type BinaryRow = (u32, Rc<str>, Rc<ElfInfo>);
@@ -116,11 +119,15 @@ impl Resolver {
         };
         let (thread, row) = (window.string(thread), window.process(row));
         let mut frames = Vec::with_capacity(sample.kernel.len() + sample.user.len());
-        frames.extend(call_sites(sample.kernel).map(|address| self.kernel_frame(address)));
+        let own = if sample.blocked_ns.is_some() { self.frames_of_tracing(sample.kernel) } else { 0 };
+        frames.extend(call_sites(sample.kernel).skip(own).map(|address| self.kernel_frame(address)));
         frames.extend(call_sites(sample.user).map(|address| self.user_frame(sample.pid, address)));
         let missing = if sample.user.is_empty() { STACK_USER_MISSING } else { 0 };
         let flags = missing | if sample.cut { STACK_CUT } else { 0 };
-        self.window.sample(row, thread, frames, flags, sample.count);
+        match sample.blocked_ns {
+            None => self.window.sample(row, thread, frames, flags, sample.count),
+            Some(ns) => self.window.blocked(row, thread, frames, flags, sample.count, ns),
+        }
     }
 
     pub fn window_is_large(&self) -> bool {
@@ -141,6 +148,12 @@ impl Resolver {
             self.kallsyms = Kallsyms::load();
         }
         bytes
+    }
+
+    /// The kernel's stack of a switch begins with the frames of the tracepoint and of the BPF program.
+    fn frames_of_tracing(&self, kernel: &[u64]) -> usize {
+        let is_scheduler = |&address: &u64| self.kallsyms.lookup(address).is_some_and(|(name, _)| name.starts_with("__schedule"));
+        kernel.iter().take(MAX_TRACING_FRAMES).position(is_scheduler).unwrap_or(0)
     }
 
     fn kernel_frame(&mut self, address: u64) -> u32 {

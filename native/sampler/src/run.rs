@@ -135,7 +135,11 @@ impl Run {
 }
 
 fn say_hello(options: &Options, sampler: Option<&dyn Sampler>, tried: &Tried) -> Result<()> {
-    let reason = tried.iter().map(|(rung, error)| format!("rung {rung}: {error}")).collect::<Vec<_>>().join("; ");
+    let mut reasons: Vec<String> = tried.iter().map(|(rung, error)| format!("rung {rung}: {error}")).collect();
+    if let Some(sampler) = sampler.filter(|sampler| options.off_cpu && !sampler.without_off_cpu().is_empty()) {
+        reasons.push(format!("blocked time is left out: {}", sampler.without_off_cpu()));
+    }
+    let reason = reasons.join("; ");
     let tried: Vec<Value> = tried.iter().map(|(rung, error)| json!({ "rung": rung, "error": error })).collect();
     let hello = json!({
         "protocol": 1, "rung": sampler.map_or(4, Sampler::rung), "reason": reason, "kernel": host::kernel_release(),

@@ -13,17 +13,20 @@ pub struct Lost {
     pub map_busy: u64,
     pub ring_full: u64,
     pub throttled: u64,
+    /// Blocks of threads that were chosen and not stored.
+    pub off_cpu: u64,
     /// No loss: left out as the parent asked.
     pub filtered: u64,
 }
 
 impl Lost {
-    pub fn rows(&self) -> [(&'static str, u64); 5] {
+    pub fn rows(&self) -> [(&'static str, u64); 6] {
         [
             ("map-full", self.map_full),
             ("map-busy", self.map_busy),
             ("ring-full", self.ring_full),
             ("throttled", self.throttled),
+            ("off-cpu", self.off_cpu),
             ("filtered", self.filtered),
         ]
     }
@@ -41,6 +44,10 @@ pub trait Sampler {
     /// What it uses of the kernel where kernels differ: `walk:bpf_loop` or `walk:tail-calls`, `mmap2-build-ids`.
     fn features(&self) -> Vec<&'static str> {
         Vec::new()
+    }
+    /// Why blocked time is left out although it was asked for; "" = it is not.
+    fn without_off_cpu(&self) -> &str {
+        "only rung 1 knows it"
     }
     /// Readable when something wants to be drained before the window ends.
     fn descriptors(&self) -> Vec<i32>;

@@ -181,7 +181,17 @@ impl Intake {
         self.counted += 1;
         let (kernel, user) = split(chain);
         let cut = kernel.len() + user.len() >= usize::from(MAX_STACK);
-        self.resolver.sample(&Sample { pid, thread: Thread::Id(tid), cgroup_v2: 0, cgroup_v1: 0, kernel: &kernel, user: &user, cut, count: 1 });
+        self.resolver.sample(&Sample {
+            pid,
+            thread: Thread::Id(tid),
+            cgroup_v2: 0,
+            cgroup_v1: 0,
+            kernel: &kernel,
+            user: &user,
+            cut,
+            count: 1,
+            blocked_ns: None,
+        });
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 pub const NO_BINARY: u32 = u32::MAX;
+/// Blocked time follows the samples.
+const FLAG_BLOCKED: u32 = 1 << 1;
 
 /// Row numbers in order of first use.
 struct Interner<K> {
@@ -55,6 +57,9 @@ pub struct Window {
     processes: Interner<Process>,
     samples: Interner<(u32, u32, u32)>,
     counts: Vec<u32>,
+    /// Like `samples`; of each: how many, and nanoseconds.
+    blocked: Interner<(u32, u32, u32)>,
+    blocks: Vec<(u32, u64)>,
     /// Bytes that strings and stacks will take, about.
     bytes: usize,
 }
@@ -84,6 +89,8 @@ impl Window {
             processes: Interner::new(),
             samples: Interner::new(),
             counts: Vec::new(),
+            blocked: Interner::new(),
+            blocks: Vec::new(),
             bytes: 0,
         }
     }
@@ -116,11 +123,7 @@ impl Window {
 
     /// `frames` leaf first.
     pub fn sample(&mut self, process: u32, thread: u32, frames: Vec<u32>, flags: u32, count: u64) {
-        let (known, length) = (self.stacks.rows.len(), frames.len());
-        let stack = self.stacks.intern((frames, flags));
-        if self.stacks.rows.len() > known {
-            self.bytes += 4 * length + 8;
-        }
+        let stack = self.stack(frames, flags);
         let row = self.samples.intern((process, thread, stack)) as usize;
         if row == self.counts.len() {
             self.counts.push(0);
@@ -128,11 +131,33 @@ impl Window {
         self.counts[row] = self.counts[row].saturating_add(count.min(u64::from(u32::MAX)) as u32);
     }
 
+    /// Threads were blocked `count` times that were seen, for so long in all as is estimated from them.
+    pub fn blocked(&mut self, process: u32, thread: u32, frames: Vec<u32>, flags: u32, count: u64, ns: u64) {
+        let stack = self.stack(frames, flags);
+        let row = self.blocked.intern((process, thread, stack)) as usize;
+        if row == self.blocks.len() {
+            self.blocks.push((0, 0));
+        }
+        let (blocks, sum) = &mut self.blocks[row];
+        *blocks = blocks.saturating_add(count.min(u64::from(u32::MAX)) as u32);
+        *sum = sum.saturating_add(ns);
+    }
+
+    fn stack(&mut self, frames: Vec<u32>, flags: u32) -> u32 {
+        let (known, length) = (self.stacks.rows.len(), frames.len());
+        let stack = self.stacks.intern((frames, flags));
+        if self.stacks.rows.len() > known {
+            self.bytes += 4 * length + 8;
+        }
+        stack
+    }
+
     pub fn encode(mut self, head: &WindowHead) -> Vec<u8> {
         let lost: Vec<(u32, u64)> = head.lost.iter().map(|&(reason, count)| (self.string(reason), count)).collect();
         let mut out = Columns(Vec::with_capacity(64 << 10));
         out.u32(1);
-        out.u32(u32::from(head.last));
+        let has_blocked = !self.blocks.is_empty();
+        out.u32(u32::from(head.last) | if has_blocked { FLAG_BLOCKED } else { 0 });
         for value in [head.start, head.end, head.period, head.taken] {
             out.u64(value);
         }
@@ -189,6 +214,16 @@ impl Window {
         out.column32(samples.iter().map(|s| s.1));
         out.column32(samples.iter().map(|s| s.2));
         out.column32(self.counts.iter().copied());
+        if has_blocked {
+            let blocked = &self.blocked.rows;
+            out.pad();
+            out.u32(blocked.len() as u32);
+            out.column32(blocked.iter().map(|s| s.0));
+            out.column32(blocked.iter().map(|s| s.1));
+            out.column32(blocked.iter().map(|s| s.2));
+            out.column32(self.blocks.iter().map(|b| b.0));
+            out.column64(self.blocks.iter().map(|b| b.1));
+        }
         out.pad();
         out.0
     }

@@ -20,8 +20,8 @@ interface Flags {
 }
 
 const HELP = `
-Keys: rateHz, windowSeconds, rung (auto, 1, 2, 3), budget.cpuPercent (of one core), budget.memoryMib, budget.windowSeconds,
-budget.calmSeconds, budget.minRateHz, budget.lowestRung, filters.rules, filters.otherwise. Values are JSON or text; null is no
+Keys: rateHz, windowSeconds, rung (auto, 1, 2, 3), offCpu (true, false), budget.cpuPercent (of one core), budget.memoryMib,
+budget.windowSeconds, budget.calmSeconds, budget.minRateHz, budget.lowestRung, filters.rules, filters.otherwise. Values are JSON or text; null is no
 limit; an empty value (rateHz=) takes the field out again. docs/configuration.md tells what they mean.
 
 Examples:

@@ -30,6 +30,7 @@ const OPTIONS = {
   ],
   rate: [['--rate <hz>', 'samples a second and CPU (19)']],
   rung: [['--rung <n>', 'sampler: auto, 1 (eBPF), 2 (perf, whole system), 3 (perf, own processes)']],
+  offCpu: [['--off-cpu', 'profiles of the time that threads are blocked, too (rung 1)']],
   node: [['--node <name>', "this node's name (host name)"]],
   cluster: [['--cluster <name>', "the cluster's name"]],
   kafka: [

@@ -9,6 +9,7 @@ export function registerRecord(program: Command): void {
     .option('--pid <n>', 'this process only')
     .option('--rate <hz>', 'samples a second and CPU', '99')
     .option('--rung <n>', 'sampler: auto, 1 (eBPF), 2 (perf, whole system), 3 (perf, own processes)')
+    .option('--off-cpu', 'time that threads are blocked: beside CPU time in .pb.gz, instead of it in the other formats')
     .requiredOption('-o, --output <file>', 'by its name: .pb.gz (pprof), .folded, .speedscope.json or .firefox.json')
     .addHelpText(
       'after',

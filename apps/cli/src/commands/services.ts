@@ -28,7 +28,7 @@ export function registerServices(program: Command): void {
   service(
     'collector',
     'profile this node and publish to Kafka',
-    ['node', 'cluster', 'rate', 'rung', 'kafka', 'redis', 'send'],
+    ['node', 'cluster', 'rate', 'rung', 'offCpu', 'kafka', 'redis', 'send'],
     async () => {
       // Before its code is loaded, which is most of what it ever allocates: a young generation that keeps its first size instead of
       // growing to twice 16 MiB is an eighth of its memory.

@@ -26,6 +26,7 @@ export function makeCollector(
     dataDir: join(settings.dataDir, 'collector'),
     samplerBinary: samplerBinaryPath(settings.samplerBinary),
     rung: settings.rung,
+    offCpu: settings.offCpu,
     kubernetes: settings.kubernetes,
     podNames: makePodNames(settings, process.env, logger),
     doctor: doctorServices(settings),

@@ -36,6 +36,7 @@ function pprof(recording: Recording, names: readonly NamedLine[][]): Uint8Array 
     sampleTypes: [
       { type: 'samples', unit: 'count' },
       { type: 'cpu', unit: 'nanoseconds' },
+      ...(recording.offCpu ? [{ type: 'off_cpu', unit: 'nanoseconds' }] : []),
     ],
     periodType: { type: 'cpu', unit: 'nanoseconds' },
     period: recording.periodNano,
@@ -43,7 +44,11 @@ function pprof(recording: Recording, names: readonly NamedLine[][]): Uint8Array 
     durationNanos: recording.endNano - recording.startNano,
     samples: [...recording.samples].map((sample) => ({
       stack: sample.stack.map((frame) => frames[frame]!),
-      values: [sample.count, BigInt(sample.count) * recording.periodNano],
+      values: [
+        sample.count,
+        BigInt(sample.count) * recording.periodNano,
+        ...(recording.offCpu ? [sample.offCpuNano] : []),
+      ],
       labels: [
         ['process', sample.process],
         ['pid', sample.pid],
@@ -53,7 +58,10 @@ function pprof(recording: Recording, names: readonly NamedLine[][]): Uint8Array 
   });
 }
 
-/** Counts of samples (Firefox Profiler: nanoseconds of CPU time), root first, below the process's name. */
+/**
+ * Counts of samples (Firefox Profiler: nanoseconds of CPU time), root first, below the process's name. These formats have one value: of a
+ * recording of blocked time it is that, in nanoseconds.
+ */
 function text(format: Exclude<RecordingFormat, 'pprof'>, recording: Recording, names: readonly NamedLine[][]): string {
   const frames = new FrameTable();
   const stacks = new StackTable();
@@ -64,10 +72,13 @@ function text(format: Exclude<RecordingFormat, 'pprof'>, recording: Recording, n
       frames.add({ name: functionName, file, line, module, kind, inlined: n < last }),
     );
   });
-  for (const { process, stack, count } of recording.samples) {
+  for (const { process, stack, count, offCpuNano } of recording.samples) {
+    const cpu = format === 'firefox' ? count * Number(recording.periodNano) : count;
+    const value = recording.offCpu ? Number(offCpuNano) : cpu;
+    if (value === 0) continue;
     const path = stack.flatMap((frame) => rows[frame]!);
     path.push(frames.add({ name: process, file: '', line: 0, module: '', kind: 'process', inlined: false }));
-    stacks.add(path.reverse(), format === 'firefox' ? count * Number(recording.periodNano) : count);
+    stacks.add(path.reverse(), value);
   }
   if (format === 'folded') return toFolded(stacks.columns(), frames.columns());
   if (format === 'firefox') {
@@ -75,5 +86,6 @@ function text(format: Exclude<RecordingFormat, 'pprof'>, recording: Recording, n
     const about = { unit: 'nanoseconds', startMs: start, durationMs: end - start };
     return JSON.stringify(toFirefoxProfile(stacks.columns(), frames.columns(), about));
   }
-  return JSON.stringify(toSpeedscope(stacks.columns(), frames.columns(), { name: 'perfleet record', unit: 'count' }));
+  const unit = recording.offCpu ? 'nanoseconds' : 'count';
+  return JSON.stringify(toSpeedscope(stacks.columns(), frames.columns(), { name: 'perfleet record', unit }));
 }

@@ -11,6 +11,7 @@ export interface RecordFlags {
   pid?: string;
   rate: string;
   rung?: string;
+  offCpu?: boolean;
   output: string;
 }
 
@@ -22,8 +23,10 @@ export async function record(flags: RecordFlags): Promise<void> {
   const args = ['--rate', String(rate), '--window', '1'];
   if (flags.pid !== undefined) args.push('--pid', String(runningPid(flags.pid)));
   if (flags.rung !== undefined) args.push('--rung', flags.rung);
+  if (flags.offCpu) args.push('--off-cpu');
 
   const recording = new Recording();
+  recording.offCpu = flags.offCpu === true;
   const sampler = spawnSampler({ binary: samplerBinaryPath(process.env['PERFLEET_SAMPLER_BINARY']), args });
   let hello: SamplerHello | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -49,7 +52,8 @@ export async function record(flags: RecordFlags): Promise<void> {
   if (hello.rung === 4)
     throw new Error(`nothing can be sampled here: ${hello.reason}; \`perfleet doctor\` tells the fix`);
   const samples = [...recording.samples].reduce((sum, sample) => sum + sample.count, 0);
-  if (samples === 0) {
+  const blocked = [...recording.samples].reduce((sum, sample) => sum + Number(sample.offCpuNano), 0);
+  if (samples === 0 && blocked === 0) {
     throw new Error(
       flags.pid === undefined
         ? 'no samples: every CPU was idle for the whole time'
@@ -63,7 +67,7 @@ export async function record(flags: RecordFlags): Promise<void> {
   for (const warning of warnings.slice(0, 5)) process.stderr.write(`warning: ${warning}\n`);
   const lost = Object.values(recording.lost).reduce((sum, count) => sum + count, 0);
   process.stderr.write(
-    `${samples} samples${lost > 0 ? `, ${lost} lost` : ''} -> ${flags.output} (${statSync(flags.output).size} bytes)\n`,
+    `${samples} samples${flags.offCpu ? `, ${(blocked / 1e9).toFixed(1)} s blocked` : ''}${lost > 0 ? `, ${lost} lost` : ''} -> ${flags.output} (${statSync(flags.output).size} bytes)\n`,
   );
   process.exit(0);
 }

@@ -1,5 +1,5 @@
 import { binaryId } from '@perfleet/ids';
-import { NO_BINARY, type Window } from '@perfleet/sampler';
+import { NO_BINARY, type SampleColumns, type Window } from '@perfleet/sampler';
 
 export interface RecordedFrame {
   readonly kind: string;
@@ -24,7 +24,10 @@ export interface RecordedSample {
   readonly thread: string;
   /** Indices into `frames`, leaf first. */
   readonly stack: readonly number[];
+  /** Samples of CPU time. */
   count: number;
+  /** Estimated nanoseconds that the thread was blocked here. */
+  offCpuNano: bigint;
 }
 
 const MAX_PIDS = 8;
@@ -37,6 +40,8 @@ export class Recording {
   endNano = 0n;
   periodNano = 0n;
   taken = 0;
+  /** Blocked time was asked for. */
+  offCpu = false;
   lost: Readonly<Record<string, number>> = {};
   private readonly frameIndex = new Map<string, number>();
   private readonly sampleIndex = new Map<string, RecordedSample>();
@@ -51,23 +56,29 @@ export class Recording {
     this.periodNano = window.period;
     this.taken = window.taken;
     this.lost = window.lost;
-    const { strings, samples, stacks, processes } = window;
-    const text = (column: Uint32Array, row: number) => strings[column[row]!]!;
+    const { samples, offCpu } = window;
     const frames = Int32Array.from(window.frames.kind, (_, frame) => this.frame(window, frame));
-    for (let i = 0; i < samples.stack.length; i++) {
-      const stack: number[] = [];
-      const row = samples.stack[i]!;
-      for (let at = stacks.offset[row]!; at < stacks.offset[row + 1]!; at++) stack.push(frames[stacks.frame[at]!]!);
-      const owner = samples.process[i]!;
-      const pid = processes.pid[owner]!;
-      const process = text(processes.executable, owner).split('/').pop() || text(processes.comm, owner) || `pid ${pid}`;
-      const thread = text(samples.thread, i);
-      this.rememberPids(stack, pid);
-      const key = `${pid}\0${thread}\0${stack.join(' ')}`;
-      const known = this.sampleIndex.get(key);
-      if (known) known.count += samples.count[i]!;
-      else this.sampleIndex.set(key, { pid, process, thread, stack, count: samples.count[i]! });
-    }
+    for (let i = 0; i < samples.stack.length; i++) this.sample(window, frames, samples, i).count += samples.count[i]!;
+    for (let i = 0; i < offCpu.stack.length; i++)
+      this.sample(window, frames, offCpu, i).offCpuNano += offCpu.nanoseconds[i]!;
+  }
+
+  /** The sample of the recording that a row of the window belongs to. */
+  private sample(window: Window, frames: Int32Array, rows: SampleColumns, i: number): RecordedSample {
+    const { strings, stacks, processes } = window;
+    const text = (column: Uint32Array, row: number) => strings[column[row]!]!;
+    const stack: number[] = [];
+    const row = rows.stack[i]!;
+    for (let at = stacks.offset[row]!; at < stacks.offset[row + 1]!; at++) stack.push(frames[stacks.frame[at]!]!);
+    const owner = rows.process[i]!;
+    const pid = processes.pid[owner]!;
+    const process = text(processes.executable, owner).split('/').pop() || text(processes.comm, owner) || `pid ${pid}`;
+    const thread = text(rows.thread, i);
+    this.rememberPids(stack, pid);
+    const key = `${pid}\0${thread}\0${stack.join(' ')}`;
+    let sample = this.sampleIndex.get(key);
+    if (!sample) this.sampleIndex.set(key, (sample = { pid, process, thread, stack, count: 0, offCpuNano: 0n }));
+    return sample;
   }
 
   private frame(window: Window, row: number): number {

@@ -9,7 +9,7 @@ import { CALM, govern, ladderOf, retarget, usageText, type GovernorState, type L
 import { settingsChange } from './settings-change.ts';
 
 /** Flags and variables of this collector: what the document does not state. */
-export type OwnSettings = Partial<Pick<NodeSettings, 'rateHz' | 'windowSeconds' | 'rung'>>;
+export type OwnSettings = Partial<Pick<NodeSettings, 'rateHz' | 'windowSeconds' | 'rung' | 'offCpu'>>;
 
 export interface NodeControlOptions {
   readonly store: ConfigStore;
@@ -75,9 +75,9 @@ export class NodeControl {
     const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, FIRST_LOOK_MS)));
     await Promise.race([this.keeper.start(), late]);
     clearTimeout(timer);
-    const { rateHz, windowSeconds, rung } = this.settings;
+    const { rateHz, windowSeconds, rung, offCpu } = this.settings;
     const version = this.keeper.known?.revision.version ?? 0;
-    this.options.logger.info({ version, rateHz, windowSeconds, rung }, 'configuration');
+    this.options.logger.info({ version, rateHz, windowSeconds, rung, offCpu }, 'configuration');
   }
 
   stop(): void {
@@ -90,13 +90,14 @@ export class NodeControl {
 
   /** What the sampler should do now. */
   get sampler(): SamplerSettings {
-    const { rung, windowSeconds } = this.settings;
+    const { rung, windowSeconds, offCpu } = this.settings;
     const ladder = this.ladder;
     const step = ladder[this.governor.step] ?? ladder.at(-1)!;
     const lowered = step.rung > this.bestRung;
     return {
       rateHz: step.rateHz,
       windowSeconds,
+      offCpu,
       rung: lowered ? (step.rung as WantedRung) : rung,
       rungReason: lowered ? `lowered by the governor: ${this.reason}` : '',
     };
@@ -223,7 +224,7 @@ export class NodeControl {
     const { node, cluster, own } = this.options;
     const base: NodeSettings = {
       ...{ rateHz: own.rateHz ?? 19, windowSeconds: own.windowSeconds ?? 5, rung: own.rung ?? 'auto' },
-      ...{ budget: DEFAULT_BUDGET, filters: NO_FILTERS },
+      ...{ offCpu: own.offCpu ?? false, budget: DEFAULT_BUDGET, filters: NO_FILTERS },
     };
     return resolveSettings(this.keeper?.known?.document ?? null, { node, cluster }, base);
   }

@@ -81,6 +81,16 @@ describe('a filtered window', () => {
     expect(kept()).toEqual([11]);
   });
 
+  it('leaves blocked time out with the rest, and counts each of its stacks as one sample', () => {
+    const { samples, ...rest } = windowOf(POD, HOST);
+    const window = { ...rest, samples, offCpu: { ...samples, nanoseconds: BigUint64Array.of(5n, 7n) } };
+    filters = { rules: [{ action: 'exclude', match: { process: ['sshd'] } }], otherwise: 'include' };
+    const kept = filter.apply(window, subject, false);
+    expect([...kept.window.offCpu.nanoseconds]).toEqual([5n]);
+    expect([...kept.window.offCpu.process]).toEqual([...kept.window.samples.process]);
+    expect(kept.filtered).toBe(samples.count[1]! + 1);
+  });
+
   it('matches cgroups by what /proc said, too', () => {
     filters = { rules: [{ action: 'exclude', match: { cgroup: ['/a/*'] } }], otherwise: 'include' };
     const named = (cgroupFile: string) => kept(false, windowOf({ pid: 10, cgroupFile }, HOST));

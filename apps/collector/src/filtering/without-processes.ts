@@ -1,23 +1,39 @@
-import type { Window } from '@perfleet/sampler';
+import type { SampleColumns, Window } from '@perfleet/sampler';
 
 /** A window without some of its samples; whatever else it has stays, and its indices with it. */
 export interface KeptWindow {
   readonly window: Window;
-  /** Samples (sum of counts) that were left out. */
+  /** Samples that were left out. */
   readonly filtered: number;
 }
 
 /** @param excluded by index of the process: 1 = its samples go */
 export function withoutProcesses(window: Window, excluded: Uint8Array): KeptWindow {
   if (!excluded.includes(1)) return { window, filtered: 0 };
-  const { process, thread, stack, count } = window.samples;
+  const { samples, offCpu } = window;
+  const [kept, keptBlocked] = [keptRows(samples, excluded), keptRows(offCpu, excluded)];
+  const nanoseconds = BigUint64Array.from(keptBlocked, (i) => offCpu.nanoseconds[i]!);
+  const filtered = sum(samples.count) - sum(kept.map((i) => samples.count[i]!));
+  return {
+    window: { ...window, samples: pick(samples, kept), offCpu: { ...pick(offCpu, keptBlocked), nanoseconds } },
+    // A stack of blocked time is one sample.
+    filtered: filtered + offCpu.count.length - keptBlocked.length,
+  };
+}
+
+function keptRows({ process }: SampleColumns, excluded: Uint8Array): number[] {
   const kept: number[] = [];
-  let filtered = 0;
-  for (let i = 0; i < count.length; i++) {
-    if (excluded[process[i]!] === 1) filtered += count[i]!;
-    else kept.push(i);
-  }
-  const pick = (column: Uint32Array) => Uint32Array.from(kept, (i) => column[i]!);
-  const samples = { process: pick(process), thread: pick(thread), stack: pick(stack), count: pick(count) };
-  return { window: { ...window, samples }, filtered };
+  for (let i = 0; i < process.length; i++) if (excluded[process[i]!] !== 1) kept.push(i);
+  return kept;
+}
+
+function pick({ process, thread, stack, count }: SampleColumns, rows: readonly number[]): SampleColumns {
+  const of = (column: Uint32Array) => Uint32Array.from(rows, (i) => column[i]!);
+  return { process: of(process), thread: of(thread), stack: of(stack), count: of(count) };
+}
+
+function sum(counts: Iterable<number>): number {
+  let total = 0;
+  for (const count of counts) total += count;
+  return total;
 }

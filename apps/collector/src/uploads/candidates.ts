@@ -1,4 +1,5 @@
 import { NO_BINARY, type Window } from '@perfleet/sampler';
+import { WindowRows } from '../window-rows.ts';
 
 /** A binary that a living process maps. */
 export interface Candidate {
@@ -16,7 +17,8 @@ const BUILD_ID = /^([0-9a-f]{2}){4,64}$/;
  * @param isWanted asked once per build id
  */
 export function candidates(window: Window, isWanted: (gnu: string) => boolean): Candidate[] {
-  const { binaries, strings, samples, stacks, frames, processes } = window;
+  const { binaries, strings, stacks, frames, processes } = window;
+  const rows = new WindowRows(window);
   const wanted = new Map<number, { readonly gnu: string; readonly path: string }>();
   const asked = new Set<string>();
   for (let i = 0; i < binaries.path.length; i++) {
@@ -26,14 +28,14 @@ export function candidates(window: Window, isWanted: (gnu: string) => boolean): 
     if (isWanted(gnu)) wanted.set(i, { gnu, path });
   }
   const found: Candidate[] = [];
-  for (let i = 0; i < samples.stack.length && wanted.size > 0; i++) {
-    const stack = samples.stack[i]!;
+  for (let i = 0; i < rows.length && wanted.size > 0; i++) {
+    const stack = rows.stack(i);
     for (let at = stacks.offset[stack]!; at < stacks.offset[stack + 1]!; at++) {
       const binary = frames.binary[stacks.frame[at]!]!;
       const hit = binary === NO_BINARY ? undefined : wanted.get(binary);
       if (!hit) continue;
       wanted.delete(binary);
-      found.push({ ...hit, pid: processes.pid[samples.process[i]!]! });
+      found.push({ ...hit, pid: processes.pid[rows.process(i)]! });
     }
   }
   return found;

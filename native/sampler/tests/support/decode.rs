@@ -35,6 +35,15 @@ pub struct Sample {
     pub count: u32,
 }
 
+/// Time that threads were blocked.
+pub struct Blocked {
+    pub process: u32,
+    pub thread: String,
+    pub stack: u32,
+    pub count: u32,
+    pub ns: u64,
+}
+
 pub struct Window {
     pub last: bool,
     pub period: u64,
@@ -46,6 +55,7 @@ pub struct Window {
     pub stack_flags: Vec<u32>,
     pub processes: Vec<Process>,
     pub samples: Vec<Sample>,
+    pub blocked: Vec<Blocked>,
 }
 
 struct Reader<'a> {
@@ -86,7 +96,8 @@ impl Window {
     pub fn decode(bytes: &[u8]) -> Window {
         let mut r = Reader { bytes, at: 0 };
         assert_eq!(r.u32(), 1);
-        let last = r.u32() & 1 == 1;
+        let flags_of_window = r.u32();
+        let last = flags_of_window & 1 == 1;
         let (start, end, period, taken) = (r.u64(), r.u64(), r.u64(), r.u64());
         assert!(start < end);
         let lost: Vec<(u32, u64)> = (0..r.u32()).map(|_| (r.u32(), r.u32(), r.u64())).map(|(reason, _, count)| (reason, count)).collect();
@@ -118,6 +129,14 @@ impl Window {
         let processes = processes.collect();
         let (process, thread, stack, count) = (r.u32s(samples), r.u32s(samples), r.u32s(samples), r.u32s(samples));
         let samples = (0..samples).map(|i| Sample { process: process[i], thread: string(thread[i]), stack: stack[i], count: count[i] }).collect();
+        let mut blocked = Vec::new();
+        if flags_of_window & 2 != 0 {
+            r.pad();
+            let n = r.u32() as usize;
+            let (process, thread, stack, count, ns) = (r.u32s(n), r.u32s(n), r.u32s(n), r.u32s(n), r.u64s(n));
+            blocked =
+                (0..n).map(|i| Blocked { process: process[i], thread: string(thread[i]), stack: stack[i], count: count[i], ns: ns[i] }).collect();
+        }
         r.pad();
         assert_eq!(r.at, bytes.len());
         let lost = lost.into_iter().map(|(reason, count)| (string(reason), count)).collect();
@@ -131,11 +150,14 @@ impl Window {
             stack_flags: flags,
             processes,
             samples,
+            blocked,
         }
     }
 
+    /// Samples of both kinds.
     pub fn total(&self) -> u64 {
-        self.samples.iter().map(|sample| u64::from(sample.count)).sum()
+        let blocked = self.blocked.iter().map(|row| row.count);
+        self.samples.iter().map(|sample| sample.count).chain(blocked).map(u64::from).sum()
     }
 
     pub fn lost_total(&self) -> u64 {

@@ -1,0 +1,159 @@
+//! Blocked time on the real kernel, against what a program says of itself.
+
+mod support;
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use support::decode::Window;
+use support::programs::Program;
+use support::{Output, assert_books, my_turn, sample_while, skipped};
+
+/// Two threads that wait in three ways, and say afterwards how long (clock around each wait) and how much CPU time they used. `sleeps`
+/// waits for 20 ms at a time, longer than a period; `short_sleeps` for 0.3 ms; `waits` on a condition (futex) for 30 ms. Their stacks
+/// are of different depths, so that each is a place of its own.
+const WAITER: &str = r#"
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+static uint64_t now(clockid_t id) { struct timespec t; clock_gettime(id, &t); return t.tv_sec * 1000000000ull + t.tv_nsec; }
+static volatile uint64_t sink;
+static uint64_t total[3];
+static int times[3];
+#define KEEP(x) __asm__ volatile("" : "+r"(x))
+static void nap(long ns) { struct timespec t = {0, ns}; nanosleep(&t, 0); }
+__attribute__((noinline)) long sleeps(long n) { uint64_t b = now(CLOCK_MONOTONIC); nap(20000000); total[0] += now(CLOCK_MONOTONIC) - b; times[0]++; KEEP(n); return n; }
+__attribute__((noinline)) long short_sleeps(long n) { volatile char far[512]; far[0] = 1; uint64_t b = now(CLOCK_MONOTONIC); nap(300000); total[1] += now(CLOCK_MONOTONIC) - b; times[1]++; KEEP(n); return n; }
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+__attribute__((noinline)) long waits(long n) {
+  struct timespec t; clock_gettime(CLOCK_REALTIME, &t); t.tv_nsec += 30000000; if (t.tv_nsec > 999999999) { t.tv_nsec -= 1000000000; t.tv_sec++; }
+  uint64_t b = now(CLOCK_MONOTONIC);
+  pthread_mutex_lock(&mutex); while (!pthread_cond_timedwait(&cond, &mutex, &t)); pthread_mutex_unlock(&mutex);
+  total[2] += now(CLOCK_MONOTONIC) - b; times[2]++; KEEP(n); return n;
+}
+__attribute__((noinline)) void burn(void) { for (int i = 0; i < 3000000; i++) sink = sink * 3 + i; }
+static uint64_t end;
+static void *other(void *_) { pthread_setname_np(pthread_self(), "other"); long n = 0; while (now(CLOCK_MONOTONIC) < end) n += waits(n); return 0; }
+int main(int argc, char **argv) {
+  pthread_t thread; char line[16]; long n = 0;
+  if (!fgets(line, sizeof line, stdin)) return 1;
+  end = now(CLOCK_MONOTONIC) + atoi(argv[1]) * 1000000ull;
+  pthread_create(&thread, 0, other, 0);
+  while (now(CLOCK_MONOTONIC) < end) { n += sleeps(n); burn(); for (int i = 0; i < 40; i++) n += short_sleeps(n); }
+  pthread_join(thread, 0);
+  for (int i = 0; i < 3; i++) printf("%llu %d ", (unsigned long long)total[i], times[i]);
+  printf("%llu\n", (unsigned long long)now(CLOCK_PROCESS_CPUTIME_ID));
+  fflush(stdout);
+  return fgets(line, sizeof line, stdin) ? 0 : 1;
+}
+"#;
+
+/// Nanoseconds and number of each kind of wait, and nanoseconds of CPU time.
+struct Said {
+    waits: [(f64, f64); 3],
+    cpu: f64,
+}
+
+const FUNCTIONS: [&str; 3] = ["sleeps", "short_sleeps", "waits"];
+/// What the kernel's part of each stack has to show.
+const KERNEL: [&str; 3] = ["nanosleep", "nanosleep", "futex"];
+
+fn run(program: &Program, args: &[&str]) -> (Output, Said) {
+    let mut child = Command::new(&program.path).arg("1500").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let pid = child.id().to_string();
+    let mut line = String::new();
+    let output = sample_while(&[&["--pid", &pid, "--off-cpu", "--window", "1", "--rung", "1"], args].concat(), || {
+        let stdin = child.stdin.as_mut().unwrap();
+        stdin.write_all(b"go\n").unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    });
+    child.stdin.as_mut().unwrap().write_all(b"end\n").unwrap();
+    child.wait().unwrap();
+    let numbers: Vec<f64> = line.split_whitespace().map(|text| text.parse().unwrap()).collect();
+    (output, Said { waits: std::array::from_fn(|i| (numbers[2 * i], numbers[2 * i + 1])), cpu: numbers[6] })
+}
+
+/// Which of FUNCTIONS a stack is in.
+fn function(program: &Program, window: &Window, stack: u32) -> Option<usize> {
+    let names = window.stacks[stack as usize].iter().map(|&frame| program.name(window, frame));
+    names.into_iter().find_map(|name| FUNCTIONS.iter().position(|function| *function == name))
+}
+
+fn agrees(program: &Program, rate: f64, args: &[&str]) {
+    let (output, said) = run(program, &[&["--rate", &rate.to_string()], args].concat());
+    assert_books(&output);
+    assert!(output.hello["features"].as_array().unwrap().iter().any(|name| name == "off-cpu"), "{}", output.hello);
+    let stats = &output.stats.last().unwrap()["offCpu"];
+    assert_eq!((&stats["mapFull"], &stats["stackless"], &stats["overBudget"]), (&0.into(), &0.into(), &0.into()), "{stats}");
+    let mut seen = [0f64; 3];
+    let mut blocks = [0u32; 3];
+    let mut kernel: HashMap<(usize, &str), f64> = HashMap::new();
+    for window in &output.windows {
+        for row in &window.blocked {
+            let Some(which) = function(program, window, row.stack) else { continue };
+            assert_eq!(&*row.thread == "other", which == 2, "{}", row.thread);
+            seen[which] += row.ns as f64;
+            blocks[which] += row.count;
+            let names: Vec<&str> = window.stacks[row.stack as usize].iter().map(|&frame| &*window.frames.function[frame as usize]).collect();
+            assert!(names[0].starts_with("__schedule"), "{names:?}");
+            if names.iter().any(|name| name.contains(KERNEL[which])) {
+                *kernel.entry((which, KERNEL[which])).or_default() += row.ns as f64;
+            }
+        }
+    }
+    let period = 1e9 / rate;
+    for (which, name) in FUNCTIONS.iter().enumerate() {
+        let (ns, times) = said.waits[which];
+        // One that is chosen by chance d / period spreads by d * (period - d); five times the standard deviation. Longer ones are all
+        // chosen. The program counts the system call and its way back, too: 5 %, for machines with more to do, and 10 us for each.
+        let length = ns / times;
+        let spread = 5.0 * (ns * (period - length).max(0.0)).sqrt();
+        let (low, high) = (ns * 0.95 - times * 10_000.0 - spread, ns * 1.01 + spread);
+        assert!(
+            (low..=high).contains(&seen[which]),
+            "{name}: {} ns of {ns} in {} of {times} waits, bounds {low} to {high}",
+            seen[which],
+            blocks[which]
+        );
+        assert_eq!(kernel.get(&(which, KERNEL[which])), Some(&seen[which]), "{name}");
+    }
+    // Most of the short ones are not walked.
+    assert!(f64::from(blocks[1]) < said.waits[1].1 / 3.0 + 50.0, "{blocks:?} of {:?}", said.waits);
+    // The profile of CPU time is what it would be without.
+    let ticks: u64 = output.windows.iter().flat_map(|window| &window.samples).map(|sample| u64::from(sample.count)).sum();
+    let expected = said.cpu / period;
+    assert!((ticks as f64 - expected).abs() < 5.0 * expected.sqrt() + 0.1 * expected, "{ticks} ticks, {expected} expected");
+}
+
+#[test]
+fn blocked_time_is_what_the_program_says() {
+    if skipped("blocked_time_is_what_the_program_says") {
+        return;
+    }
+    let _turn = my_turn();
+    let program = Program::compile("waiter", WAITER, "c", &["gcc", "-O2", "-fomit-frame-pointer", "-Wl,--build-id", "-pthread"]).unwrap();
+    agrees(&program, 199.0, &[]);
+    agrees(&program, 199.0, &["--walk-by-calls"]);
+}
+
+#[test]
+fn nothing_is_blocked_unless_it_is_asked_for() {
+    if skipped("nothing_is_blocked_unless_it_is_asked_for") {
+        return;
+    }
+    let _turn = my_turn();
+    let output = sample_while(&["--rate", "99", "--window", "1"], || {
+        Command::new("sleep").arg("0.1").status().unwrap();
+    });
+    assert!(output.windows.iter().all(|window| window.blocked.is_empty()));
+    let other = sample_while(&["--rate", "99", "--window", "1", "--rung", "2", "--off-cpu"], || {
+        Command::new("sleep").arg("0.1").status().unwrap();
+    });
+    assert_eq!(other.hello["reason"], "blocked time is left out: only rung 1 knows it");
+}
