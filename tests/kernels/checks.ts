@@ -180,3 +180,25 @@ export function assertNoMixUp(stream: Stream, { short, other }: Context): number
   if (shared === 0) throw new Error(`none of ${users.size} pids was used by both programs`);
   return shared;
 }
+
+/** Ten seconds of programs that sleep for one each: the last one has not ended, emulation is slow to start the others. */
+const LEAST_ASLEEP = 5e9;
+
+/** The blocked time of `sleep` is where the kernel sleeps. @throws Error when too little is, or more than there was */
+export function assertSleeps({ hello, windows }: Stream): string {
+  if (!hello.features?.includes('off-cpu')) throw new Error(`no blocked time: ${hello.reason}`);
+  let asleep = 0;
+  for (const { offCpu, strings, processes, stacks, frames } of windows) {
+    for (let row = 0; row < offCpu.count.length; row++) {
+      if (strings[processes.comm[offCpu.process[row]!]!] !== 'sleep') continue;
+      const stack = offCpu.stack[row]!;
+      const names = [...stacks.frame.subarray(stacks.offset[stack], stacks.offset[stack + 1])].map(
+        (frame) => strings[frames.function[frame]!]!,
+      );
+      if (!names[0]?.startsWith('__schedule')) throw new Error(`a blocked stack begins with ${names.slice(0, 3)}`);
+      if (names.some((name) => name.includes('nanosleep'))) asleep += Number(offCpu.nanoseconds[row]);
+    }
+  }
+  if (asleep < LEAST_ASLEEP || asleep > 12e9) throw new Error(`${asleep / 1e9} s asleep of about 10`);
+  return `${(asleep / 1e9).toFixed(1)} s`;
+}

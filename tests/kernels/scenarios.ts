@@ -5,6 +5,7 @@ import {
   assertNoMixUp,
   assertRung,
   assertShort,
+  assertSleeps,
   type Context,
   type Stream,
   samplesOf,
@@ -49,6 +50,22 @@ function walked(name: string, args: string): string {
   `;
 }
 
+/** Programs that sleep for a second, one after another. */
+function blocked(name: string, args: string): string {
+  return `
+    ( while :; do sleep 1; done ) &
+    loop=$!
+    sample ${name} --rung 1 --off-cpu --rate 99 --window 2 --duration 10 ${args}
+    kill $loop; wait
+  `;
+}
+
+function checkBlocked(stream: Stream): string {
+  assertRung(stream, 1);
+  assertBalanced(stream);
+  return assertSleeps(stream);
+}
+
 function reason(stream: Stream, rung: number, words: RegExp): string {
   assertRung(stream, rung);
   const said = stream.hello.reason;
@@ -68,6 +85,18 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'rung 1, tail calls',
     guest: walked('calls', '--rung 1 --walk-by-calls'),
     check: checkRung1,
+  },
+  {
+    name: 'off-cpu',
+    title: 'blocked time',
+    guest: blocked('off-cpu', ''),
+    check: checkBlocked,
+  },
+  {
+    name: 'off-cpu-calls',
+    title: 'blocked time, tail calls',
+    guest: blocked('off-cpu-calls', '--walk-by-calls'),
+    check: checkBlocked,
   },
   {
     name: 'rung2',

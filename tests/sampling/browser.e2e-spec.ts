@@ -20,7 +20,7 @@ describe.skipIf(!tool.available)(`the page in Chromium${tool.available ? '' : ` 
   beforeAll(async () => {
     data = mkdtempSync(join(tmpdir(), 'perfleet-page-'));
     workloads = startWorkloads();
-    up = await startPerfleet(['up', '--http-port', '0', '--data', data, '--rate', '99']);
+    up = await startPerfleet(['up', '--http-port', '0', '--data', data, '--rate', '99', '--off-cpu']);
     browser = await launchChromium();
     page = await browser.newPage({ viewport: { width: 1400, height: 900 }, colorScheme: 'dark' });
     page.on('pageerror', (error) => errors.push(String(error)));
@@ -94,6 +94,22 @@ describe.skipIf(!tool.available)(`the page in Chromium${tool.available ? '' : ` 
     await page.getByText('alive', { exact: true }).waitFor({ timeout: 10_000 });
     await page.getByRole('button', { name: 'Functions' }).click();
     await page.locator('tbody tr').first().waitFor({ timeout: 20_000 });
+  });
+
+  it('shows where threads are blocked when that type is chosen', async () => {
+    await page.getByRole('button', { name: 'Flame graph' }).click();
+    await page.getByPlaceholder(/function, file/).fill('');
+    await page.getByLabel('process', { exact: true }).selectOption('');
+    await page.getByLabel('type', { exact: true }).selectOption('off_cpu');
+    await waitFor(async () => ((await page.getByTestId('total').textContent()) ?? '').endsWith('blocked'), {
+      timeoutMs: 30_000,
+      what: 'a total of blocked time',
+    });
+    await page.getByPlaceholder(/function, file/).fill('^__schedule$');
+    await waitFor(async () => parseFloat((await page.getByTestId('matched').textContent()) ?? '') > 90, {
+      timeoutMs: 30_000,
+      what: 'stacks that end in the scheduler',
+    });
   });
 
   it('logs no error in the console', () => expect(errors).toEqual([]));

@@ -59,6 +59,7 @@ export function App() {
           <>
             <Filters state={state} change={change} query={query} everyMs={everyMs} />
             <Timeline
+              type={state.type}
               query={query}
               everyMs={everyMs}
               onSelect={(from, until) => change({ range: `${from}-${until}` })}

@@ -9,6 +9,21 @@ export function formatValue(value: number, unit: string): string {
   return `${compact(seconds * 1e6)} µs`;
 }
 
+/** What a value of a profile type is an amount of, after the value: `3 s of CPU`. */
+export function amountOf(type: string): string {
+  return TIME_OF[type] ?? `(${type})`;
+}
+
+/** The mean of such an amount over `seconds`, with its unit. */
+export function formatRate(value: number, seconds: number, type: string, unit: string): string {
+  const of = BUSY[type];
+  if (of === undefined) return `${formatValue(value / seconds, unit)} a second`;
+  return `${(value / 1e9 / seconds).toFixed(2)} ${of}`;
+}
+
+const BUSY: Readonly<Record<string, string>> = { cpu: 'cores', off_cpu: 'threads' };
+const TIME_OF: Readonly<Record<string, string>> = { cpu: 'of CPU', off_cpu: 'blocked' };
+
 export function formatShare(value: number, of: number): string {
   if (of <= 0) return '–';
   const share = (100 * value) / of;

@@ -5,6 +5,8 @@ export type Page = 'flame' | 'top' | 'sql' | 'nodes' | 'alerts';
 /** What the page shows; it lives in the address, so a view can be sent to a colleague. */
 export interface ViewState {
   readonly page: Page;
+  /** Profile type. */
+  readonly type: string;
   readonly process: string;
   readonly container: string;
   readonly node: string;
@@ -20,7 +22,7 @@ export interface ViewState {
 }
 
 const DEFAULTS: ViewState = {
-  ...{ page: 'flame', process: '', container: '', node: '', range: '15', search: '' },
+  ...{ page: 'flame', type: 'cpu', process: '', container: '', node: '', range: '15', search: '' },
   ...{ picked: '', fleetText: '', fleetMode: '', fleetRung: '', fleetAlive: '' },
 };
 
@@ -63,10 +65,10 @@ export function timeRange(range: string): TimeRange {
   return { from: `now-${/^\d+$/.test(range) ? range : '15'}m`, until: 'now', live: true };
 }
 
-/** `cpu{process="node"}` from the chosen labels. */
-export function selectorOf(state: Pick<ViewState, 'process' | 'container' | 'node'>): string {
+/** `cpu{process="node"}` from the chosen type and labels. */
+export function selectorOf(state: Pick<ViewState, 'type' | 'process' | 'container' | 'node'>): string {
   const matchers = (['process', 'container', 'node'] as const)
     .filter((label) => state[label])
     .map((label) => `${label}=${JSON.stringify(state[label])}`);
-  return `cpu{${matchers.join(', ')}}`;
+  return `${state.type}{${matchers.join(', ')}}`;
 }

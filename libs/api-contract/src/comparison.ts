@@ -5,7 +5,7 @@
 export interface HeatmapResponse {
   readonly type: string;
   readonly unit: string;
-  /** Of `bounds`: `cores` for nanoseconds of CPU time, else the unit with `/s`. */
+  /** Of `bounds`: `cores` for nanoseconds of CPU time, `threads` for those of other time, else the unit with `/s`. */
   readonly rateUnit: string;
   readonly step: number;
   /** Start of each step. */

@@ -25,7 +25,6 @@
 
 #define INTERVAL_SHIFT 27 /* of nanoseconds: 134 ms */
 #define FADING 16 /* intervals */
-#define FIRST_DEMAND 8 /* budgets */
 #define BURST 8 /* budgets, of walks that were not needed before */
 #define CERTAIN 65536u /* a chance of 1 */
 #define LEAST_CHANCE 64u
@@ -225,9 +224,6 @@ static __always_inline enum choice choose(__u32 place, __u64 now, __u32 *chance)
 		__u64 faded = gap < FADING ? pace->expected - pace->expected * gap / FADING : 0;
 		__u64 demand = pace->demand > faded ? pace->demand : faded;
 		pace->expected = demand;
-		/* When it begins every place of every process is new. */
-		if (!pace->interval && !config.only_tgid)
-			demand = FIRST_DEMAND * budget * CERTAIN;
 		pace->room = demand > budget * CERTAIN ? budget * CERTAIN * CERTAIN / demand : CERTAIN;
 		pace->interval = interval;
 		pace->demand = 0;

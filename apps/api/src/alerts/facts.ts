@@ -123,7 +123,7 @@ UNION ALL
 SELECT node, 'lost', sum(greatest(toInt64(0), added)) FROM (
   SELECT time, node, if(earlier > 0 OR seq = 1, so_far - before, 0) AS added FROM (
     SELECT time, node, seq, so_far, count() OVER w AS rows_so_far, rows_so_far - 1 AS earlier, lagInFrame(so_far, 1, toInt64(0)) OVER w AS before
-    FROM (SELECT time, node, epoch, seq, toInt64(arraySum(mapValues(lost))) - toInt64(lost['filtered']) AS so_far FROM delivery_log
+    FROM (SELECT time, node, epoch, seq, toInt64(arraySum(mapValues(lost))) - toInt64(lost['filtered']) - toInt64(lost['off-cpu']) AS so_far FROM delivery_log
       WHERE duplicate = 0 AND time >= now() - toIntervalMinute({lookBack:UInt32}))
     WINDOW w AS (PARTITION BY node, epoch ORDER BY seq ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)))
 WHERE time >= toStartOfMinute(now() - toIntervalMinute({minutes:UInt32})) GROUP BY node`,

@@ -60,13 +60,14 @@ export async function queryHeatmap(db: Db, request: HeatmapRequest, options: Ask
   const { type, unit } = await valueType(db, selector, options);
   const found = await db.native(...args(heatmapSql(request)), options);
 
+  // Nanoseconds a second.
   const cores = unit === 'nanoseconds';
   const most = found.rows === 0 ? 0 : Number(u64(found, 'most')[0]) / step / (cores ? 1e9 : 1);
   const value = Array.from(u64(found, 'value'), Number);
   return {
     type,
     unit,
-    rateUnit: cores ? 'cores' : `${unit || 'value'}/s`,
+    rateUnit: cores ? (type === 'cpu' ? 'cores' : 'threads') : `${unit || 'value'}/s`,
     step,
     times: Array.from({ length: steps }, (_, i) => (first + i * step) * 1000),
     bounds: Array.from({ length: buckets + 1 }, (_, i) => (most * i) / buckets),

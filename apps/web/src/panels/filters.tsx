@@ -1,4 +1,4 @@
-import type { LabelValuesResponse } from '@perfleet/api-contract';
+import type { LabelValuesResponse, ProfileTypesResponse } from '@perfleet/api-contract';
 import { get } from '../api.ts';
 import { formatValue } from '../format.ts';
 import type { ViewState } from '../state.ts';
@@ -31,10 +31,12 @@ export function Filters({ state, change, query, everyMs }: Props) {
   const absolute = state.range.includes('-');
   return (
     <div className="filters">
+      <TypeSelect value={state.type} everyMs={everyMs} onChange={(type) => change({ type })} />
       {(['process', 'container', 'node'] as const).map((label) => (
         <LabelSelect
           key={label}
           label={label}
+          type={state.type}
           value={state[label]}
           query={query}
           everyMs={everyMs}
@@ -71,21 +73,52 @@ function describeRange(range: string): string {
   return `${from} – ${until}`;
 }
 
+function TypeSelect({
+  value,
+  everyMs,
+  onChange,
+}: {
+  value: string;
+  everyMs: number;
+  onChange: (type: string) => void;
+}) {
+  const { data } = usePolled('types', everyMs && everyMs * 3, (signal) =>
+    get<ProfileTypesResponse>('profile-types', {}, signal),
+  );
+  const types = new Set(['cpu', value, ...(data?.types ?? []).map(({ type }) => type)]);
+  return (
+    <label>
+      type
+      <select aria-label="type" value={value} onChange={(event) => onChange(event.target.value)}>
+        {[...types].map((type) => (
+          <option key={type} value={type}>
+            {TITLES[type] ?? type}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+const TITLES: Readonly<Record<string, string>> = { cpu: 'CPU', off_cpu: 'off-CPU (blocked)' };
+
 function LabelSelect({
   label,
+  type,
   value,
   query,
   everyMs,
   onChange,
 }: {
   label: string;
+  type: string;
   value: string;
   query: RangeQuery;
   everyMs: number;
   onChange: (value: string) => void;
 }) {
-  const range = { from: query.from, until: query.until };
-  const { data } = usePolled(`${label} ${range.from} ${range.until}`, everyMs && everyMs * 3, (signal) =>
+  const range = { query: `${type}{}`, from: query.from, until: query.until };
+  const { data } = usePolled(`${type} ${label} ${range.from} ${range.until}`, everyMs && everyMs * 3, (signal) =>
     get<LabelValuesResponse>(`labels/${label}/values`, range, signal),
   );
   const values = (data?.values ?? []).filter((entry) => entry.value !== '');

@@ -4,7 +4,7 @@ import { download, get } from '../api.ts';
 import { FlameGraph } from '../flame/flame-graph.tsx';
 import { frameColor, KIND_NAMES } from '../flame/colors.ts';
 import { layoutFlameGraph } from '../flame/layout.ts';
-import { formatShare, formatValue } from '../format.ts';
+import { amountOf, formatShare, formatValue } from '../format.ts';
 import { usePolled } from '../use-polled.ts';
 import { EmptyState, ErrorLine } from './empty-state.tsx';
 import type { RangeQuery } from './filters.tsx';
@@ -28,7 +28,9 @@ export function FlamePanel({ query, everyMs, search }: { query: RangeQuery; ever
   return (
     <section className="card" aria-label="Flame graph">
       <div className="card-head">
-        <strong data-testid="total">{data ? `${formatValue(data.total, data.unit)} of CPU` : '…'}</strong>
+        <strong data-testid="total">
+          {data ? `${formatValue(data.total, data.unit)} ${amountOf(data.type)}` : '…'}
+        </strong>
         {matched.value !== null && data && (
           <span className="matched" data-testid="matched">
             {formatShare(matched.value, data.total)} matches

@@ -1,7 +1,7 @@
 import type { SeriesResponse } from '@perfleet/api-contract';
 import { useEffect, useRef, useState, type PointerEvent } from 'react';
 import { get } from '../api.ts';
-import { formatValue } from '../format.ts';
+import { amountOf, formatRate, formatValue } from '../format.ts';
 import { usePolled } from '../use-polled.ts';
 import type { RangeQuery } from './filters.tsx';
 
@@ -15,12 +15,14 @@ function stepFor(query: RangeQuery): number {
   return Math.max(5, Math.ceil(seconds / BARS / 5) * 5);
 }
 
-/** CPU used over time in cores; dragging chooses a range. */
+/** The value over time (of CPU: in cores); dragging chooses a range. */
 export function Timeline({
+  type,
   query,
   everyMs,
   onSelect,
 }: {
+  type: string;
   query: RangeQuery;
   everyMs: number;
   onSelect: (from: number, until: number) => void;
@@ -33,8 +35,7 @@ export function Timeline({
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
   const times = data?.times ?? [];
   const values = data?.series[0]?.values ?? [];
-  const cores = values.map((value) => value / 1e9 / step);
-  const peak = Math.max(0.01, ...cores);
+  const peak = Math.max(1, ...values);
 
   useEffect(() => {
     const element = canvas.current!;
@@ -45,9 +46,9 @@ export function Timeline({
     const context = element.getContext('2d')!;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, HEIGHT);
-    const bar = width / Math.max(1, cores.length);
+    const bar = width / Math.max(1, values.length);
     context.fillStyle = getComputedStyle(element).color;
-    cores.forEach((value, i) => {
+    values.forEach((value, i) => {
       const height = (value / peak) * (HEIGHT - 4);
       context.fillRect(i * bar, HEIGHT - height, Math.max(1, bar - 1), height);
     });
@@ -73,14 +74,14 @@ export function Timeline({
     setDrag(null);
   };
   return (
-    <section className="card timeline" aria-label="CPU over time">
+    <section className="card timeline" aria-label="Over time">
       <span className="muted">
-        CPU, peak {peak.toFixed(2)} cores
+        peak {formatRate(peak, step, type, data?.unit ?? '')}
         {values.length > 0 &&
           ` · ${formatValue(
             values.reduce((a, b) => a + b, 0),
             data!.unit,
-          )} in all`}{' '}
+          )} ${amountOf(type)} in all`}{' '}
         · drag to choose a range
       </span>
       <canvas
