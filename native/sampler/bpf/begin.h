@@ -15,7 +15,7 @@ static __always_inline __u64 cgroup_v1_id(void)
 	return BPF_CORE_READ(state, cgroup, kn, id);
 }
 
-/* Whose it is. 0 when nothing of its cgroup is wanted. */
+/* Whose it is. 0 when it is not wanted: nothing of its cgroup is, or one in so many and not this one. */
 static __always_inline int identify(struct sample *sample, __u32 tgid, __u32 state)
 {
 	struct key *key = &sample->key;
@@ -26,8 +26,14 @@ static __always_inline int identify(struct sample *sample, __u32 tgid, __u32 sta
 	key->user_stack = 0;
 	key->cgroup_v2 = bpf_get_current_cgroup_id();
 	key->cgroup_v1 = cgroup_v1_id();
-	if ((state & SOME_EXCLUDED) && is_excluded(key->cgroup_v2, key->cgroup_v1))
-		return 0;
+	if (state & SOME_EXCLUDED) {
+		__u64 kept = kept_of(key->cgroup_v2, key->cgroup_v1);
+		/* By chance: a program that counts with the ticks must not always be met at the same place. */
+		if (kept == KEEP_NONE || (kept > KEEP_ALL && bpf_get_prandom_u32() % (__u32)kept))
+			return 0;
+		if (kept > KEEP_ALL)
+			key->flags = (__u32)kept << ONE_IN_SHIFT;
+	}
 	bpf_get_current_comm(key->comm, sizeof(key->comm));
 	sample->walk.depth = 0;
 	sample->walk.stop = STOP_NOT;

@@ -275,7 +275,8 @@ static __always_inline void unblock(struct task_struct *task)
 		if (ns > LONGEST_NS)
 			ns = LONGEST_NS;
 		learn(block->place, ns);
-		ns = ns * CERTAIN / (block->chance ? block->chance : 1);
+		__u32 one_in = block->key.flags >> ONE_IN_SHIFT;
+		ns = ns * CERTAIN / (block->chance ? block->chance : 1) * (one_in ? one_in : 1);
 		long error = buffer ? count_block(&off_counts_1, &block->key, now, ns) :
 				      count_block(&off_counts_0, &block->key, now, ns);
 		if (book) {
@@ -361,7 +362,7 @@ static __always_inline struct sample *block(struct switch_context *ctx)
 		book->filtered++;
 		return 0;
 	}
-	sample->key.flags = OFF_CPU;
+	sample->key.flags |= OFF_CPU;
 	long error = put_off_stack(kernel_frames(ctx, sample));
 	if (error) {
 		book->taken++;

@@ -17,6 +17,8 @@ struct key {
 #define OFF_CPU (1 << 9)
 /* `user_stack` is no hash but the number under which user space has walked the stack. */
 #define WALKED_BY_USER (1 << 10)
+/* Bits 16 to 31: the sample stands for so many of its cgroup; 0 = for itself. */
+#define ONE_IN_SHIFT 16
 
 struct count {
 	__u64 samples;
@@ -81,7 +83,9 @@ struct cgroup_key {
 	__u64 hierarchy; /* 0: version 2, 1: the one of version 1 that is read */
 };
 
-/* Cgroups of which no sample is wanted. */
+/* Cgroups of which not all samples are wanted: the value is KEEP_NONE, or one in so many is kept. */
+#define KEEP_NONE 0
+#define KEEP_ALL 1
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
@@ -89,16 +93,17 @@ struct {
 	__type(value, __u64);
 } excluded SEC(".maps");
 
-static __always_inline int is_excluded(__u64 v2, __u64 v1)
+/* One in so many samples of these cgroups is kept. */
+static __always_inline __u64 kept_of(__u64 v2, __u64 v1)
 {
 	struct cgroup_key key = { .id = v2, .hierarchy = 0 };
-	if (bpf_map_lookup_elem(&excluded, &key))
-		return 1;
-	if (!v1)
-		return 0;
-	key.id = v1;
-	key.hierarchy = 1;
-	return bpf_map_lookup_elem(&excluded, &key) != 0;
+	__u64 *kept = bpf_map_lookup_elem(&excluded, &key);
+	if (!kept && v1) {
+		key.id = v1;
+		key.hierarchy = 1;
+		kept = bpf_map_lookup_elem(&excluded, &key);
+	}
+	return kept ? *kept : KEEP_ALL;
 }
 
 struct {

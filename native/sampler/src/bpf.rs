@@ -208,6 +208,7 @@ impl Bpf {
                 user: &user,
                 cut: key.kernel_cut() || stop == maps::Stop::Depth,
                 count: samples,
+                one_in: key.one_in(),
                 blocked_ns,
             });
         }

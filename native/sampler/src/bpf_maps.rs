@@ -16,6 +16,7 @@ const KERNEL_CUT: u32 = 1 << 8;
 const OFF_CPU: u32 = 1 << 9;
 /// `user_stack` is the number under which user space has walked the stack.
 const WALKED_BY_USER: u32 = 1 << 10;
+const ONE_IN_SHIFT: u32 = 16;
 /// Larger batches are slower: the kernel copies them through one allocation.
 const BATCH: usize = 1024;
 
@@ -189,6 +190,11 @@ impl Key {
 impl Key {
     pub fn kernel_cut(&self) -> bool {
         self.flags & KERNEL_CUT != 0
+    }
+
+    /// How many samples of its cgroup it stands for.
+    pub fn one_in(&self) -> u32 {
+        (self.flags >> ONE_IN_SHIFT).max(1)
     }
 
     pub fn off_cpu(&self) -> bool {

@@ -29,7 +29,7 @@ impl Excluded {
             }
         }
         for key in &change.add {
-            maps::set(map, key, &1u64).with_context(|| format!("no room for more than {} excluded cgroups", self.keys.len()))?;
+            maps::set(map, key, &u64::from(change.one_in)).with_context(|| format!("no room for more than {} excluded cgroups", self.keys.len()))?;
             self.keys.insert(*key);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Cgroups of which no sample is wanted, as the parent says (PROTOCOL.md).
+//! Cgroups of which not all samples are wanted, as the parent says (PROTOCOL.md).
 
 use serde_json::Value;
 
@@ -17,13 +17,16 @@ pub struct Exclusion {
     /// First of all.
     pub clear: bool,
     pub add: Vec<CgroupKey>,
+    /// Of those added: one in so many samples is kept; 0 = none.
+    pub one_in: u16,
     pub remove: Vec<CgroupKey>,
 }
 
 impl Exclusion {
     /// The values of the commands `exclude` and `include`; what is no id is passed over.
     pub fn parse(exclude: &Value, include: &Value) -> Exclusion {
-        Exclusion { clear: exclude["clear"] == true, add: keys(exclude), remove: keys(include) }
+        let one_in = exclude["oneIn"].as_u64().and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
+        Exclusion { clear: exclude["clear"] == true, add: keys(exclude), one_in, remove: keys(include) }
     }
 }
 
@@ -45,8 +48,10 @@ mod tests {
         let exclude = serde_json::json!({ "clear": true, "v2": ["18446744073709551615", "0", "x", 7], "v1": ["9"] });
         let change = Exclusion::parse(&exclude, &Value::Null);
         let key = |id, hierarchy| CgroupKey { id, hierarchy };
-        assert_eq!(change, Exclusion { clear: true, add: vec![key(u64::MAX, 0), key(9, 1)], remove: Vec::new() });
+        assert_eq!(change, Exclusion { clear: true, add: vec![key(u64::MAX, 0), key(9, 1)], one_in: 0, remove: Vec::new() });
+        let change = Exclusion::parse(&serde_json::json!({ "oneIn": 10, "v2": ["5"] }), &Value::Null);
+        assert_eq!(change, Exclusion { clear: false, add: vec![key(5, 0)], one_in: 10, remove: Vec::new() });
         let change = Exclusion::parse(&Value::Null, &serde_json::json!({ "v2": ["5"] }));
-        assert_eq!(change, Exclusion { clear: false, add: Vec::new(), remove: vec![key(5, 0)] });
+        assert_eq!(change, Exclusion { clear: false, add: Vec::new(), one_in: 0, remove: vec![key(5, 0)] });
     }
 }

@@ -32,6 +32,8 @@ pub struct Sample<'a> {
     /// At the depth limit.
     pub cut: bool,
     pub count: u64,
+    /// Each stands for so many.
+    pub one_in: u32,
     /// Nanoseconds that threads were blocked here; None = samples of CPU time.
     pub blocked_ns: Option<u64>,
 }
@@ -125,7 +127,7 @@ impl Resolver {
         let missing = if sample.user.is_empty() { STACK_USER_MISSING } else { 0 };
         let flags = missing | if sample.cut { STACK_CUT } else { 0 };
         match sample.blocked_ns {
-            None => self.window.sample(row, thread, frames, flags, sample.count),
+            None => self.window.sample(row, thread, frames, flags, sample.one_in, sample.count),
             Some(ns) => self.window.blocked(row, thread, frames, flags, sample.count, ns),
         }
     }

@@ -190,6 +190,7 @@ impl Intake {
             user: &user,
             cut,
             count: 1,
+            one_in: 1,
             blocked_ns: None,
         });
     }

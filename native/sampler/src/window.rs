@@ -6,6 +6,8 @@ use std::hash::Hash;
 pub const NO_BINARY: u32 = u32::MAX;
 /// Blocked time follows the samples.
 const FLAG_BLOCKED: u32 = 1 << 1;
+/// Samples stand for more than themselves: a column says for how many.
+const FLAG_ONE_IN: u32 = 1 << 2;
 
 /// Row numbers in order of first use.
 struct Interner<K> {
@@ -55,7 +57,8 @@ pub struct Window {
     frames: Interner<Frame>,
     stacks: Interner<(Vec<u32>, u32)>,
     processes: Interner<Process>,
-    samples: Interner<(u32, u32, u32)>,
+    /// Process, thread, stack, and how many samples each stands for.
+    samples: Interner<(u32, u32, u32, u32)>,
     counts: Vec<u32>,
     /// Like `samples`; of each: how many, and nanoseconds.
     blocked: Interner<(u32, u32, u32)>,
@@ -121,10 +124,10 @@ impl Window {
         self.processes.intern(process)
     }
 
-    /// `frames` leaf first.
-    pub fn sample(&mut self, process: u32, thread: u32, frames: Vec<u32>, flags: u32, count: u64) {
+    /// `frames` leaf first; each of the `count` samples stands for `one_in`.
+    pub fn sample(&mut self, process: u32, thread: u32, frames: Vec<u32>, flags: u32, one_in: u32, count: u64) {
         let stack = self.stack(frames, flags);
-        let row = self.samples.intern((process, thread, stack)) as usize;
+        let row = self.samples.intern((process, thread, stack, one_in)) as usize;
         if row == self.counts.len() {
             self.counts.push(0);
         }
@@ -157,7 +160,9 @@ impl Window {
         let mut out = Columns(Vec::with_capacity(64 << 10));
         out.u32(1);
         let has_blocked = !self.blocks.is_empty();
-        out.u32(u32::from(head.last) | if has_blocked { FLAG_BLOCKED } else { 0 });
+        let some_thinned = self.samples.rows.iter().any(|sample| sample.3 != 1);
+        let optional = [(has_blocked, FLAG_BLOCKED), (some_thinned, FLAG_ONE_IN)];
+        out.u32(optional.iter().filter(|part| part.0).fold(u32::from(head.last), |flags, part| flags | part.1));
         for value in [head.start, head.end, head.period, head.taken] {
             out.u64(value);
         }
@@ -214,6 +219,9 @@ impl Window {
         out.column32(samples.iter().map(|s| s.1));
         out.column32(samples.iter().map(|s| s.2));
         out.column32(self.counts.iter().copied());
+        if some_thinned {
+            out.column32(samples.iter().map(|s| s.3));
+        }
         if has_blocked {
             let blocked = &self.blocked.rows;
             out.pad();
@@ -275,9 +283,9 @@ mod tests {
         let frame = window.frame(Frame { kind, binary: NO_BINARY, address: 0, function: kind, file: 0 });
         let process = window.process(Process { pid: 7, comm: 0, executable: 0, cgroup_file: 0, cgroup_v2: 0, cgroup_v1: 0, cgroup_v1_controller: 0 });
         for _ in 0..3 {
-            window.sample(process, 0, vec![frame], 0, 1);
+            window.sample(process, 0, vec![frame], 0, 1, 1);
         }
-        window.sample(process, 0, vec![], 2, 1);
+        window.sample(process, 0, vec![], 2, 1, 1);
         assert_eq!(window.counts, [3, 1]);
         let bytes = window.encode(&WindowHead { last: true, start: 1, end: 2, period: 3, taken: 4, lost: &[("ring-full", 9)] });
         assert_eq!(bytes.len() % 8, 0);

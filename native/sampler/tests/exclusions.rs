@@ -170,3 +170,50 @@ fn takes_as_many_cgroups_as_there_is_room_for_and_says_so() {
     assert!(output.logs.iter().any(|line| line.contains("no room for more than 4096 excluded cgroups")), "{:?}", output.logs);
     assert_books(&output);
 }
+
+/// Nanoseconds of CPU that a process has had.
+fn cpu_ns(pid: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap();
+    text.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn keeps_one_in_so_many_samples_and_each_stands_for_as_many() {
+    let test = "keeps_one_in_so_many_samples";
+    if skipped(test) {
+        return;
+    }
+    let _turn = my_turn();
+    let (controller, version) = hierarchy();
+    let cgroup = match Cgroup::make(&controller, test) {
+        Ok(cgroup) => cgroup,
+        Err(error) => return println!("SKIP {test}: cannot make a cgroup: {error}"),
+    };
+    let busy = Loop::start();
+    cgroup.take_in(busy.pid());
+    let mut child = sampler(&["--rung", "1", "--rate", "999", "--window", "1", "--cgroup-controller", "memory"]);
+    let (mut out, mut stdin) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
+    let mut output = Output::new();
+    assert!(output.read(&mut out));
+    let before = cpu_ns(busy.pid());
+    say(&mut stdin, &serde_json::json!({ "exclude": { version: [cgroup.id().to_string()], "oneIn": 4 } }));
+    let rows = |window: &Window| -> Vec<(u32, f64)> {
+        let own = window.samples.iter().filter(|sample| window.processes[sample.process as usize].pid == busy.pid());
+        own.map(|sample| (sample.one_in, f64::from(sample.count))).collect()
+    };
+    until(&mut output, &mut out, "samples that stand for four", |window| rows(window).iter().any(|row| row.0 == 4));
+    until(&mut output, &mut out, "no others", |window| !rows(window).is_empty() && rows(window).iter().all(|row| row.0 == 4));
+    drop(stdin);
+    while output.read(&mut out) {}
+    let cpu = cpu_ns(busy.pid()) - before;
+    assert!(child.wait().unwrap().success());
+    assert_books(&output);
+    let period = output.windows[0].period as f64;
+    let all: Vec<(u32, f64)> = output.windows.iter().flat_map(rows).collect();
+    let (sum, kept) = all.iter().fold((0.0, 0.0), |(sum, kept), &(one_in, count)| (sum + f64::from(one_in) * count, kept + count));
+    // Of n samples one in four is kept by chance: a deviation of sqrt(3 n), of which five, and what ran before and after.
+    let spread = 5.0 * (3.0 * sum).sqrt() + 0.1 * sum;
+    assert!((sum - cpu / period).abs() < spread, "{kept} samples stand for {sum}, {} were due", cpu / period);
+    assert!(kept < 0.6 * sum, "{kept} of {sum}");
+    assert!(filtered(output.windows.last().unwrap()) > 0);
+}

@@ -24,18 +24,20 @@ const WAITER: &str = r#"
 static uint64_t now(clockid_t id) { struct timespec t; clock_gettime(id, &t); return t.tv_sec * 1000000000ull + t.tv_nsec; }
 static volatile uint64_t sink;
 static uint64_t total[3];
+static double squares[3];
 static int times[3];
+static void add(int which, uint64_t ns) { total[which] += ns; squares[which] += (double)ns * ns; times[which]++; }
 #define KEEP(x) __asm__ volatile("" : "+r"(x))
 static void nap(long ns) { struct timespec t = {0, ns}; nanosleep(&t, 0); }
-__attribute__((noinline)) long sleeps(long n) { uint64_t b = now(CLOCK_MONOTONIC); nap(20000000); total[0] += now(CLOCK_MONOTONIC) - b; times[0]++; KEEP(n); return n; }
-__attribute__((noinline)) long short_sleeps(long n) { volatile char far[512]; far[0] = 1; uint64_t b = now(CLOCK_MONOTONIC); nap(300000); total[1] += now(CLOCK_MONOTONIC) - b; times[1]++; KEEP(n); return n; }
+__attribute__((noinline)) long sleeps(long n) { uint64_t b = now(CLOCK_MONOTONIC); nap(20000000); add(0, now(CLOCK_MONOTONIC) - b); KEEP(n); return n; }
+__attribute__((noinline)) long short_sleeps(long n) { volatile char far[512]; far[0] = 1; uint64_t b = now(CLOCK_MONOTONIC); nap(300000); add(1, now(CLOCK_MONOTONIC) - b); KEEP(n); return n; }
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 __attribute__((noinline)) long waits(long n) {
   struct timespec t; clock_gettime(CLOCK_REALTIME, &t); t.tv_nsec += 30000000; if (t.tv_nsec > 999999999) { t.tv_nsec -= 1000000000; t.tv_sec++; }
   uint64_t b = now(CLOCK_MONOTONIC);
   pthread_mutex_lock(&mutex); while (!pthread_cond_timedwait(&cond, &mutex, &t)); pthread_mutex_unlock(&mutex);
-  total[2] += now(CLOCK_MONOTONIC) - b; times[2]++; KEEP(n); return n;
+  add(2, now(CLOCK_MONOTONIC) - b); KEEP(n); return n;
 }
 __attribute__((noinline)) void burn(void) { for (int i = 0; i < 3000000; i++) sink = sink * 3 + i; }
 static uint64_t end;
@@ -47,20 +49,21 @@ int main(int argc, char **argv) {
   pthread_create(&thread, 0, other, 0);
   while (now(CLOCK_MONOTONIC) < end) { n += sleeps(n); burn(); for (int i = 0; i < 40; i++) n += short_sleeps(n); }
   pthread_join(thread, 0);
-  for (int i = 0; i < 3; i++) printf("%llu %d ", (unsigned long long)total[i], times[i]);
+  for (int i = 0; i < 3; i++) printf("%llu %d %.0f ", (unsigned long long)total[i], times[i], squares[i]);
   printf("%llu\n", (unsigned long long)now(CLOCK_PROCESS_CPUTIME_ID));
   fflush(stdout);
   return fgets(line, sizeof line, stdin) ? 0 : 1;
 }
 "#;
 
-/// Nanoseconds and number of each kind of wait, and nanoseconds of CPU time.
+/// Nanoseconds, number and sum of squares of each kind of wait, and nanoseconds of CPU time.
 struct Said {
-    waits: [(f64, f64); 3],
+    waits: [(f64, f64, f64); 3],
     cpu: f64,
 }
 
 const FUNCTIONS: [&str; 3] = ["sleeps", "short_sleeps", "waits"];
+const SHORTEST_NS: [f64; 3] = [20e6, 0.3e6, 25e6];
 /// What the kernel's part of each stack has to show.
 const KERNEL: [&str; 3] = ["nanosleep", "nanosleep", "futex"];
 
@@ -76,7 +79,7 @@ fn run(program: &Program, args: &[&str]) -> (Output, Said) {
     child.stdin.as_mut().unwrap().write_all(b"end\n").unwrap();
     child.wait().unwrap();
     let numbers: Vec<f64> = line.split_whitespace().map(|text| text.parse().unwrap()).collect();
-    (output, Said { waits: std::array::from_fn(|i| (numbers[2 * i], numbers[2 * i + 1])), cpu: numbers[6] })
+    (output, Said { waits: std::array::from_fn(|i| (numbers[3 * i], numbers[3 * i + 1], numbers[3 * i + 2])), cpu: numbers[9] })
 }
 
 /// Which of FUNCTIONS a stack is in.
@@ -109,11 +112,12 @@ fn agrees(program: &Program, rate: f64, args: &[&str]) {
     }
     let period = 1e9 / rate;
     for (which, name) in FUNCTIONS.iter().enumerate() {
-        let (ns, times) = said.waits[which];
-        // One that is chosen by chance d / period spreads by d * (period - d); five times the standard deviation. Longer ones are all
-        // chosen. The program counts the system call and its way back, too: 5 %, for machines with more to do, and 10 us for each.
-        let length = ns / times;
-        let spread = 5.0 * (ns * (period - length).max(0.0)).sqrt();
+        let (ns, times, squares) = said.waits[which];
+        // None is shorter than what was asked for, so none has a smaller chance than this, and a block of length d adds at most
+        // d * d * (1 / chance - 1) to the variance: five times its root. The program counts the system call and its way back, too:
+        // 5 %, for machines with more to do, and 10 us for each.
+        let chance = (SHORTEST_NS[which] / period).min(1.0);
+        let spread = 5.0 * (squares * (1.0 / chance - 1.0)).sqrt();
         let (low, high) = (ns * 0.95 - times * 10_000.0 - spread, ns * 1.01 + spread);
         assert!(
             (low..=high).contains(&seen[which]),

@@ -33,6 +33,8 @@ pub struct Sample {
     pub thread: String,
     pub stack: u32,
     pub count: u32,
+    /// Each stands for so many.
+    pub one_in: u32,
 }
 
 /// Time that threads were blocked.
@@ -128,7 +130,10 @@ impl Window {
         });
         let processes = processes.collect();
         let (process, thread, stack, count) = (r.u32s(samples), r.u32s(samples), r.u32s(samples), r.u32s(samples));
-        let samples = (0..samples).map(|i| Sample { process: process[i], thread: string(thread[i]), stack: stack[i], count: count[i] }).collect();
+        let one_in = if flags_of_window & 4 != 0 { r.u32s(count.len()) } else { vec![1; count.len()] };
+        let samples =
+            (0..samples).map(|i| Sample { process: process[i], thread: string(thread[i]), stack: stack[i], count: count[i], one_in: one_in[i] });
+        let samples = samples.collect();
         let mut blocked = Vec::new();
         if flags_of_window & 2 != 0 {
             r.pad();
