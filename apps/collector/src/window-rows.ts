@@ -7,17 +7,13 @@ export type RowKind = Pick<ProfileInput, 'sampleType' | 'periodType' | 'period'>
 /** The rows of a window that become samples of messages: those of CPU time, and then those of blocked time. */
 export class WindowRows {
   readonly length: number;
-  private readonly cpu: RowKind;
+  /** By how many samples each stands for. */
+  private readonly cpu = new Map<number, RowKind>();
   private readonly ofCpu: number;
 
   constructor(private readonly window: Window) {
     this.ofCpu = window.samples.count.length;
     this.length = this.ofCpu + window.offCpu.count.length;
-    this.cpu = {
-      sampleType: { type: 'samples', unit: 'count' },
-      periodType: { type: 'cpu', unit: 'nanoseconds' },
-      period: window.period,
-    };
   }
 
   process(row: number): number {
@@ -33,7 +29,20 @@ export class WindowRows {
   }
 
   kind(row: number): RowKind {
-    return row < this.ofCpu ? this.cpu : OFF_CPU;
+    return row < this.ofCpu ? this.cpuKind(this.window.samples.oneIn?.[row] ?? 1) : OFF_CPU;
+  }
+
+  private cpuKind(oneIn: number): RowKind {
+    let kind = this.cpu.get(oneIn);
+    if (!kind) {
+      kind = {
+        sampleType: { type: 'samples', unit: 'count' },
+        periodType: { type: 'cpu', unit: 'nanoseconds' },
+        period: this.window.period * BigInt(oneIn),
+      };
+      this.cpu.set(oneIn, kind);
+    }
+    return kind;
   }
 
   /** In the unit of its kind. */

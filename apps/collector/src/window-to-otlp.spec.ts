@@ -137,6 +137,21 @@ describe('windowToOtlp', () => {
     for (const part of parts) expect(part.body.length).toBeLessThan(900_000);
   });
 
+  it('says samples that stand for more than themselves with a period of as many', () => {
+    const [first, ...others] = input.samples;
+    const { parts, decoded } = convert({ ...input, samples: [first!, { ...first!, count: 2, oneIn: 10 }, ...others] });
+    expect(parts.map((p) => p.samples)).toEqual([14]);
+    const { resources } = decoded[0]!;
+    const periods = resources.map(({ profiles }) => profiles.map(({ period, samples }) => [period, samples.length]));
+    expect(periods).toEqual([
+      [
+        [52_631_578, 2],
+        [526_315_780, 1],
+      ],
+      [[52_631_578, 1]],
+    ]);
+  });
+
   it('says blocked time as a profile of its own, of which each stack is one sample', () => {
     const blocked = { process: burn, thread: 'io', stack: [{ kind: 'kernel', function: '__schedule', file: '' }] };
     const offCpu = [

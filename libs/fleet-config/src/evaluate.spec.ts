@@ -48,6 +48,18 @@ describe('filters', () => {
     expect(decide({ rules: [rule('exclude', { podLabels: { app: ['web'], tier: ['*'] } })] }, POD)).toBe('include');
   });
 
+  it('say of what is included that one sample in so many is kept, once it is known', () => {
+    const rules: FilterRule[] = [
+      { ...rule('include', { podLabels: { app: ['batch'] } }), oneIn: 100 },
+      { ...rule('include', { namespace: ['shop'] }), oneIn: 10 },
+    ];
+    const filters = compileFilters({ rules, otherwise: 'include' });
+    expect([POD, HOST, NEW].map((target) => filters.oneIn(target))).toEqual([10, 1, 1]);
+    expect(filters.oneIn({ ...POD, podLabels: { app: 'batch' } })).toBe(100);
+    expect(filters.oneIn({ ...POD, podLabels: undefined }), 'it may be the first one').toBe(1);
+    expect([filters.thins, compileFilters({ rules: [], otherwise: 'include' }).thins]).toEqual([true, false]);
+  });
+
   it('never include a pod that opted out', () => {
     for (const name of OPT_OUT_ANNOTATIONS) {
       const target = { ...POD, annotations: { [name]: 'false' } };

@@ -33,7 +33,11 @@ export interface CompiledFilters {
   readonly trivial: boolean;
   /** Some rule asks for the path of a cgroup. */
   readonly asksCgroups: boolean;
+  /** Some rule keeps one sample in so many. */
+  readonly thins: boolean;
   decide(target: FilterTarget): Verdict;
+  /** One sample in so many is kept of what is included: 1 = every one, also where that is not known (yet). */
+  oneIn(target: FilterTarget): number;
 }
 
 /** Does it match? `null` = that depends on what is not known. */
@@ -41,10 +45,18 @@ type Test<T> = (value: T) => boolean | null;
 
 /** Rules in the form in which they are asked millions of times. Time for a target is bounded by all patterns × its longest text. */
 export function compileFilters({ rules, otherwise }: Filters): CompiledFilters {
-  const compiled = rules.map(({ action, match }: FilterRule) => ({ action, test: compileMatch(match) }));
+  const compiled = rules.map(({ match, ...rule }: FilterRule) => ({ ...rule, test: compileMatch(match) }));
   return {
     trivial: otherwise === 'include' && rules.every(({ action }) => action === 'include'),
     asksCgroups: rules.some(({ match }) => match.cgroup !== undefined),
+    thins: rules.some(({ oneIn }) => oneIn !== undefined),
+    oneIn(target) {
+      for (const { oneIn = 1, test } of compiled) {
+        const matches = test(target);
+        if (matches !== false) return matches ? oneIn : 1;
+      }
+      return 1;
+    },
     decide(target) {
       if (optedOut(target.annotations)) return 'exclude';
       let outcome: 'include' | 'exclude' | null = null;

@@ -34,11 +34,20 @@ export const filterMatchSchema = z
   });
 export type FilterMatch = z.infer<typeof filterMatchSchema>;
 
-/** A rule may later state a rate of its own (`rateHz`); the name is kept free for that, and refused until then. */
-export const filterRuleSchema = z.strictObject({
-  action: z.enum(['include', 'exclude'], 'must be include or exclude'),
-  match: filterMatchSchema,
-});
+const ONE_IN = 'must be a whole number from 2 to 1000';
+
+/** A rate in Hz (`rateHz`) is one of nodes: in a rule it is refused, and the error names `oneIn`. */
+export const filterRuleSchema = z
+  .strictObject({
+    action: z.enum(['include', 'exclude'], 'must be include or exclude'),
+    match: filterMatchSchema,
+    /** Of the samples of what is meant one in so many is kept, which stands for as many: its period is so many times the node's. */
+    oneIn: z.number(ONE_IN).int(ONE_IN).min(2, ONE_IN).max(1000, ONE_IN).optional(),
+  })
+  .refine(({ action, oneIn }) => action === 'include' || oneIn === undefined, {
+    path: ['oneIn'],
+    message: 'belongs to rules that include: nothing is kept of what is excluded',
+  });
 export type FilterRule = z.infer<typeof filterRuleSchema>;
 
 /**

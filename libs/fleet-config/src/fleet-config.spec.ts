@@ -59,9 +59,14 @@ describe('the document', () => {
     expect(errorsOf({ defaults: { filters: { rules: [{ action: 'drop', match: { process: ['a'] } }] } } })).toEqual([
       'defaults.filters.rules[0].action: must be include or exclude',
     ]);
+    const thinned = (oneIn: number, action = 'include') =>
+      errorsOf({ defaults: { filters: { rules: [{ action, match: { process: ['a'] }, oneIn }] } } });
+    expect(thinned(10)).toEqual([]);
+    expect(thinned(1)).toEqual(['defaults.filters.rules[0].oneIn: must be a whole number from 2 to 1000']);
+    expect(thinned(10, 'exclude')[0]).toMatch(/rules\[0\]\.oneIn: belongs to rules that include/);
     const rated = { action: 'include', match: { process: ['a'] }, rateHz: 9 };
     expect(errorsOf({ defaults: { filters: { rules: [rated] } } })).toEqual([
-      'defaults.filters.rules[0].rateHz: a rate per target is not supported; set rateHz for nodes, in defaults or overrides',
+      'defaults.filters.rules[0].rateHz: a rate is one of nodes, in defaults or overrides; a rule states oneIn (one sample in so many is kept)',
     ]);
   });
 

@@ -47,7 +47,7 @@ function describe(issue: z.core.$ZodIssue): string[] {
   if (issue.code !== 'unrecognized_keys') return [`${at || 'the document'}: ${issue.message}`];
   return issue.keys.map((key) => {
     if (key === 'rateHz' && /\.rules\[\d+\]$/.test(at))
-      return `${at}.rateHz: a rate per target is not supported; set rateHz for nodes, in defaults or overrides`;
+      return `${at}.rateHz: a rate is one of nodes, in defaults or overrides; a rule states oneIn (one sample in so many is kept)`;
     const near = nearest(key);
     return `${at ? `${at}.` : ''}${key.slice(0, 100)}: there is no such field${near ? `; did you mean ${near}?` : ''}`;
   });

@@ -31,7 +31,7 @@ const input: WindowInput = {
         { kind: 'kernel', function: 'do_syscall_64', file: 'vmlinux' },
       ],
     },
-    { process: burn, thread: '', count: 3, stack: [] },
+    { process: burn, thread: '', count: 3, oneIn: 10, stack: [] },
   ],
   offCpu: [
     {
@@ -88,6 +88,11 @@ describe('decodeWindow', () => {
     const frame = stacks.frame[stacks.offset[offCpu.stack[0]!]!]!;
     expect(strings[frames.function[frame]!]).toBe('__schedule');
     expect(decodeWindow(encodeWindow({ ...input, offCpu: [] })).offCpu.count).toHaveLength(0);
+  });
+
+  it('reads how many samples each stands for', () => {
+    expect([...decodeWindow(encodeWindow(input)).samples.oneIn!]).toEqual([1, 10]);
+    expect(decodeWindow(encodeWindow({ taken: 0, samples: [] })).samples.oneIn).toBeUndefined();
   });
 
   it('reads a payload that starts at any address', () => {

@@ -5,6 +5,7 @@ import { NO_BINARY, NOTHING_BLOCKED, WINDOW_VERSION, type BlockedColumns, type W
 const MAX_LOSSES = 64;
 const FLAG_LAST = 1;
 const FLAG_OFF_CPU = 2;
+const FLAG_ONE_IN = 4;
 
 /**
  * @param payload of a window frame
@@ -62,7 +63,9 @@ export function decodeWindow(payload: Uint8Array): Window {
     stack: reader.indices(`${name}.stack`, n, nStacks),
     count: reader.u32s(`${name}.count`, n),
   });
-  const samples = sampleColumns('sample', nSamples);
+  const counted = sampleColumns('sample', nSamples);
+  const thinned = (flags & FLAG_ONE_IN) !== 0;
+  const samples = thinned ? { ...counted, oneIn: reader.u32s('sample.oneIn', nSamples) } : counted;
   let offCpu: BlockedColumns = NOTHING_BLOCKED;
   if ((flags & FLAG_OFF_CPU) !== 0) {
     const n = reader.u32s('nOffCpu', 1)[0]!;

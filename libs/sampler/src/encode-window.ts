@@ -18,6 +18,7 @@ export interface SampleInput {
   readonly process: ProcessInput;
   readonly thread?: string;
   readonly count: number;
+  readonly oneIn?: number;
   readonly stack: readonly FrameInput[];
 }
 
@@ -71,7 +72,8 @@ export function encodeWindow(input: WindowInput): Uint8Array<ArrayBuffer> {
   const stackFrames = stacks.rows.flat();
   const stringBytes = encoded.reduce((sum, b) => sum + b.length, 0);
   const out = new Writer();
-  out.u32(1, (input.last ? 1 : 0) | (offCpu.length > 0 ? 2 : 0));
+  const oneIn = input.samples.some((sample) => sample.oneIn !== undefined);
+  out.u32(1, (input.last ? 1 : 0) | (offCpu.length > 0 ? 2 : 0) | (oneIn ? 4 : 0));
   out.u64(input.start ?? 0n, input.end ?? 0n, input.period ?? 0n, BigInt(input.taken));
   out.u32(losses.length);
   for (const [index, n] of losses) {
@@ -97,6 +99,7 @@ export function encodeWindow(input: WindowInput): Uint8Array<ArrayBuffer> {
   for (const i of [0, 1]) out.column64(rows.map((row) => row.ids[i]!));
   out.column32(rows.map((row) => row.controller));
   for (const i of [0, 1, 2, 3]) out.column32(samples.map((row) => row[i]!));
+  if (oneIn) out.column32(input.samples.map((sample) => sample.oneIn ?? 1));
   if (offCpu.length > 0) {
     out.column32([offCpu.length]);
     for (const i of [0, 1, 2, 3]) out.column32(offCpu.map((row) => row[i]!));

@@ -5,11 +5,16 @@ export interface CgroupKey {
   readonly id: bigint;
 }
 
-/** Of the set of cgroups whose samples the sampler counts as `filtered` without looking at them. */
+/** Of a cgroup one sample in so many is kept; 0 = none. */
+export interface ThinnedCgroup extends CgroupKey {
+  readonly oneIn: number;
+}
+
+/** Of the set of cgroups whose samples the sampler counts as `filtered` without looking at them, all or most of them. */
 export interface ExclusionChange {
   /** Before the rest: the set becomes empty. */
   readonly clear: boolean;
-  readonly add: readonly CgroupKey[];
+  readonly add: readonly ThinnedCgroup[];
   readonly remove: readonly CgroupKey[];
 }
 
@@ -17,7 +22,7 @@ export interface ExclusionChange {
 const IDS_A_LINE = 500;
 
 /** Ids as the pipe has them: decimal texts, since they have 64 bits. */
-export function inPieces(keys: readonly CgroupKey[]): Array<{ readonly v2: string[]; readonly v1: string[] }> {
+function inPieces(keys: readonly CgroupKey[]): Array<{ readonly v2: string[]; readonly v1: string[] }> {
   const pieces = [];
   for (let at = 0; at < keys.length; at += IDS_A_LINE) {
     const piece = keys.slice(at, at + IDS_A_LINE);
@@ -26,4 +31,15 @@ export function inPieces(keys: readonly CgroupKey[]): Array<{ readonly v2: strin
     pieces.push({ v2: of('v2'), v1: of('v1') });
   }
   return pieces;
+}
+
+/** The lines that make a change, in their order. */
+export function exclusionCommands({ clear, add, remove }: ExclusionChange): object[] {
+  const commands: object[] = clear ? [{ exclude: { clear: true } }] : [];
+  for (const oneIn of new Set(add.map((key) => key.oneIn))) {
+    const ids = inPieces(add.filter((key) => key.oneIn === oneIn));
+    commands.push(...ids.map((piece) => ({ exclude: oneIn === 0 ? piece : { ...piece, oneIn } })));
+  }
+  commands.push(...inPieces(remove).map((piece) => ({ include: piece })));
+  return commands;
 }

@@ -11,7 +11,7 @@ import {
   type SamplerLog,
   type SamplerStats,
 } from './messages.ts';
-import { inPieces, type ExclusionChange } from './exclusions.ts';
+import { exclusionCommands, type ExclusionChange } from './exclusions.ts';
 import type { Window } from './window.ts';
 
 export interface SpawnSamplerOptions {
@@ -82,10 +82,8 @@ export class SamplerProcess extends EventEmitter<SamplerEvents> {
   }
 
   /** Takes effect at once; a sampler on another rung than 1 passes over it. */
-  exclude({ clear, add, remove }: ExclusionChange): void {
-    if (clear) this.command({ exclude: { clear: true } });
-    for (const ids of inPieces(add)) this.command({ exclude: ids });
-    for (const ids of inPieces(remove)) this.command({ include: ids });
+  exclude(change: ExclusionChange): void {
+    for (const command of exclusionCommands(change)) this.command(command);
   }
 
   kill(reason: string): void {

@@ -48,7 +48,10 @@ export interface Window {
     readonly cgroupV1Controller: Uint32Array;
   };
   /** `thread` is a string index (thread name). */
-  readonly samples: SampleColumns;
+  readonly samples: SampleColumns & {
+    /** Each sample of the row stands for so many, its period is as many times the window's; left out = 1 for all. */
+    readonly oneIn?: Uint32Array;
+  };
   /** Time that threads were blocked; without rows unless the sampler was asked for it. */
   readonly offCpu: BlockedColumns;
 }

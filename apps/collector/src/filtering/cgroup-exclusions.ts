@@ -1,7 +1,7 @@
 import { attributeProcess } from '@perfleet/cgroup';
 import type { CompiledFilters } from '@perfleet/fleet-config';
 import type { PodName } from '@perfleet/pods';
-import type { CgroupKey, ExclusionChange, Window } from '@perfleet/sampler';
+import type { ExclusionChange, ThinnedCgroup, Window } from '@perfleet/sampler';
 import type { NodeDiscovery } from '../discovery/node-discovery.ts';
 import type { Placement } from '../resource-labels.ts';
 import { filterTarget } from './filter-target.ts';
@@ -14,7 +14,7 @@ export interface CgroupExclusionOptions {
   readonly now?: () => number;
 }
 
-interface Excluded extends CgroupKey {
+interface Excluded extends ThinnedCgroup {
   /** `v2` or the controller, for discovery. */
   readonly hierarchyKey: string;
   readonly path: string;
@@ -28,7 +28,8 @@ const MAX_EXCLUDED = 4096;
 const REVIEW_MS = 10_000;
 
 /**
- * The cgroups of which every process is excluded, whatever its name: the sampler drops their samples before it walks a stack.
+ * The cgroups of which every process is excluded, or has one sample in so many kept, whatever its name: the sampler drops their
+ * samples before it walks a stack.
  * They are learnt from samples that were left out here, so a kernel that drops none is only dearer, never wrong.
  */
 export class CgroupExclusions {
@@ -46,16 +47,18 @@ export class CgroupExclusions {
     this.options.send({ clear: true, add: [], remove: [] });
   }
 
-  /** @param excluded by index of the process: 1 = it was left out */
-  learn(window: Window, excluded: Uint8Array, filters: CompiledFilters): void {
+  /** @param kept by index of the process: one in so many samples was kept, 0 = none */
+  learn(window: Window, kept: Uint16Array, filters: CompiledFilters): void {
     const add: Excluded[] = [];
-    for (let i = 0; i < excluded.length; i++) {
-      if (excluded[i] !== 1) continue;
+    for (let i = 0; i < kept.length; i++) {
+      if (kept[i] === 1) continue;
       for (const cgroup of this.cgroupsOf(window, i)) {
         const key = `${cgroup.hierarchyKey}:${cgroup.id}`;
-        if (this.told.has(key) || this.told.size >= MAX_EXCLUDED || !this.isExcluded(cgroup, filters)) continue;
-        this.told.set(key, cgroup);
-        add.push(cgroup);
+        if (this.told.has(key) || this.told.size >= MAX_EXCLUDED) continue;
+        const oneIn = this.keptOf(cgroup, filters);
+        if (oneIn === 1) continue;
+        this.told.set(key, { ...cgroup, oneIn });
+        add.push({ ...cgroup, oneIn });
       }
     }
     if (add.length > 0) this.send(add, []);
@@ -68,7 +71,7 @@ export class CgroupExclusions {
     this.reviewedAt = now;
     const remove = [...this.told].filter(([, cgroup]) => {
       const path = this.options.discovery.cgroupPath(cgroup.hierarchyKey, cgroup.id);
-      return path !== cgroup.path || !this.isExcluded(cgroup, filters);
+      return path !== cgroup.path || this.keptOf(cgroup, filters) !== cgroup.oneIn;
     });
     for (const [key] of remove) this.told.delete(key);
     if (remove.length > 0)
@@ -79,11 +82,11 @@ export class CgroupExclusions {
   }
 
   private send(add: readonly Excluded[], remove: readonly Excluded[]): void {
-    const keys = (all: readonly Excluded[]) => all.map(({ hierarchy, id }) => ({ hierarchy, id }));
+    const keys = (all: readonly Excluded[]) => all.map(({ hierarchy, id, oneIn }) => ({ hierarchy, id, oneIn }));
     this.options.send({ clear: false, add: keys(add), remove: keys(remove) });
   }
 
-  private cgroupsOf({ processes, strings }: Window, index: number): Excluded[] {
+  private cgroupsOf({ processes, strings }: Window, index: number): Array<Omit<Excluded, 'oneIn'>> {
     const [v2, v1] = [processes.cgroupV2[index]!, processes.cgroupV1[index]!];
     const controller = strings[processes.cgroupV1Controller[index]!]!;
     const both = [
@@ -99,14 +102,17 @@ export class CgroupExclusions {
       .filter(({ path }) => path !== '');
   }
 
-  /** Whether that cgroup alone decides, for every process in it. */
-  private isExcluded({ hierarchyKey, path, alone }: Excluded, filters: CompiledFilters): boolean {
+  /** One in so many samples is kept, as that cgroup alone decides for every process in it; 1 where it does not. */
+  private keptOf({ hierarchyKey, path, alone }: Omit<Excluded, 'oneIn'>, filters: CompiledFilters): number {
     const { podName, discovery } = this.options;
     const placement = attributeProcess(hierarchyKey === 'v2' ? `0::${path}` : `1:${hierarchyKey}:${path}`);
     const names = placement.podUid === null && placement.containerId === null ? undefined : podName(placement);
     // Another hierarchy may put the same process into a pod.
     const outside = alone && (placement.containerId !== null || !discovery.state.fallback);
     const subject = { placement, names, attributed: placement.podUid !== null || outside };
-    return filters.decide(filterTarget(subject, undefined, { paths: [path], more: !alone })) === 'exclude';
+    const target = filterTarget(subject, undefined, { paths: [path], more: !alone });
+    const verdict = filters.decide(target);
+    if (verdict === 'exclude') return 0;
+    return verdict === 'unknown' ? 1 : filters.oneIn(target);
   }
 }

@@ -81,6 +81,38 @@ describe('a filtered window', () => {
     expect(kept()).toEqual([11]);
   });
 
+  it('keeps one sample in so many, by chance but as many as are due, and tells the sampler of the cgroup', () => {
+    filters = {
+      rules: [
+        { action: 'include', match: { process: ['sshd'] }, oneIn: 4 },
+        { action: 'include', match: { namespace: ['shop'] }, oneIn: 10 },
+      ],
+      otherwise: 'include',
+    };
+    const samples = (count: number) => [{ process: POD, count, stack: [] }];
+    let kept = 0;
+    for (let i = 0; i < 1000; i++) {
+      const window = decodeWindow(encodeWindow({ taken: 0, samples: samples(3) }));
+      const { window: left, filtered } = filter.apply(window, subject, false);
+      expect(left.samples.count[0]! + filtered).toBe(3);
+      expect([...left.samples.oneIn!]).toEqual([10]);
+      kept += left.samples.count[0]!;
+    }
+    // 0 or 1 of 3 each: 300 on average, five times the deviation of sqrt(1000 * 0.3 * 0.7).
+    expect(Math.abs(kept - 300)).toBeLessThan(75);
+    // A process's name is not its cgroup's: the rule of sshd may mean it.
+    expect(addedIds()).toEqual([]);
+    filters = { ...filters, rules: filters.rules.slice(1) };
+    filter.apply(windowOf(POD, HOST), subject, false);
+    expect(sent.at(-1)).toEqual({ clear: false, add: [{ hierarchy: 'v2', id: 7n, oneIn: 10 }], remove: [] });
+    // From then on they come thinned: nothing is taken away twice.
+    const again = decodeWindow(encodeWindow({ taken: 0, samples: [{ process: POD, count: 3, oneIn: 10, stack: [] }] }));
+    expect(filter.apply(again, subject, false)).toMatchObject({ filtered: 0, window: { samples: again.samples } });
+    filters = { ...filters, rules: [{ ...filters.rules[0]!, oneIn: 20 }] };
+    filter.apply(windowOf(POD, HOST), subject, false);
+    expect(sent.at(-1)!.add).toEqual([{ hierarchy: 'v2', id: 7n, oneIn: 20 }]);
+  });
+
   it('leaves blocked time out with the rest, and counts each of its stacks as one sample', () => {
     const { samples, ...rest } = windowOf(POD, HOST);
     const window = { ...rest, samples, offCpu: { ...samples, nanoseconds: BigUint64Array.of(5n, 7n) } };

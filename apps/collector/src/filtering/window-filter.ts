@@ -5,6 +5,7 @@ import type { NodeDiscovery } from '../discovery/node-discovery.ts';
 import { processText, type Placement } from '../resource-labels.ts';
 import { CgroupExclusions } from './cgroup-exclusions.ts';
 import { cgroupsOf, filterTarget, type Cgroups, type Subject } from './filter-target.ts';
+import { thinned } from './thinned.ts';
 import { withoutProcesses, type KeptWindow } from './without-processes.ts';
 
 export interface WindowFilterOptions {
@@ -43,22 +44,27 @@ export class WindowFilter {
    */
   apply(window: Window, subject: (process: number) => Subject, waits: boolean): KeptWindow {
     const filters = this.current();
-    const excluded = Uint8Array.from(window.processes.pid, (_, i) =>
-      this.isExcluded(window, i, subject(i), waits) ? 1 : 0,
-    );
+    const kept = Uint16Array.from(window.processes.pid, (_, i) => this.keptOf(window, i, subject(i), waits));
     if (!waits) {
-      this.exclusions.learn(window, excluded, filters);
+      this.exclusions.learn(window, kept, filters);
       this.exclusions.review(filters);
     }
-    return withoutProcesses(window, excluded);
+    const excluded = Uint8Array.from(kept, (oneIn) => (oneIn === 0 ? 1 : 0));
+    const left = withoutProcesses(window, excluded);
+    if (waits || !filters.thins) return left;
+    const { window: some, filtered } = thinned(left.window, kept);
+    return { window: some, filtered: left.filtered + filtered };
   }
 
-  private isExcluded(window: Window, index: number, subject: Subject, waits: boolean): boolean {
+  /** One in so many samples of the process is kept; 0 = none. */
+  private keptOf(window: Window, index: number, subject: Subject, waits: boolean): number {
     const filters = this.compiled;
     const cgroups = filters.asksCgroups ? cgroupsOf(window, index, this.options.discovery) : NOT_ASKED;
-    const verdict = filters.decide(filterTarget(subject, processText(window, index).comm, cgroups));
-    if (verdict === 'include' || verdict === 'exclude') return verdict === 'exclude';
-    return this.leftOpen(verdict, subject, waits);
+    const target = filterTarget(subject, processText(window, index).comm, cgroups);
+    const verdict = filters.decide(target);
+    const decided = verdict === 'include' || verdict === 'exclude';
+    if (decided ? verdict === 'exclude' : this.leftOpen(verdict, subject, waits)) return 0;
+    return filters.oneIn(target);
   }
 
   /** What is documented in docs/configuration.md for a process of which not enough is known. */

@@ -15,7 +15,11 @@ export function withoutProcesses(window: Window, excluded: Uint8Array): KeptWind
   const nanoseconds = BigUint64Array.from(keptBlocked, (i) => offCpu.nanoseconds[i]!);
   const filtered = sum(samples.count) - sum(kept.map((i) => samples.count[i]!));
   return {
-    window: { ...window, samples: pick(samples, kept), offCpu: { ...pick(offCpu, keptBlocked), nanoseconds } },
+    window: {
+      ...window,
+      samples: { ...pick(samples, kept), ...oneInOf(samples, kept) },
+      offCpu: { ...pick(offCpu, keptBlocked), nanoseconds },
+    },
     // A stack of blocked time is one sample.
     filtered: filtered + offCpu.count.length - keptBlocked.length,
   };
@@ -30,6 +34,10 @@ function keptRows({ process }: SampleColumns, excluded: Uint8Array): number[] {
 function pick({ process, thread, stack, count }: SampleColumns, rows: readonly number[]): SampleColumns {
   const of = (column: Uint32Array) => Uint32Array.from(rows, (i) => column[i]!);
   return { process: of(process), thread: of(thread), stack: of(stack), count: of(count) };
+}
+
+function oneInOf({ oneIn }: Window['samples'], rows: readonly number[]): { oneIn?: Uint32Array } {
+  return oneIn ? { oneIn: Uint32Array.from(rows, (i) => oneIn[i]!) } : {};
 }
 
 function sum(counts: Iterable<number>): number {
