@@ -114,6 +114,11 @@ impl AddressSpace {
         (address < mapping.end).then_some(mapping)
     }
 
+    /// The file that a runtime marks as its jitdump by mapping it.
+    pub fn jit_dump(&self) -> Option<Rc<str>> {
+        self.mappings.iter().find(|mapping| perfleet_jitdump::is_dump(&mapping.path)).map(|mapping| Rc::clone(&mapping.path))
+    }
+
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Mapping> {
         self.mappings.iter_mut()
     }

@@ -188,7 +188,7 @@ impl Bpf {
             self.resolver.processes.forget_all();
         }
         self.records.sort_by_key(|record| record.time);
-        self.resolver.processes.refresh_perf_maps();
+        self.resolver.processes.refresh_jit_names();
         let later = self.records.partition_point(|record| record.time <= switched);
         let mut records = self.records.drain(..later).peekable();
         for Row { key, kernel, user, stop, samples, first_ns, blocked_ns } in rows {
@@ -204,6 +204,7 @@ impl Bpf {
                 thread: Thread::Name(&key.thread_name()),
                 cgroup_v2: key.cgroup_v2,
                 cgroup_v1: key.cgroup_v1,
+                time: first_ns,
                 kernel: &if blocked_ns.is_some() { kernel } else { maps::stack(&stacks, key.kernel_stack) },
                 user: &user,
                 cut: key.kernel_cut() || stop == maps::Stop::Depth,

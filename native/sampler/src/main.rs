@@ -39,6 +39,7 @@ mod extents;
 #[cfg(feature = "bpf")]
 mod followed;
 mod host;
+mod jit_dump;
 mod kallsyms;
 #[cfg(feature = "bpf")]
 mod kernel_mappings;

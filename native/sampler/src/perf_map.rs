@@ -10,6 +10,7 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 const MAX_NAME_BYTES: usize = 1024;
 const MAX_ENTRIES: usize = 1_000_000;
 
+#[derive(Clone)]
 pub struct JitSymbol {
     pub kind: &'static str,
     pub function: String,
@@ -88,7 +89,7 @@ impl PerfMap {
 }
 
 /// V8 writes `JS:*hot /path/app.js:3:7` (older: `LazyCompile:`), with a tier mark before the name; others write plain names.
-fn parse_name(name: &str) -> JitSymbol {
+pub fn parse_name(name: &str) -> JitSymbol {
     const SCRIPTED: [&str; 6] = ["JS:", "LazyCompile:", "Function:", "Script:", "Eval:", "Interpreted:"];
     const BUILT_IN: [&str; 6] = ["Builtin:", "BytecodeHandler:", "Bytecode:", "RegExp:", "Stub:", "Handler:"];
     if let Some(rest) = SCRIPTED.iter().find_map(|prefix| name.strip_prefix(prefix)) {

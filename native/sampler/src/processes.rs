@@ -6,7 +6,8 @@ use std::rc::Rc;
 use crate::address_space::{AddressSpace, Mapping};
 use crate::binaries::Binaries;
 use crate::elf::ElfInfo;
-use crate::perf_map::PerfMap;
+use crate::jit_dump::ProcessDump;
+use crate::perf_map::{JitSymbol, PerfMap};
 use crate::proc;
 
 #[derive(Default)]
@@ -18,6 +19,7 @@ pub struct Process {
     threads: HashMap<u32, Rc<str>>,
     space: AddressSpace,
     perf_map: Option<PerfMap>,
+    jit_dump: Option<ProcessDump>,
     inner_pid: u32,
     /// Its mappings are known from its first moment on, by the kernel's records.
     complete: bool,
@@ -136,12 +138,15 @@ impl Processes {
         self.by_pid.clear();
     }
 
-    /// Lets runtimes' maps be read again: they grow.
-    pub fn refresh_perf_maps(&mut self) {
+    /// Lets runtimes' maps and dumps be read again: they grow.
+    pub fn refresh_jit_names(&mut self) {
         for (&pid, process) in &mut self.by_pid {
             let inner = process.inner_pid;
             if let Some(map) = &mut process.perf_map {
                 map.refresh(pid, inner);
+            }
+            if let Some(dump) = &mut process.jit_dump {
+                dump.refresh(pid);
             }
         }
     }
@@ -150,21 +155,22 @@ impl Processes {
         self.by_pid.len()
     }
 
-    pub fn place(&mut self, pid: u32, address: u64) -> Place {
+    /// Where an address belonged at a time (nanoseconds of CLOCK_MONOTONIC).
+    pub fn place(&mut self, pid: u32, address: u64, time: u64) -> Place {
         let process = self.by_pid.entry(pid).or_default();
         let Some(mapping) = process.space.find(address) else {
-            return process.jit(pid, address).unwrap_or_else(|| Place::Anonymous("[unknown]".into()));
+            return process.jit(pid, address, time).unwrap_or_else(|| Place::Anonymous("[unknown]".into()));
         };
         if !mapping.is_file() {
             let name = if mapping.path.starts_with('[') { Rc::clone(&mapping.path) } else { "[anon]".into() };
-            return process.jit(pid, address).unwrap_or(Place::Anonymous(name));
+            return process.jit(pid, address, time).unwrap_or(Place::Anonymous(name));
         }
         let (start, offset, path, memfd) = (mapping.start, mapping.offset, Rc::clone(&mapping.path), mapping.is_memfd());
         let elf = mapping.elf(pid, &mut self.binaries);
         // Without its headers an offset is not an address: better the file's name alone than another function's.
         match elf.and_then(|elf| elf.virtual_address(address - start + offset).map(|address| (elf, address))) {
             Some((elf, address)) => Place::Binary { path, elf, address },
-            None if memfd => process.jit(pid, address).unwrap_or(Place::Anonymous("[anon]".into())),
+            None if memfd => process.jit(pid, address, time).unwrap_or(Place::Anonymous("[anon]".into())),
             None => Place::Anonymous(path),
         }
     }
@@ -211,16 +217,31 @@ impl Process {
         }
     }
 
-    fn jit(&mut self, pid: u32, address: u64) -> Option<Place> {
+    /// A dump knows what was at an address before, so it is asked first.
+    fn jit(&mut self, pid: u32, address: u64, time: u64) -> Option<Place> {
+        if self.jit_dump.is_none()
+            && let Some(path) = self.space.jit_dump()
+        {
+            let mut dump = ProcessDump::new(path);
+            dump.refresh(pid);
+            self.jit_dump = Some(dump);
+        }
+        if let Some(symbol) = self.jit_dump.as_ref().and_then(|dump| dump.lookup(address, time)) {
+            return Some(self.named(symbol));
+        }
         let inner = if self.inner_pid == 0 { pid } else { self.inner_pid };
         let map = self.perf_map.get_or_insert_with(|| {
             let mut map = PerfMap::default();
             map.refresh(pid, inner);
             map
         });
-        let symbol = map.lookup(address)?;
-        let kind = if self.executable.rsplit('/').next() == Some("node") { "v8js" } else { symbol.kind };
-        Some(Place::Named { kind, function: symbol.function.clone(), file: symbol.file.clone() })
+        let symbol = map.lookup(address)?.clone();
+        Some(self.named(symbol))
+    }
+
+    fn named(&self, JitSymbol { kind, function, file }: JitSymbol) -> Place {
+        let kind = if self.executable.rsplit('/').next() == Some("node") { "v8js" } else { kind };
+        Place::Named { kind, function, file }
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Sample<'a> {
     /// 0 = unknown.
     pub cgroup_v2: u64,
     pub cgroup_v1: u64,
+    /// Nanoseconds of CLOCK_MONOTONIC: of the first of them.
+    pub time: u64,
     pub kernel: &'a [u64],
     pub user: &'a [u64],
     /// At the depth limit.
@@ -123,7 +125,7 @@ impl Resolver {
         let mut frames = Vec::with_capacity(sample.kernel.len() + sample.user.len());
         let own = if sample.blocked_ns.is_some() { self.frames_of_tracing(sample.kernel) } else { 0 };
         frames.extend(call_sites(sample.kernel).skip(own).map(|address| self.kernel_frame(address)));
-        frames.extend(call_sites(sample.user).map(|address| self.user_frame(sample.pid, address)));
+        frames.extend(call_sites(sample.user).map(|address| self.user_frame(sample.pid, address, sample.time)));
         let missing = if sample.user.is_empty() { STACK_USER_MISSING } else { 0 };
         let flags = missing | if sample.cut { STACK_CUT } else { 0 };
         match sample.blocked_ns {
@@ -170,10 +172,10 @@ impl Resolver {
         row
     }
 
-    fn user_frame(&mut self, pid: u32, address: u64) -> u32 {
+    fn user_frame(&mut self, pid: u32, address: u64, time: u64) -> u32 {
         let (window, rows) = (&mut self.window, &mut self.rows);
         let native = *rows.native.get_or_insert_with(|| window.string("native"));
-        let frame = match self.processes.place(pid, address) {
+        let frame = match self.processes.place(pid, address, time) {
             Place::Binary { path, elf, address } => {
                 let known = rows.binaries.entry((Rc::as_ptr(&path), Rc::as_ptr(&elf)));
                 let (binary, ..) = *known.or_insert_with(|| (window.binary(&path, &elf.build_id, &elf.htl_hash), path, elf));

@@ -156,10 +156,10 @@ impl Intake {
     /// In the order of the kernel's clock, whatever ring a record came from.
     pub fn take(&mut self, mut records: Vec<Record>, rate: u64) {
         records.sort_by_key(|record| record.time);
-        self.resolver.processes.refresh_perf_maps();
+        self.resolver.processes.refresh_jit_names();
         for Record { time, event } in records {
             match event {
-                Event::Sample { pid, tid, chain } => self.sample(pid, tid, &chain),
+                Event::Sample { pid, tid, chain } => self.sample(pid, tid, time, &chain),
                 // With one process chosen nobody knows whose samples these were: none of them counts.
                 Event::Lost(_) | Event::Throttle | Event::Unthrottle if self.only_pid.is_some() => {}
                 Event::Lost(count) => self.lost.ring_full += count,
@@ -174,7 +174,7 @@ impl Intake {
         }
     }
 
-    fn sample(&mut self, pid: u32, tid: u32, chain: &[u64]) {
+    fn sample(&mut self, pid: u32, tid: u32, time: u64, chain: &[u64]) {
         if pid == 0 || self.only_pid.is_some_and(|only| only != pid) {
             return;
         }
@@ -186,6 +186,7 @@ impl Intake {
             thread: Thread::Id(tid),
             cgroup_v2: 0,
             cgroup_v1: 0,
+            time,
             kernel: &kernel,
             user: &user,
             cut,
