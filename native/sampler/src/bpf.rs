@@ -95,6 +95,8 @@ impl Bpf {
         };
         let fds = Descriptors::of(&object)?;
         let off_cpu = if sizes.off_cpu { Some(OffCpu::of(&object, fds.by_calls)?) } else { None };
+        // Nothing is loaded after this; and there are no other threads yet.
+        crate::privileges::reduce();
         let tables = KernelTables::new(bpf_load::table_descriptors(&object)?, sizes.arena_words, PROCESSES as usize);
         let deferred = Rc::new(RefCell::new(Vec::new()));
         let ring = {

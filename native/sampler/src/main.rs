@@ -58,6 +58,7 @@ mod perf;
 mod perf_map;
 #[cfg(feature = "bpf")]
 mod postponed;
+mod privileges;
 mod proc;
 mod processes;
 mod protocol;

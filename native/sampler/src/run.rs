@@ -174,7 +174,12 @@ fn open_best(options: &Options) -> (Option<Box<dyn Sampler>>, Tried) {
     let mut tried = Vec::new();
     for rung in (1..=3).filter(|rung| options.rung == 0 || options.rung == *rung) {
         match open_rung(rung, options) {
-            Ok(sampler) => return (Some(sampler), tried),
+            Ok(sampler) => {
+                if rung != 1 {
+                    crate::privileges::reduce();
+                }
+                return (Some(sampler), tried);
+            }
             Err(error) => tried.push((rung, format!("{error:#}"))),
         }
     }

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
 use support::programs::Program;
-use support::{my_turn, sampler, skipped};
+use support::{Output, my_turn, sampler, skipped};
 
 /// Children of a process, zombies left out.
 fn children(pid: u32) -> Vec<u32> {
@@ -40,7 +40,8 @@ fn files_are_parsed_without_privileges_by_a_process_that_ends_with_the_sampler()
     read_away(&mut parent);
     let _running = program.start(&["40"]);
     // It has dropped everything before it takes its first file; while it starts it has not.
-    let confined = |pid: &u32| status(*pid).contains("Seccomp:\t2");
+    // The first filter is the sampler's own.
+    let confined = |pid: &u32| status(*pid).contains("Seccomp_filters:\t2");
     let child = loop {
         assert!(parent.try_wait().unwrap().is_none());
         if let Some(child) = children(parent.id()).into_iter().find(confined) {
@@ -74,4 +75,39 @@ fn the_process_takes_nothing_but_files() {
     let mut out = Vec::new();
     child.stdout.take().unwrap().read_to_end(&mut out).unwrap();
     assert!(!child.wait().unwrap().success() && out.is_empty());
+}
+
+/// What a file that breaks a parser in the sampler itself would find.
+#[test]
+fn the_sampler_gives_up_what_it_does_not_need_once_its_programs_are_loaded() {
+    if skipped("the_sampler_gives_up_what_it_does_not_need_once_its_programs_are_loaded") {
+        return;
+    }
+    let _turn = my_turn();
+    let paranoid: i32 = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap().trim().parse().unwrap();
+    for rung in ["1", "2"] {
+        let mut child = sampler(&["--rung", rung, "--rate", "99", "--window", "1"]);
+        let mut out = child.stdout.take().unwrap();
+        let mut output = Output::new();
+        while output.windows.is_empty() {
+            assert!(output.read(&mut out));
+        }
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().flatten();
+        let mut threads = 0;
+        for task in tasks {
+            let text = std::fs::read_to_string(task.path().join("status")).unwrap();
+            let line = text.lines().find_map(|line| line.strip_prefix("CapPrm:")).unwrap();
+            let permitted = u64::from_str_radix(line.trim(), 16).unwrap();
+            // DAC_OVERRIDE, NET_ADMIN, SYS_MODULE, SYS_BOOT; SYS_ADMIN where the kernel does not ask for it.
+            for bit in [1, 12, 16, 22].into_iter().chain((paranoid <= 2).then_some(21)) {
+                assert_eq!(permitted >> bit & 1, 0, "rung {rung}, capability {bit}: {line}");
+            }
+            assert!(text.contains("NoNewPrivs:\t1") && text.contains("Seccomp:\t2"), "rung {rung}: {text}");
+            threads += 1;
+        }
+        assert!(threads >= if rung == "1" { 2 } else { 1 });
+        assert!(!output.logs.iter().any(|line| line.contains("privileges")), "{:?}", output.logs);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

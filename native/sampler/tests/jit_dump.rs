@@ -36,13 +36,13 @@ static void load(const char *name, const uint8_t *code, uint32_t size) {
   put(name, strlen(name) + 1);
   put(code, size);
 }
-static uint64_t run(const char *name, uint8_t *code, int offset) {
+static uint64_t run(const char *name, uint8_t *code, int offset, int ms) {
   /* mov $2000000, %rcx; 1: dec %rcx; jnz 1b; ret */
   static const uint8_t body[] = {0x48, 0xb9, 0x80, 0x84, 0x1e, 0, 0, 0, 0, 0, 0x48, 0xff, 0xc9, 0x75, 0xfb, 0xc3};
   memset(code, 0x90, 256);
   memcpy(code + offset, body, sizeof body);
   load(name, code, 256);
-  uint64_t begin = now(CLOCK_PROCESS_CPUTIME_ID), end = now(CLOCK_MONOTONIC) + 600000000;
+  uint64_t begin = now(CLOCK_PROCESS_CPUTIME_ID), end = now(CLOCK_MONOTONIC) + ms * 1000000ull;
   while (now(CLOCK_MONOTONIC) < end) ((void (*)(void))code)();
   return now(CLOCK_PROCESS_CPUTIME_ID) - begin;
 }
@@ -55,7 +55,7 @@ int main(int argc, char **argv) {
   void *mark = mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, dump, 0);
   uint8_t *code = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mark == MAP_FAILED || code == MAP_FAILED || !fgets(line, sizeof line, stdin)) return 1;
-  uint64_t first = run("jitted_first", code, 0), second = run("jitted_second", code, 128);
+  uint64_t first = run("jitted_first", code, 0, 1200), second = run("jitted_second", code, 128, 500);
   printf("%llu %llu\n", (unsigned long long)first, (unsigned long long)second);
   fflush(stdout);
   return fgets(line, sizeof line, stdin) ? 0 : 1;
@@ -66,7 +66,7 @@ fn run(program: &Program, args: &[&str]) -> (Output, Vec<f64>) {
     let mut child = Command::new(&program.path).arg(&program.dir).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let pid = child.id().to_string();
     let mut line = String::new();
-    // One window for all of it: both functions are in the dump when the first sample is named.
+    // After the first half second one window for the rest: both functions are in the dump when its samples are named.
     let output = sample_while(&[&["--pid", &pid, "--window", "60", "--rate", "499"], args].concat(), || {
         child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
