@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedStore } from './embedded.ts';
 import { migrate, MIGRATIONS, RowBinaryBlock, serveClickhouse, storeEngine, TABLES, type Store } from './index.ts';
 import { splitSteps } from './migrate.ts';
+import { underSchemaLock } from './schema-lock.ts';
 import { ServerStore } from './server.ts';
 
 const path = mkdtempSync(join(tmpdir(), 'clickhouse-migrate-'));
@@ -137,6 +138,33 @@ describe('migrations', () => {
       expect(await store.query('SELECT count() AS n FROM more')).toEqual([{ n: '1' }]);
     } finally {
       await store.command('ALTER TABLE schema_migrations DELETE WHERE version = 1000 SETTINGS mutations_sync = 2');
+      for (const server of servers) await server.close();
+      await http.close();
+    }
+  });
+});
+
+describe('the lock of the schema', () => {
+  const times = { renew: 200, stale: 1500, poll: 50 };
+
+  it('of a process that was killed is taken over by one of those that wait, and no living one is', async () => {
+    const http = await serveClickhouse({ engine: storeEngine(store), scope: 'admin', port: 0 });
+    const servers = [0, 1].map(() => new ServerStore({ url: http.url }));
+    try {
+      const now = Math.floor(Date.now() / 1000);
+      await store.command(`CREATE TABLE schema_lock (alive UInt32) ENGINE = Memory COMMENT 'killed_${now}'`);
+      let [running, most, ended] = [0, 0, 0];
+      const work = async () => {
+        most = Math.max(most, ++running);
+        // Longer than a lock that is not renewed would hold, to whole seconds.
+        await new Promise((resolve) => setTimeout(resolve, 2_500));
+        running--;
+        ended++;
+      };
+      await Promise.all(servers.map((server) => underSchemaLock(server, work, times)));
+      expect([most, ended]).toEqual([1, 2]);
+      expect(await store.query("SELECT name FROM system.tables WHERE name LIKE 'schema_lock%'")).toEqual([]);
+    } finally {
       for (const server of servers) await server.close();
       await http.close();
     }

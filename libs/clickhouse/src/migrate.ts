@@ -1,4 +1,5 @@
 /// <reference types="vite/client" />
+import { underSchemaLock } from './schema-lock.ts';
 import { splitStatements } from './sql-text.ts';
 import { ClickHouseError, type Store } from './store.ts';
 
@@ -62,7 +63,7 @@ export function splitSteps(script: string): MigrationStep[] {
  */
 export async function migrate(store: Store, migrations: readonly Migration[] = MIGRATIONS): Promise<number[]> {
   if ((await missing(store, migrations)).length === 0) return [];
-  return underLock(store, async () => {
+  return underSchemaLock(store, async () => {
     const applied: number[] = [];
     // Asked again: whoever had the lock before may have done it.
     for (const migration of await missing(store, migrations)) {
@@ -115,40 +116,6 @@ async function hasColumn(store: Store, { table, column }: { table: string; colum
   const sql =
     'SELECT 1 FROM system.columns WHERE database = currentDatabase() AND table = {table:String} AND name = {column:String}';
   return (await store.query(sql, { table, column })).length > 0;
-}
-
-const TABLE_EXISTS = 57;
-const LOCK_SECONDS = 60;
-
-/**
- * One process at a time, by a table that only one can create. An engine in this process has no other: what a killed
- * process left there is no lock.
- * @throws ClickHouseError when another process holds the lock for longer than a minute
- */
-async function underLock<T>(store: Store, work: () => Promise<T>): Promise<T> {
-  if (store.kind === 'embedded') return work();
-  for (let second = 0; ; second++) {
-    try {
-      await store.command('CREATE TABLE schema_lock (holder UInt8) ENGINE = Memory');
-      break;
-    } catch (cause) {
-      if (!(cause instanceof ClickHouseError) || cause.code !== TABLE_EXISTS) throw cause;
-      if (second >= LOCK_SECONDS) {
-        throw new ClickHouseError(
-          'Another process is changing the schema of the store (table schema_lock). Start again when it is done; ' +
-            'if it was killed: DROP TABLE schema_lock',
-          TABLE_EXISTS,
-          { cause },
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-    }
-  }
-  try {
-    return await work();
-  } finally {
-    await store.command('DROP TABLE IF EXISTS schema_lock SYNC');
-  }
 }
 
 function idempotent(statement: string): string {
