@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decodeProfiles } from '@perfleet/otlp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Spool, sum, type SpoolRecord } from './spool.ts';
 
@@ -73,6 +74,24 @@ describe('Spool', () => {
     expect(spool.counts(EPOCH).stored).toBe(1 + out.length);
     expect(spool.counts(EPOCH).lost).toEqual({ 'spool-dropped': 10 - out.length });
     spool.close();
+  });
+
+  it('tells of an epoch whose every message was dropped after it ended', () => {
+    const first = open(3000);
+    for (let n = 0; n < 2; n++) first.append([record(5, 'x'.repeat(800))]);
+    first.close();
+    const second = Spool.open(path, 3000);
+    const epoch = '00000000000000bb';
+    second.beginEpoch(epoch, 2000);
+    for (let n = 0; n < 20; n++) second.append([{ ...record(1, 'y'.repeat(800)), epoch }]);
+    const out = drain(second);
+    const old = out.filter((m) => m.headers!.epoch === EPOCH);
+    expect(old.map(({ headers }) => headers)).toEqual([
+      expect.objectContaining({ seq: 2, taken: 10, lost: { 'spool-dropped': 10 } }),
+    ]);
+    expect(decodeProfiles(old[0]!.body).resources).toEqual([]);
+    expect(out.at(-1)!.headers).toMatchObject({ epoch, seq: 20, taken: 20 });
+    second.close();
   });
 
   it('keeps messages, sequence and counts over a restart, for the old epoch and beside the new one', () => {

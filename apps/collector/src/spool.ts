@@ -2,6 +2,7 @@ import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { LossCounts, ProfileHeaders } from '@perfleet/messages';
+import { ProfilesEncoder } from '@perfleet/otlp';
 
 /** A message that is to be sent. `samples` and `lost` are what it adds to its epoch's counts. */
 export interface SpoolRecord {
@@ -70,6 +71,9 @@ interface EpochRow {
 /** Bytes that a row costs beside its body. */
 const ROW_BYTES = 200;
 
+/** Of a message that says counts and holds no samples. */
+const NO_SAMPLES = new ProfilesEncoder().finish();
+
 /**
  * Messages on their way to the stream, on disk: in order, bounded, oldest dropped first, kept over restarts.
  * A record is in it entirely or not at all, also after a kill in the middle of a write.
@@ -125,7 +129,7 @@ export class Spool {
   }
 
   /**
-   * Appends `records` together and drops the oldest messages while the bound is exceeded.
+   * Appends `records` together and drops the oldest messages while the bound is exceeded; of the last one of an epoch the counts stay.
    * @returns false when the disk did not take them: their samples count as lost (`spool-full`) in the next record
    */
   append(records: readonly SpoolRecord[]): boolean {
@@ -195,11 +199,30 @@ export class Spool {
 
   private enforceBound(): void {
     while (this.bytes > this.maxBytes) {
-      const row = this.db.prepare(`SELECT id FROM messages WHERE id <> ? ORDER BY id LIMIT 1`).get(this.inFlight) as
-        { id: number } | undefined;
+      const row = this.db
+        .prepare(`SELECT * FROM messages WHERE id <> ? AND (seq IS NULL OR body <> ?) ORDER BY id LIMIT 1`)
+        .get(this.inFlight, NO_SAMPLES) as MessageRow | undefined;
       if (!row) return;
-      this.remove(row.id, true);
+      if (row.seq === null || this.isFollowed(row)) this.remove(row.id, true);
+      else this.empty(row);
     }
+  }
+
+  /** Whether another message of its epoch is still to be sent, which tells what became of this one. */
+  private isFollowed({ id, epoch }: MessageRow): boolean {
+    const sql = `SELECT 1 FROM messages WHERE epoch = ? AND seq IS NOT NULL AND id NOT IN (?, ?) LIMIT 1`;
+    return this.db.prepare(sql).get(epoch, id, this.inFlight) !== undefined;
+  }
+
+  /** Drops a message's samples and keeps what tells of them: nothing else of its epoch may ever follow. */
+  private empty(row: MessageRow): void {
+    const lost = JSON.parse(row.lost) as Record<string, number>;
+    add(lost, { 'spool-dropped': row.samples });
+    const size = NO_SAMPLES.byteLength + ROW_BYTES;
+    this.db
+      .prepare(`UPDATE messages SET samples = 0, lost = ?, size = ?, body = ? WHERE id = ?`)
+      .run(JSON.stringify(lost), size, NO_SAMPLES, row.id);
+    this.bytes += size - row.size;
   }
 
   private remove(id: number, dropped: boolean): void {
