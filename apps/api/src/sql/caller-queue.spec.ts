@@ -96,7 +96,8 @@ it('lets go of who goes away, and keeps the place until the work is over', async
 it('answers after a while, and keeps the place of work that goes on', async () => {
   const { add, started, end } = trial({ runningOfCaller: 1, patienceMs: 1 });
   await expect(add('a1')).rejects.toMatchObject({ status: 400, code: 'limit' });
-  const second = add('a2');
+  // Its answer may come too late as well: it is let in all the same, and no sooner.
+  const second = add('a2').catch(() => 'late');
   await settled();
   expect(started).toEqual(['a1']);
   end('a1', new Error('late'));

@@ -33,7 +33,7 @@ describe('heavy queries of one caller', () => {
     const raw = { sql: 'SELECT 1', format: 'CSV' };
     expect(Buffer.from((await service.raw(raw, caller('another'))).body).toString()).toBe('1\n');
     expect(await store.query('SELECT 1 AS page')).toHaveLength(1);
-    const row = new RowBinaryBlock().dateTime(T0).u64(1n).u64(1n).u64(1n).row();
+    const row = new RowBinaryBlock().dateTime(T0).u64(1n).u64(1n).u64(1n).u64(1n).row();
     await store.insert('samples', TABLES.samples, row, 'turns');
     expect(over).toBe(0);
 
