@@ -31,7 +31,7 @@ export function steadyLoad(root: string, directory: string): Load {
   const node = join(directory, 'burn-node');
   copyFileSync(join(root, 'node_modules/node/bin/node'), node);
   const script = ['--perf-basic-prof', '--interpreted-frames-native-stack', join(root, 'tests/workloads/burn.cjs')];
-  const children = cpus().flatMap(() => [spawn(native, { stdio: 'ignore' }), spawn(node, script, { stdio: 'ignore' })]);
+  const children = cpus().flatMap(() => [start(native), start(node, script)]);
   return {
     name: 'steady C++ and Node programs',
     full: true,
@@ -48,7 +48,7 @@ export function steadyLoad(root: string, directory: string): Load {
 export function shortLoad(root: string, directory: string): Load {
   const program = join(directory, SHORT);
   compile(root, 'short.cpp', program);
-  const children = cpus().map(() => spawn('sh', ['-c', 'while :; do "$0"; done', program], { stdio: 'ignore' }));
+  const children = cpus().map(() => start('sh', ['-c', 'while :; do "$0"; done', program]));
   return {
     name: 'programs of 30 ms, back to back',
     full: false,
@@ -64,7 +64,7 @@ export function manyLoad(root: string, directory: string, quick: boolean): Load 
   const paths = Array.from({ length: programs }, (_, i) => join(directory, `deep-${i}`));
   for (const [i, path] of paths.entries())
     compile(root, 'deep.cpp', path, ['-O2', '-fomit-frame-pointer', '-fno-optimize-sibling-calls', `-DVARIANT=${i}`]);
-  const children = Array.from({ length: processes }, (_, i) => spawn(paths[i % programs]!, { stdio: 'ignore' }));
+  const children = Array.from({ length: processes }, (_, i) => start(paths[i % programs]!));
   return {
     name: `${processes} processes of ${programs} programs, 40 frames deep`,
     full: true,
@@ -78,7 +78,7 @@ export function manyLoad(root: string, directory: string, quick: boolean): Load 
 export function execLoad(root: string, directory: string): Load {
   const program = join(directory, 'execs');
   compile(root, 'execs.cpp', program, ['-O2']);
-  const children = [spawn(program, ['200', '/bin/true'], { stdio: 'ignore' })];
+  const children = [start(program, ['200', '/bin/true'])];
   return {
     name: '200 execs a second, else idle',
     full: false,
@@ -95,10 +95,23 @@ export function noLoad(): Load {
 
 const own = ({ user, system }: ProcessCpu) => user + system;
 
+/** Programs that run; none outlives this process, however it ends short of SIGKILL. */
+const started = new Set<ChildProcess>();
+process.once('exit', () => end([...started]));
+
+function start(program: string, args: readonly string[] = []): ChildProcess {
+  if (started.size === 0)
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+  const child = spawn(program, args, { stdio: 'ignore' });
+  started.add(child);
+  return child;
+}
+
 function end(children: readonly ChildProcess[]): void {
   for (const child of children) {
     for (const pid of childrenOf(child.pid!)) kill(pid);
     child.kill('SIGKILL');
+    started.delete(child);
   }
 }
 

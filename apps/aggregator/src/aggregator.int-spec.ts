@@ -75,6 +75,7 @@ describe('aggregator', () => {
     await running(make(), async () => {
       await send(topics(prefix).profiles, profileMessage({ taken: KNOWN_COUNT }, knownBody(NOW)));
       await arrive(1);
+      expect(await value('SELECT toUnixTimestamp(window_start) FROM delivery_log')).toBe(NOW);
       const rows = () =>
         store.query(
           `SELECT toUnixTimestamp(time) AS t, cluster, node, namespace, container, service, process, type, value, frames FROM profiles ORDER BY time, value`,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
-import type { BlockTable, MessageMapper, ProfileMapper } from '@perfleet/mapping';
+import { SAMPLE_ROW_BYTES, type BlockTable, type MessageMapper, type ProfileMapper } from '@perfleet/mapping';
 import type { PartitionAssignment } from '@perfleet/stream';
 import type { Block, Sink } from './block-handler.ts';
 import { sendDead } from './dead-letters.ts';
@@ -125,6 +125,13 @@ async function findDuplicates(store: Store, block: Block<ProfilesItem>, assignme
   return duplicates;
 }
 
+/** When the window began that a message tells of, Unix seconds: a message of a collector is of one. Without samples, when it came. */
+function windowStart({ mapped, message }: ProfilesItem): number {
+  const rows = mapped?.samples;
+  if (!rows || rows.byteLength < SAMPLE_ROW_BYTES) return Math.floor(message.timestamp / 1000);
+  return new DataView(rows.buffer, rows.byteOffset).getUint32(0, true);
+}
+
 function encodeDeliveries(
   items: readonly ProfilesItem[],
   duplicates: ReadonlySet<ProfilesItem>,
@@ -143,6 +150,7 @@ function encodeDeliveries(
       .i64(BigInt(Math.trunc(item.skewMs)))
       .u8(duplicate ? 1 : 0)
       .u8(item.reason === '' ? 0 : 1)
+      .dateTime(windowStart(item))
       .row();
   }
   return block;

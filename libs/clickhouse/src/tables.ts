@@ -22,7 +22,8 @@ export const TABLES = {
   ),
   delivery_log: columns(
     'time DateTime64(3); node String; epoch String; epoch_start DateTime64(3); seq UInt64; topic_id String; partition UInt32; offset UInt64; ' +
-      'taken UInt64; stored UInt64; lost Map(String, UInt64); skew_ms Int64; duplicate UInt8; undecodable UInt8',
+      'taken UInt64; stored UInt64; lost Map(String, UInt64); skew_ms Int64; duplicate UInt8; undecodable UInt8; ' +
+      'window_start DateTime',
   ),
   node_event_log: columns(
     'time DateTime64(3); cluster String; node String; epoch String; kind String; message String; state String',

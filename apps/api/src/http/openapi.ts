@@ -119,7 +119,7 @@ export const openApiDocument = {
       post: {
         security: [{ token: ['sql'] }],
         ...operation(
-          'One read-only SELECT over the public views profiles, functions, nodes, node_events, alert_history, deliveries, coverage, unresolved_binaries',
+          'One read-only SELECT over the public views profiles, functions, nodes, node_events, alert_history, deliveries, coverage, coverage_windows, unresolved_binaries',
         ),
         requestBody: {
           required: true,

@@ -90,7 +90,7 @@ describe('nodes', () => {
       `INSERT INTO samples (* EXCEPT(workload)) VALUES (${T1 + 5}, ${id}, 1, 70), (${T1 + 65}, ${id}, 1, 20)`,
     );
     await store.command(
-      `INSERT INTO delivery_log (time, node, epoch, seq, lost) VALUES (toDateTime64(${T1 + 61}, 3), 'line', 'aa', 1, map('map-full', 4))`,
+      `INSERT INTO delivery_log (time, window_start, node, epoch, seq, lost) VALUES (toDateTime64(${T1 + 71}, 3), ${T1 + 65}, 'line', 'aa', 1, map('map-full', 4))`,
     );
     const line = await get<NodeTimelineResponse>('nodes/line/timeline', { from: String(T1), until: String(T1 + 120) });
     expect(line.before).toEqual({ mode: 'pods', fallback: false, rung: 1, rateHz: 19 });
@@ -99,9 +99,11 @@ describe('nodes', () => {
       [20, 'rung-changed', 2],
     ]);
     expect(line.coverage).toEqual({
-      ...{ step: 60, times: [T1 * 1000, (T1 + 60) * 1000], pod: [7, 2], container: [0, 0], host: [0, 0] },
+      ...{ step: 60, times: [(T1 + 5) * 1000, (T1 + 65) * 1000], pod: [7, 2], container: [0, 0], host: [0, 0] },
       ...{ nothing: [0, 0], lost: [0, 4] },
     });
+    const hour = await get<NodeTimelineResponse>('nodes/line/timeline', { from: String(T1), until: String(T1 + 3600) });
+    expect(hour.coverage).toMatchObject({ step: 60, times: [T1 * 1000, (T1 + 60) * 1000], pod: [7, 2], lost: [0, 4] });
   });
 
   it('lets an operator take a node out', async () => {

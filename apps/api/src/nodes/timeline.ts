@@ -6,6 +6,8 @@ import type { AskOptions, Db } from '../queries/db.ts';
 /** Newest events of the range that are listed. */
 export const MAX_EVENTS = 2000;
 const STEPS = 120;
+/** Ranges that are no longer, in seconds, are told window by window. */
+const BY_WINDOW = 900;
 
 const STATE = `JSONExtractString(state, 'mode'), JSONExtractBool(state, 'fallback'), JSONExtractUInt(state, 'rung'), JSONExtractFloat(state, 'rateHz')`;
 
@@ -52,21 +54,28 @@ ORDER BY time DESC LIMIT 1`,
 }
 
 async function coverageOf(db: Db, node: string, { from, until }: TimeRange, options: AskOptions) {
-  // The view counts by minute.
-  const step = Math.max(60, Math.ceil((until - from) / STEPS / 60) * 60);
+  const windows = until - from <= BY_WINDOW;
+  const step = windows ? 1 : Math.max(60, Math.ceil((until - from) / STEPS / 60) * 60);
   const { rows } = await db.ask(
     `SELECT intDiv(toUnixTimestamp(time), {step:UInt32}) * {step:UInt32} AS t, sum(pod), sum(container), sum(host), sum(nothing), sum(lost)
-FROM coverage WHERE node = {node:String} AND time >= toDateTime({from:UInt32}, 'UTC') AND time < toDateTime({until:UInt32}, 'UTC')
+FROM ${windows ? 'coverage_windows' : 'coverage'} WHERE node = {node:String} AND time >= toDateTime({from:UInt32}, 'UTC') AND time < toDateTime({until:UInt32}, 'UTC')
 GROUP BY t ORDER BY t`,
     { node, from, until, step },
     options,
   );
   const column = (i: number) => rows.map((row) => Number(row[i]));
+  const times = column(0);
   return {
-    step,
-    times: column(0).map((seconds) => seconds * 1000),
+    step: windows ? shortestGap(times) : step,
+    times: times.map((seconds) => seconds * 1000),
     ...{ pod: column(1), container: column(2), host: column(3), nothing: column(4), lost: column(5) },
   };
+}
+
+/** Length of windows, by when they began, ascending, in seconds. */
+function shortestGap(times: readonly number[]): number {
+  const gaps = times.slice(1).map((time, i) => time - times[i]!);
+  return gaps.length === 0 ? 1 : Math.min(...gaps);
 }
 
 /** @param row mode, fallback, rung, rate as `STATE` selects them; without a state they are empty */

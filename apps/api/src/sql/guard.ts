@@ -12,6 +12,7 @@ export const PUBLIC_VIEWS = [
   'alert_history',
   'deliveries',
   'coverage',
+  'coverage_windows',
   'unresolved_binaries',
 ] as const;
 

@@ -64,7 +64,7 @@ async function fill(store: Store): Promise<void> {
 const deliver = (store: Store, seq: number, taken: number, stored: number, offset = seq) =>
   store.command(
     `INSERT INTO delivery_log VALUES (toDateTime64('2026-01-01 00:00:00', 3), 'n1', 'e', toDateTime64(0, 3), ${seq}, 't', 0, ${offset}, ` +
-      `${taken}, ${stored}, map(), 0, 0, 0)`,
+      `${taken}, ${stored}, map(), 0, 0, 0, toDateTime(0))`,
   );
 
 describe.each(['embedded', 'server'] as const)('admin of the %s store', (kind) => {

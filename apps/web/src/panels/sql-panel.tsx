@@ -53,7 +53,9 @@ export function SqlPanel() {
         <button className="primary" disabled={running} onClick={() => void run()}>
           {running ? 'running …' : 'Run'}
         </button>
-        <span className="muted">Ctrl+Enter · views: profiles, functions, nodes, node_events, deliveries, coverage</span>
+        <span className="muted">
+          Ctrl+Enter · views: profiles, functions, nodes, node_events, deliveries, coverage, coverage_windows
+        </span>
         {answer && !error && (
           <span className="muted">
             {answer.rows.length} rows in {Math.round(answer.tookMs)} ms
