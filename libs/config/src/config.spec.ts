@@ -14,6 +14,15 @@ describe('loadConfig', () => {
     expect(loadConfig(schema, { PERFLEET_HTTP_PORT: '1' }, { httpPort: '2' }).httpPort).toBe(2);
   });
 
+  it('takes no variable of Kubernetes for a setting', () => {
+    const link = { PERFLEET_HTTP_PORT: 'tcp://10.0.0.7:80', PERFLEET_CLICKHOUSE_PORT: 'udp://10.0.0.7:80' };
+    expect(loadConfig(z.object({ httpPort: fields.httpPort, clickhousePort: fields.clickhousePort }), link)).toEqual({
+      httpPort: 4700,
+      clickhousePort: null,
+    });
+    expect(() => loadConfig(z.object({ httpPort: fields.httpPort }), { PERFLEET_HTTP_PORT: 'x://1' })).toThrow(/x:/);
+  });
+
   it('splits lists', () => {
     expect(loadConfig(schema, { PERFLEET_KAFKA_BROKERS: 'a:1, b:2,' }).kafkaBrokers).toEqual(['a:1', 'b:2']);
   });

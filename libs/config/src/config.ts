@@ -27,7 +27,7 @@ export function loadConfig<S extends z.ZodObject>(
   for (const key of Object.keys(schema.shape)) {
     const fromEnv = env[variableName(key)];
     if (flags[key] !== undefined) input[key] = flags[key];
-    else if (fromEnv !== undefined && fromEnv !== '') input[key] = fromEnv;
+    else if (fromEnv !== undefined && fromEnv !== '' && !isServiceLink(key, fromEnv)) input[key] = fromEnv;
   }
   const result = schema.safeParse(input);
   if (result.success) return result.data;
@@ -37,6 +37,14 @@ export function loadConfig<S extends z.ZodObject>(
     return `${variableName(key)}${value === undefined ? '' : `=${shown(key, value)}`}: ${issue.message}`;
   });
   throw new ConfigError(`bad configuration:\n  ${lines.join('\n  ')}`);
+}
+
+/**
+ * Kubernetes tells pods of the Services beside them by variables that may have a setting's name: a Service `perfleet-http` is
+ * `PERFLEET_HTTP_PORT=tcp://10.0.0.7:80`. That is nobody's setting.
+ */
+function isServiceLink(key: string, value: string): boolean {
+  return key.endsWith('Port') && /^(tcp|udp|sctp):\/\//.test(value);
 }
 
 const BROKER = /^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/;

@@ -1,6 +1,6 @@
-import { setFlagsFromString } from 'node:v8';
 import type { Shutdown } from '@perfleet/observability';
 import type { Command } from 'commander';
+import { prepareCollectorProcess } from '../collector-process.ts';
 import { runUntilSignal } from '../run-until-signal.ts';
 import { serviceLogger } from '../service-logger.ts';
 import { loadSettings, type Settings } from '../settings.ts';
@@ -30,9 +30,7 @@ export function registerServices(program: Command): void {
     'profile this node and publish to Kafka',
     ['node', 'cluster', 'rate', 'rung', 'offCpu', 'kafka', 'redis', 'send'],
     async () => {
-      // Before its code is loaded, which is most of what it ever allocates: a young generation that keeps its first size instead of
-      // growing to twice 16 MiB is an eighth of its memory.
-      setFlagsFromString('--semi-space-growth-factor=1');
+      prepareCollectorProcess();
       return (await import('../services/collector.ts')).runCollector;
     },
   );
