@@ -13,7 +13,7 @@ export async function registerBench(program: Command): Promise<void> {
   const bench = program
     .command('bench')
     .description('measure a part against a reference in the same run; bench/README.md says what and how');
-  if (!process.argv.includes('bench')) return;
+  if (process.argv[2] !== 'bench') return;
   const { BENCHMARKS } = await import('@perfleet/bench');
   for (const benchmark of BENCHMARKS) {
     const command = bench
