@@ -70,6 +70,8 @@ export async function collectorRun(
   let errors = '';
   child.stderr.on('data', (data) => (errors = (errors + String(data)).slice(-2000)));
   const ended = once(child, 'exit');
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
   try {
     await Promise.race([
       once(child.stdout, 'data'),
@@ -125,7 +127,8 @@ export async function collectorRun(
       await stream.close();
     }
   } finally {
-    if (child.exitCode === null) child.kill('SIGKILL');
+    process.removeListener('exit', kill);
+    if (child.exitCode === null) kill();
   }
 }
 

@@ -95,13 +95,11 @@ export function noLoad(): Load {
 
 const own = ({ user, system }: ProcessCpu) => user + system;
 
-/** Programs that run; none outlives this process, however it ends short of SIGKILL. */
+/** Programs that run; none outlives this process. */
 const started = new Set<ChildProcess>();
 process.once('exit', () => end([...started]));
 
 function start(program: string, args: readonly string[] = []): ChildProcess {
-  if (started.size === 0)
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
   const child = spawn(program, args, { stdio: 'ignore' });
   started.add(child);
   return child;

@@ -17,6 +17,8 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions): P
     throw new Error('--quick figures are not comparable, so they are not recorded: leave out --quick or --record');
   const { root, quick } = options;
   const load = loadavg()[0] ?? 0;
+  // So that what it started ends with it: processes are ended when this one exits, which a signal alone would not tell them.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
   const directory = mkdtempSync(join(tmpdir(), `perfleet-bench-${benchmark.name}-`));
   try {
     const started = performance.now();
