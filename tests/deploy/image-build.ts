@@ -6,7 +6,7 @@ import { repository } from '../support/workloads.ts';
 import { parseDockerfile, type Stage } from './dockerfile.ts';
 
 /** What a stage became. */
-interface Built {
+export interface Built {
   readonly root: string;
   readonly env: Record<string, string>;
   readonly workdir: string;
