@@ -28,7 +28,7 @@ import { HealthController } from './controllers/health.controller.ts';
 import { NodesController } from './controllers/nodes.controller.ts';
 import { ProfilesController } from './controllers/profiles.controller.ts';
 import { SqlController } from './controllers/sql.controller.ts';
-import type { Origins } from '@perfleet/http-guard';
+import type { Origins, SecureServer, TlsIdentity } from '@perfleet/http-guard';
 import { hostGuard } from './http/host-guard.ts';
 import { startIngest, type Ingest, type IngestSettings } from './ingest/start-ingest.ts';
 import { pusher } from './ingest/pusher.ts';
@@ -70,6 +70,8 @@ export interface ApiOptions {
   /** With tokens: whether `/metrics` is told to everybody. */
   readonly metricsPublic?: boolean;
   readonly callRates?: CallRates;
+  /** Of every port; without it none has TLS. */
+  readonly tls?: TlsIdentity | null;
   /** Host names besides addresses and localhost by which a browser may call, e.g. of an ingress. */
   readonly allowedHosts?: readonly string[];
   /** How other agents' profiles are received; without it they are not. */
@@ -133,19 +135,19 @@ export function createApi(options: ApiOptions): Api {
   };
   return {
     async start() {
-      const host = options.host ?? '127.0.0.1';
+      const { host = '127.0.0.1', clickhousePort = null, tls = null } = options;
       const origins: Origins = { host, allowedHosts: options.allowedHosts ?? [] };
       const metrics = options.metrics ?? new Registry();
       const known = options.verifier ?? createTokenVerifier({ store: nodeState.tokens });
       const verifier = options.auth === 'tokens' ? known : null;
       const access: Access = { verifier, limiter: new CallLimiter(options.callRates ?? DEFAULT_CALL_RATES) };
-      if (options.ingest) ingest = await startIngest(options.ingest, origins, access, options.logger, metrics);
+      if (options.ingest) ingest = await startIngest(options.ingest, origins, access, options.logger, metrics, tls);
       ({ app, routes } = await build(options, parts, origins, access, metrics, ingest));
-      const { clickhousePort = null } = options;
       try {
         await listening('--http-port', host, options.port, app.listen(options.port, host));
+        tls?.follow?.(app.getHttpServer() as unknown as SecureServer);
         if (clickhousePort !== null) {
-          const opened = serveSql(clickhousePort, origins, access, sql, logger);
+          const opened = serveSql(clickhousePort, origins, access, sql, logger, tls);
           clickhouse = await listening('--clickhouse-port', host, clickhousePort, opened);
         }
       } catch (cause) {
@@ -155,7 +157,7 @@ export function createApi(options: ApiOptions): Api {
       engine.start();
       const { grpcPort = null, httpPort = null } = ingest ?? {};
       return {
-        url: urlOf(app, host),
+        url: urlOf(app, host, tls !== null),
         otlpGrpcPort: grpcPort,
         otlpHttpPort: httpPort,
         clickhouseUrl: clickhouse?.url ?? null,
@@ -182,7 +184,7 @@ async function build(
   registry: Registry,
   ingest: Ingest | null,
 ): Promise<{ app: NestFastifyApplication; routes: readonly GuardedRoute[] }> {
-  const { nodeState, logger, webRoot } = options;
+  const { nodeState, logger, webRoot, tls } = options;
   const { db, facts, engine, sql, alerts } = parts;
   const nodes = new NodeQueries(nodeState, db, facts);
   const profiles = new ProfileQueries(db);
@@ -208,6 +210,7 @@ async function build(
   };
   // Connections of clients that keep theirs alive must not hold up the end.
   const adapter = new FastifyAdapter({
+    ...(tls ? { https: { cert: tls.cert, key: tls.key } } : {}),
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: true,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -270,9 +273,9 @@ async function listening<T>(flag: string, host: string, port: number, opened: Pr
   }
 }
 
-function urlOf(app: NestFastifyApplication, host: string): string {
+function urlOf(app: NestFastifyApplication, host: string, secure: boolean): string {
   const address = app.getHttpServer().address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
-  return `http://${shown}:${port}`;
+  return `${secure ? 'https' : 'http'}://${shown}:${port}`;
 }

@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { refusedRequest, type Origins } from '@perfleet/http-guard';
+import { refusedRequest, type Origins, type TlsIdentity } from '@perfleet/http-guard';
 import { authorizationOf, decide, type Scope, type TokenRecord, type TokenVerifier } from '@perfleet/tokens';
 import { fail } from './http-errors.ts';
 import { readQuery } from './http-request.ts';
@@ -41,6 +42,7 @@ export interface ClickhouseHttpOptions {
   readonly scope: Scope;
   /** Host names besides addresses and localhost by which clients may call. */
   readonly allowedHosts?: readonly string[];
+  readonly tls?: TlsIdentity | null;
 }
 
 export interface ClickhouseHttp {
@@ -75,12 +77,15 @@ export function storeEngine(store: Store): HttpEngine {
  * `@clickhouse/client`, curl, drivers and Grafana use them as they would a server.
  */
 export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<ClickhouseHttp> {
-  const { host = '127.0.0.1', port, allowedHosts = [] } = options;
-  const server = createServer((request, response) => {
+  const { host = '127.0.0.1', port, allowedHosts = [], tls = null } = options;
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
     answer(options, request, response, { host, allowedHosts }).catch((cause) =>
       fail(response, toClickHouseError(cause)),
     );
-  });
+  };
+  const secure = tls ? createSecureServer({ cert: tls.cert, key: tls.key }, listener) : null;
+  if (secure) tls?.follow?.(secure);
+  const server = secure ?? createServer(listener);
   if (options.requestTimeoutMs !== undefined) server.requestTimeout = options.requestTimeoutMs;
   server.keepAliveTimeout = 10_000;
   await new Promise<void>((resolve, reject) => {
@@ -96,7 +101,7 @@ export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<C
   const bound = (server.address() as AddressInfo).port;
   return {
     port: bound,
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    url: `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     close: (now = false) =>
       new Promise((resolve) => {
         server.close(() => resolve());

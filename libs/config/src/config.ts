@@ -141,6 +141,9 @@ export const fields = {
     .pipe(z.array(z.url({ protocol: /^https?$/, error: 'must be http:// or https:// addresses' }))),
   httpHost: z.string().default('127.0.0.1'),
   httpPort: integer(0, 65535).default(4700),
+  /** Of the API's ports, OTLP's and ClickHouse's among them: PEM files, read again when they are renewed; without them no TLS. */
+  tlsCertFile: z.string().default(''),
+  tlsKeyFile: z.string().default(''),
   /** Where the aggregator and the symbolizer, which serve nothing else, answer scrapes. The API does at its own port. */
   metricsHost: z.string().default('127.0.0.1'),
   metricsPort: optionalPort.default(null),

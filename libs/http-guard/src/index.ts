@@ -1,1 +1,2 @@
 export * from './refused-request.ts';
+export * from './tls-identity.ts';

@@ -22,3 +22,4 @@ export {
 } from './kubepods.ts';
 export { startWebhook, type TestWebhook, type WebhookMessageBody } from './webhook.ts';
 export { SmallDisk } from './small-disk.ts';
+export { makeCertificate } from './certificate.ts';

@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { makeCertificate } from './certificate.ts';
 import { freePort, tempDir, waitFor } from './helpers.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 
@@ -130,11 +130,7 @@ export interface TestRedisTls extends TestRedisForm {
 /** A server that speaks TLS at a port of its own; its certificate is for `localhost` and signed by itself. */
 export async function startRedisTls(): Promise<TestRedisTls> {
   const dir = tempDir('perfleet-redis-tls-');
-  const [key, cert] = [join(dir.path, 'key.pem'), join(dir.path, 'cert.pem')];
-  const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost'];
-  execFileSync('openssl', [...request, '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert], {
-    stdio: 'pipe',
-  });
+  const { key, cert } = makeCertificate(dir.path);
   const port = await freePort();
   const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert];
   const server = await startRedis({ args: ['--tls-port', String(port), ...files, '--tls-auth-clients', 'no'] });

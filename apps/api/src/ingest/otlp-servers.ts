@@ -1,18 +1,24 @@
-import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type ServerHttp2Session,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Logger } from '@perfleet/observability';
 import { ProfilesService } from '@perfleet/otlp';
-import { fastify } from 'fastify';
+import { fastify, type FastifyInstance } from 'fastify';
 import { guardRoutes, type Access } from '../access/access-guard.ts';
 import { guardGrpc } from '../access/grpc-guard.ts';
 import { callerKey } from '../access/limit-messages.ts';
 import { connectErrors } from '../connect/connect-error.ts';
 import { withCaller } from '../connect/with-caller.ts';
 import { COMPRESSIONS } from '../connect/zstd.ts';
-import type { Origins } from '@perfleet/http-guard';
+import type { Origins, SecureServer, TlsIdentity } from '@perfleet/http-guard';
 import { ApiError } from '../http/api-error.ts';
 import { hostGuard } from '../http/host-guard.ts';
 import { INGEST_LIMITS } from './limits.ts';
@@ -24,13 +30,14 @@ export interface OtlpServer {
   close(): Promise<void>;
 }
 
-/** OTLP over gRPC without TLS. */
+/** OTLP over gRPC. */
 export async function openOtlpGrpc(
   ingest: IngestService,
   host: string,
   port: number,
   access: Access,
   logger: Logger,
+  tls: TlsIdentity | null = null,
 ): Promise<OtlpServer> {
   const handler = connectNodeAdapter({
     connect: false,
@@ -50,7 +57,11 @@ export async function openOtlpGrpc(
         },
       }),
   });
-  const server = createServer({ settings: { maxConcurrentStreams: 16 } }, guardGrpc(access, handler));
+  const settings = { maxConcurrentStreams: 16 };
+  const guarded = guardGrpc(access, handler);
+  const secure = tls ? createSecureServer({ settings, cert: tls.cert, key: tls.key }, guarded) : null;
+  if (secure) tls?.follow?.(secure);
+  const server = secure ?? createServer({ settings }, guarded);
   const sessions = new Set<ServerHttp2Session>();
   server.on('session', (session) => {
     sessions.add(session);
@@ -83,16 +94,22 @@ export async function openOtlpHttp(
   origins: Origins,
   access: Access,
   logger: Logger,
+  tls: TlsIdentity | null = null,
 ): Promise<OtlpServer> {
-  const app = fastify({ forceCloseConnections: true, requestTimeout: 60_000 });
+  const app = fastify({
+    ...(tls ? { https: { cert: tls.cert, key: tls.key } } : {}),
+    forceCloseConnections: true,
+    requestTimeout: 60_000,
+  }) as unknown as FastifyInstance;
   app.addHook('onRequest', hostGuard(origins));
   guardRoutes(app, access);
   await serveOtlpHttp(app, ingest, logger);
   await app.listen({ port, host });
+  tls?.follow?.(app.server as unknown as SecureServer);
   return { port: (app.server.address() as AddressInfo).port, close: () => app.close() };
 }
 
-function listen(server: Http2Server, port: number, host: string): Promise<void> {
+function listen(server: Http2Server | Http2SecureServer, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {

@@ -1,6 +1,6 @@
 import type { Logger } from '@perfleet/observability';
 import { Counter, type Registry } from 'prom-client';
-import type { Origins } from '@perfleet/http-guard';
+import type { Origins, TlsIdentity } from '@perfleet/http-guard';
 import type { Access } from '../access/access-guard.ts';
 import { IngestService, type IngestOptions } from './ingest-service.ts';
 import { openOtlpGrpc, openOtlpHttp, type OtlpServer } from './otlp-servers.ts';
@@ -30,6 +30,7 @@ export async function startIngest(
   access: Access,
   logger: Logger,
   registry: Registry,
+  tls: TlsIdentity | null = null,
 ): Promise<Ingest> {
   const service = new IngestService({ ...settings, observe: counters(registry) });
   const open = async (
@@ -52,10 +53,10 @@ export async function startIngest(
   const { otlpHost, otlpGrpcPort, otlpHttpPort } = settings;
   const own = { ...origins, host: otlpHost };
   const grpc = await open('OTLP over gRPC', '--otlp-grpc-port', otlpGrpcPort, (port) =>
-    openOtlpGrpc(service, otlpHost, port, access, logger),
+    openOtlpGrpc(service, otlpHost, port, access, logger, tls),
   );
   const http = await open('OTLP over HTTP', '--otlp-http-port', otlpHttpPort, (port) =>
-    openOtlpHttp(service, otlpHost, port, own, access, logger),
+    openOtlpHttp(service, otlpHost, port, own, access, logger, tls),
   );
   return {
     service,

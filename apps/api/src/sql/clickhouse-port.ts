@@ -1,5 +1,5 @@
 import { ClickHouseError, serveClickhouse, type ClickhouseHttp, type HttpCaller } from '@perfleet/clickhouse';
-import type { Origins } from '@perfleet/http-guard';
+import type { Origins, TlsIdentity } from '@perfleet/http-guard';
 import type { Logger } from '@perfleet/observability';
 import type { Access } from '../access/access-guard.ts';
 import { callerOfToken, type Caller } from '../access/caller.ts';
@@ -31,11 +31,13 @@ export function serveSql(
   { verifier, limiter }: Access,
   sql: SqlService,
   logger: Logger,
+  tls: TlsIdentity | null = null,
 ): Promise<ClickhouseHttp> {
   return serveClickhouse({
     host,
     port,
     allowedHosts,
+    tls,
     verifier,
     scope: 'sql',
     maxBodyBytes: BODY_LIMIT,

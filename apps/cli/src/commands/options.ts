@@ -21,6 +21,10 @@ const OPTIONS = {
     ],
   ],
   allowedHosts: [['--allowed-hosts <names>', 'host names by which browsers may call, besides addresses and localhost']],
+  tls: [
+    ['--tls-cert-file <file>', 'PEM, for every port of the API; without it and its key tokens travel in the clear'],
+    ['--tls-key-file <file>', 'PEM; both are read again when they are renewed'],
+  ],
   otlpHost: [['--otlp-host <address>', 'address to receive OTLP profiles on (127.0.0.1)']],
   otlpGrpcPort: [['--otlp-grpc-port <port>', 'port for OTLP over gRPC, or off (4317)']],
   otlpHttpPort: [['--otlp-http-port <port>', 'port for OTLP over HTTP, or off (4318)']],
@@ -71,6 +75,7 @@ export const API_OPTIONS = [
   'clickhousePort',
   'auth',
   'allowedHosts',
+  'tls',
   'otlpHost',
   'otlpGrpcPort',
   'otlpHttpPort',

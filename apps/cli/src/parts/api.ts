@@ -1,17 +1,25 @@
 import { createApi } from '@perfleet/api';
 import type { Store } from '@perfleet/clickhouse';
 import type { NodeStateStore } from '@perfleet/node-state';
-import { authOf } from '../auth.ts';
+import { authOf, openHosts } from '../auth.ts';
 import { tokenVerifier } from '../oidc.ts';
 import { webRoot } from '../paths.ts';
+import { serverTls } from '../server-tls.ts';
 import { serviceLogger } from '../service-logger.ts';
 import type { Settings } from '../settings.ts';
 import type { PublishingPorts } from './ports.ts';
 
 export function makeApi({ settings, stream }: PublishingPorts, store: Store, nodeState: NodeStateStore) {
-  const auth = authOf(settings, apiHosts(settings));
+  const hosts = apiHosts(settings);
+  const auth = authOf(settings, hosts);
   // Also without tokens, so that settings that say nothing are told.
   const verifier = tokenVerifier(settings, nodeState.tokens);
+  const logger = serviceLogger(settings, 'api');
+  const tls = serverTls(settings, ['tlsCertFile', 'tlsKeyFile'], logger);
+  if (auth === 'tokens' && !tls && openHosts(hosts).length > 0)
+    logger.warn(
+      `tokens travel in the clear: set PERFLEET_TLS_CERT_FILE and PERFLEET_TLS_KEY_FILE, or have a proxy with TLS in front`,
+    );
   return createApi({
     store,
     nodeState,
@@ -25,6 +33,7 @@ export function makeApi({ settings, stream }: PublishingPorts, store: Store, nod
     allowedHosts: settings.allowedHosts,
     auth,
     verifier,
+    tls,
     metricsPublic: settings.metricsPublic,
     callRates: { requestsPerSecond: settings.requestsPerSecond, concurrent: settings.concurrentRequests },
     ingest: {
@@ -36,7 +45,7 @@ export function makeApi({ settings, stream }: PublishingPorts, store: Store, nod
       otlpHttpPort: settings.otlpHttpPort,
       rates: { requestsPerSecond: settings.ingestRequestsPerSecond, mibPerSecond: settings.ingestMibPerSecond },
     },
-    logger: serviceLogger(settings, 'api'),
+    logger,
   });
 }
 

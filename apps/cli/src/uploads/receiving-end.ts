@@ -4,8 +4,8 @@ import { ConfigError } from '@perfleet/config';
 import type { NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
 import type { UploadsOptions } from '@perfleet/symbolizer';
+import { serverTls } from '../server-tls.ts';
 import type { Settings } from '../settings.ts';
-import { missing, readSetting } from './setting-files.ts';
 
 const MIB = 2 ** 20;
 const DAY_MS = 86_400_000;
@@ -18,7 +18,7 @@ export function receivingEnd(
 ): (UploadsOptions & { readonly binaries: BinaryStore }) | null {
   const { uploadHost: host, uploadPort: port, dataDir } = settings;
   if (port === null) return null;
-  const tls = tlsFiles(settings);
+  const tls = serverTls(settings, ['uploadTlsCertFile', 'uploadTlsKeyFile'], logger);
   let corrupt = 0;
   const onCorrupt = (key: string) => {
     corrupt++;
@@ -45,12 +45,4 @@ function openObjects(settings: Settings, onCorrupt: (key: string) => void) {
     throw new ConfigError(`bad configuration:\n  PERFLEET_BINARY_STORE=${binaryStore}: must be s3://bucket/prefix`);
   const prefix = path ? `${path.replace(/\/+$/, '')}/` : '';
   return openS3Store({ bucket, prefix, endpoint, region, cacheDir: join(dataDir, 'binaries-cache'), onCorrupt });
-}
-
-function tlsFiles(settings: Settings): { cert: string; key: string } | null {
-  const { uploadTlsCertFile: cert, uploadTlsKeyFile: key } = settings;
-  if (!cert && !key) return null;
-  if (!cert) throw missing('uploadTlsCertFile', 'the certificate of PERFLEET_UPLOAD_TLS_KEY_FILE');
-  if (!key) throw missing('uploadTlsKeyFile', 'the key of PERFLEET_UPLOAD_TLS_CERT_FILE');
-  return { cert: readSetting('uploadTlsCertFile', cert), key: readSetting('uploadTlsKeyFile', key) };
 }

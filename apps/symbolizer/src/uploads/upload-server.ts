@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { BinaryStoreError } from '@perfleet/binary-store';
+import type { SecureServer, TlsIdentity } from '@perfleet/http-guard';
 import { NodeStateUnavailableError } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
 import type { TokenVerifier } from '@perfleet/tokens';
@@ -19,8 +20,8 @@ export interface UploadServerOptions {
   readonly host: string;
   /** 0 = any free one. */
   readonly port: number;
-  /** PEM; without it the tokens of nodes travel in the clear. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Without it the tokens of nodes travel in the clear. */
+  readonly tls?: TlsIdentity;
   readonly verifier: TokenVerifier;
   readonly uploads: UploadService;
   readonly logger: Logger;
@@ -43,7 +44,7 @@ const senders = new WeakMap<FastifyRequest, string>();
 export async function openUploadServer(options: UploadServerOptions): Promise<UploadServer> {
   const { host, port, tls, logger } = options;
   const app = fastify({
-    ...(tls ? { https: tls } : {}),
+    ...(tls ? { https: { cert: tls.cert, key: tls.key } } : {}),
     forceCloseConnections: true,
     bodyLimit: JSON_BYTES,
     requestTimeout: 120_000,
@@ -57,6 +58,7 @@ export async function openUploadServer(options: UploadServerOptions): Promise<Up
     return reply.status(status).send({ error: message });
   });
   await app.listen({ host, port });
+  tls?.follow?.(app.server as unknown as SecureServer);
   const address = app.server.address() as AddressInfo;
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   return { url: `${tls ? 'https' : 'http'}://${name}:${address.port}`, close: () => app.close() };

@@ -1,4 +1,5 @@
 import type { BinaryStore } from '@perfleet/binary-store';
+import type { TlsIdentity } from '@perfleet/http-guard';
 import type { Logger } from '@perfleet/observability';
 import { createTokenVerifier, type TokenStore } from '@perfleet/tokens';
 import type { LeaseLimits, UploadLeaseStore } from '@perfleet/uploads';
@@ -16,8 +17,7 @@ export interface UploadsOptions {
   readonly workDir: string;
   readonly host: string;
   readonly port: number;
-  /** PEM. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: TlsIdentity;
   readonly limits?: Partial<LeaseLimits & { readonly fileBytes: number }>;
 }
 
