@@ -5,7 +5,15 @@ import { DatabaseSync } from 'node:sqlite';
 import { encodeProfileHeaders, TOPICS } from '@perfleet/messages';
 import { OTLP_SCHEMA } from '@perfleet/otlp';
 import { openKafkaStream, type KafkaStream } from '@perfleet/stream';
-import { requireTool, startKafka, startRedis, waitFor, type TestKafka, type TestRedis } from '@perfleet/testing';
+import {
+  collectorAccount,
+  requireTool,
+  startKafka,
+  startRedis,
+  waitFor,
+  type TestKafka,
+  type TestRedis,
+} from '@perfleet/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bestRung, startPerfleet, urlIn, type Running } from '../support/perfleet.ts';
 import { readTopic } from '../support/read-topic.ts';
@@ -14,6 +22,7 @@ import { startWorkloads, type Workloads } from '../support/workloads.ts';
 
 const missing = ['java', 'redis-server'].map(requireTool).find(({ available }) => !available);
 const NODE = hostname();
+const ACCOUNTS = { args: ['--user', ...collectorAccount('node-secret')] };
 
 describe.skipIf(missing)(`four services over Kafka and Redis${missing ? ` (skipped: ${missing.reason})` : ''}`, () => {
   const data = mkdtempSync(join(tmpdir(), 'perfleet-kafka-e2e-'));
@@ -25,12 +34,16 @@ describe.skipIf(missing)(`four services over Kafka and Redis${missing ? ` (skipp
   let server: string;
   let env: Record<string, string>;
 
-  const start = async (name: string, ...args: string[]) => {
-    const running = await startPerfleet([name, '--data', join(data, name), ...args], env);
+  const start = async (name: string, own: Record<string, string>, ...args: string[]) => {
+    const running = await startPerfleet([name, '--data', join(data, name), ...args], own);
     services.set(name, running);
     return running;
   };
-  const startCollector = () => start('collector', '--rate', '99');
+  /** With an account of its own in Redis, which reaches no more than a collector needs. */
+  const startCollector = () => {
+    const own = { ...env, PERFLEET_REDIS_URL: redis.url.replace('//', '//collector:node-secret@') };
+    return start('collector', own, '--rate', '99');
+  };
   const stop = async (name: string) => {
     const running = services.get(name)!;
     const { code, ms } = await running.stop('SIGINT');
@@ -65,16 +78,16 @@ describe.skipIf(missing)(`four services over Kafka and Redis${missing ? ` (skipp
 
   beforeAll(async () => {
     workloads = startWorkloads();
-    [kafka, redis] = await Promise.all([startKafka(), startRedis()]);
+    [kafka, redis] = await Promise.all([startKafka(), startRedis(ACCOUNTS)]);
     env = { PERFLEET_KAFKA_BROKERS: kafka.brokers.join(), PERFLEET_REDIS_URL: redis.url };
     env = { ...env, PERFLEET_WINDOW_SECONDS: '2' };
-    const clickhouse = await start('clickhouse', '--http-port', '0');
+    const clickhouse = await start('clickhouse', env, '--http-port', '0');
     env = { ...env, PERFLEET_CLICKHOUSE_URL: urlIn(clickhouse.line) };
     // All at once: each creates what is missing of topics and tables.
     const [api] = await Promise.all([
-      start('api', '--http-port', '0'),
-      start('aggregator'),
-      start('symbolizer'),
+      start('api', env, '--http-port', '0'),
+      start('aggregator', env),
+      start('symbolizer', env),
       startCollector(),
     ]);
     server = urlIn(api.line);
@@ -128,7 +141,7 @@ describe.skipIf(missing)(`four services over Kafka and Redis${missing ? ` (skipp
       what: 'the collector to notice that Redis is away',
     });
     await goesOn(epoch, 2);
-    redis = await startRedis({ port: redis.port });
+    redis = await startRedis({ port: redis.port, ...ACCOUNTS });
     await checkNode(server, bestRung());
     await goesOn(epoch, 1);
   });

@@ -30,8 +30,7 @@ export class RedisClient {
       await this.ready();
       return await run(this.redis);
     } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause);
-      throw new NodeStateUnavailableError(`Redis: ${message}`, { cause });
+      throw new NodeStateUnavailableError(`Redis: ${reasonOf(cause)}`, { cause });
     }
   }
 
@@ -66,6 +65,13 @@ export class RedisClient {
       this.redis.on('ready', onReady).on('error', done).on('end', onEnd);
     });
   }
+}
+
+/** A transaction that is given up says only that; why is in the answers to its commands. */
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const { previousErrors } = cause as { previousErrors?: readonly Error[] };
+  return previousErrors?.[0]?.message ?? cause.message;
 }
 
 /** What Redis answers, with a connection of its own. @throws NodeStateUnavailableError within about `timeoutMs` */

@@ -3,6 +3,7 @@ export { startKafka, type TestKafka } from './kafka.ts';
 export { freePort, tempDir, waitFor, type WaitOptions } from './helpers.ts';
 export { startServerProcess, type ServerProcess } from './server-process.ts';
 export { startRedis, type TestRedis } from './redis.ts';
+export { collectorAccount } from './redis-account.ts';
 export {
   startRedisCluster,
   startRedisSentinel,
