@@ -17,6 +17,8 @@ export interface Sinks {
   readonly symbols: ReturnType<typeof symbolsSink>;
   readonly events: ReturnType<typeof eventsSink>;
   readonly alerts: ReturnType<typeof alertsSink>;
+  /** Where the samples of a partition go. */
+  readonly shardOf: (partition: number) => string;
   /** Messages of profiles behind the last batch of a partition; null when it is no longer read here. */
   readonly onLag: (partition: number, messages: number | null) => void;
 }
@@ -33,8 +35,9 @@ export class AggregatorController {
 
   @StreamHandler({ topic: TOPICS.profiles, group })
   profiles(assignment: PartitionAssignment): PartitionHandler {
+    const shard = this.sinks.shardOf(assignment.partition);
     const onLag = (messages: number | null) => this.sinks.onLag(assignment.partition, messages);
-    return new BlockHandler(assignment, this.sinks.profiles, this.limits, false, { onLag });
+    return new BlockHandler(assignment, this.sinks.profiles, this.limits, false, { onLag, shard });
   }
 
   @StreamHandler({ topic: TOPICS.symbols, group })

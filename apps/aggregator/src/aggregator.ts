@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import type { INestMicroservice } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { Store } from '@perfleet/clickhouse';
+import { oneShard, type Shards, type Store } from '@perfleet/clickhouse';
 import { ProfileMapper } from '@perfleet/mapping';
 import { TOPICS, TOPIC_SPECS } from '@perfleet/messages';
 import type { Logger } from '@perfleet/observability';
@@ -18,6 +18,8 @@ import { emptyStats, type AggregatorStats } from './stats.ts';
 export interface AggregatorOptions {
   readonly stream: Stream;
   readonly store: Store;
+  /** Where the samples of a partition go; left out = to the store. Whatever is on every server of a cluster goes through the store. */
+  readonly shards?: Shards;
   readonly topicPrefix: string;
   readonly logger: Logger;
   /** Cluster of samples and events that do not name one. */
@@ -42,6 +44,7 @@ const IDLE_MS = 1000;
 /** The only writer of ClickHouse, a Nest microservice over the stream. While the store is away consumption stands still and nothing is dropped. */
 export function createAggregator(options: AggregatorOptions): Aggregator {
   const { stream, store, topicPrefix, logger, cluster = '', flushMs = 3000, maxRows = 200_000 } = options;
+  const shards = options.shards ?? oneShard(store);
   const stats = emptyStats();
   const limits: BlockLimits = { flushMs, maxRows, maxBytes: MAX_BLOCK_BYTES };
   const topic = (name: keyof typeof TOPICS) => `${topicPrefix}${TOPICS[name]}`;
@@ -73,10 +76,11 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
       producer = await stream.producer();
       const parts: SinkParts = { store, producer, deadTopic: topic('dead'), cluster, stats };
       const sinks: Sinks = {
-        profiles: profilesSink(parts, new ProfileMapper(cluster)),
+        profiles: profilesSink({ ...parts, shards }, new ProfileMapper(cluster)),
         symbols: symbolsSink(parts),
         events: eventsSink(parts),
         alerts: alertsSink(parts),
+        shardOf: (partition) => shards.shardOf(partition),
         onLag(partition, messages) {
           if (messages === null) delete stats.lag[partition];
           else stats.lag[partition] = messages;

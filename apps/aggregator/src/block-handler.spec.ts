@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { BlockHandler, parseRange, type Block, type Sink } from './block-handler.ts';
 
 it('reads a stored range and nothing else', () => {
-  expect(parseRange('{"from":"3","to":"9"}')).toEqual({ from: 3n, to: 9n });
+  expect(parseRange('{"from":"3","to":"9"}')).toEqual({ from: 3n, to: 9n, shard: null });
+  expect(parseRange('{"from":"3","to":"9","shard":"b"}')).toEqual({ from: 3n, to: 9n, shard: 'b' });
   for (const bad of ['', undefined, 'x', '{}', '{"from":"9","to":"3"}', '{"from":"a","to":"3"}', 'null'])
     expect(parseRange(bad)).toBeNull();
 });

@@ -13,6 +13,8 @@ export interface OffsetRange {
 export interface Block<T> {
   readonly range: OffsetRange;
   readonly items: readonly T[];
+  /** Shard of the store that holds this block, or is to hold it; '' where there is one only. */
+  readonly shard: string;
   /** Deduplication token of this block for a table. */
   token(table: string): string;
 }
@@ -42,18 +44,26 @@ export interface BlockLimits {
 export interface BlockHandlerOptions {
   /** Messages behind a batch that was read; null when the assignment ended. */
   readonly onLag?: (messages: number | null) => void;
+  /** Where this partition's new blocks go, by today's map. */
+  readonly shard?: string;
+}
+
+/** A range that was begun, and on which shard; null = it was not recorded. */
+export interface StoredRange extends OffsetRange {
+  readonly shard: string | null;
 }
 
 /**
  * Exactly once in effect, for one assignment of one partition:
  *
  *   1. messages are collected into a block;
- *   2. before the block is written its range is stored with the group, as metadata of a commit of its first offset;
+ *   2. before the block is written its range is stored with the group, as metadata of a commit of its first offset, with the
+ *      shard that it goes to;
  *   3. the tables are written under tokens made of the topic's identity, the range and the raw bytes;
  *   4. the end of the range is committed, with empty metadata.
  *
- * Whoever opens the partition after a crash between 2 and 4 finds the range, collects exactly it and writes it under
- * the same tokens: what was in already is dropped by the store.
+ * Whoever opens the partition after a crash between 2 and 4 finds the range, collects exactly it and writes it to the same
+ * shard under the same tokens, whatever the map of shards says by then: what was in already is dropped by the store.
  */
 export class BlockHandler<T> implements PartitionHandler {
   private items: T[] = [];
@@ -63,7 +73,7 @@ export class BlockHandler<T> implements PartitionHandler {
   private next: bigint | null = null;
   private from: bigint | null = null;
   private hash: Hash = createHash('sha256');
-  private replay: OffsetRange | null;
+  private replay: StoredRange | null;
   /** A block that is closed but not yet committed; it is finished before anything is added. */
   private pending: Block<T> | null = null;
 
@@ -140,7 +150,8 @@ export class BlockHandler<T> implements PartitionHandler {
       createHash('sha256')
         .update(JSON.stringify([table, topic, topicId, partition, String(range.from), String(range.to), content]))
         .digest('hex');
-    this.pending = { range, items: this.items, token };
+    const shard = this.replay?.shard ?? this.options.shard ?? '';
+    this.pending = { range, shard, items: this.items, token };
     this.items = [];
     this.rows = 0;
     this.bytes = 0;
@@ -151,12 +162,11 @@ export class BlockHandler<T> implements PartitionHandler {
   private async finishPending(): Promise<void> {
     const block = this.pending;
     if (!block) return;
-    await this.assignment.commit(
-      block.range.from,
-      JSON.stringify({ from: String(block.range.from), to: String(block.range.to) }),
-    );
+    const { range, shard } = block;
+    const stored = { from: String(range.from), to: String(range.to), ...(shard === '' ? {} : { shard }) };
+    await this.assignment.commit(range.from, JSON.stringify(stored));
     await this.sink.write(block, this.assignment);
-    await this.assignment.commit(block.range.to, '');
+    await this.assignment.commit(range.to, '');
     this.pending = null;
     this.replay = null;
   }
@@ -177,12 +187,12 @@ function* chunks(messages: readonly StreamMessage[]): Generator<readonly StreamM
 }
 
 /** The stored range, or null when there is none or it is not one of ours. */
-export function parseRange(metadata: string | undefined): OffsetRange | null {
+export function parseRange(metadata: string | undefined): StoredRange | null {
   if (!metadata) return null;
   try {
-    const { from, to } = JSON.parse(metadata) as { from?: unknown; to?: unknown };
+    const { from, to, shard } = JSON.parse(metadata) as { from?: unknown; to?: unknown; shard?: unknown };
     if (typeof from !== 'string' || typeof to !== 'string') return null;
-    const range = { from: BigInt(from), to: BigInt(to) };
+    const range = { from: BigInt(from), to: BigInt(to), shard: typeof shard === 'string' ? shard : null };
     return range.to > range.from ? range : null;
   } catch {
     return null;

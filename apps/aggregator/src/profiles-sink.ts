@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
+import { RowBinaryBlock, TABLES, type BlockStore, type Shards, type ShardStore } from '@perfleet/clickhouse';
 import { SAMPLE_ROW_BYTES, type BlockTable, type MessageMapper, type ProfileMapper } from '@perfleet/mapping';
 import type { PartitionAssignment } from '@perfleet/stream';
 import type { Block, Sink } from './block-handler.ts';
@@ -7,9 +7,13 @@ import { sendDead } from './dead-letters.ts';
 import { readProfiles, sampleRows, type ProfilesItem } from './read-profiles.ts';
 import type { SinkParts } from './small-sinks.ts';
 
+export interface ProfilesSinkParts extends Omit<SinkParts, 'store'> {
+  readonly shards: Shards;
+}
+
 /** Series, stacks and frames first, then samples, and the deliveries last: a replay decides alike. */
-export function profilesSink(parts: SinkParts, mapper: ProfileMapper): Sink<ProfilesItem> {
-  const { store, producer, deadTopic, stats } = parts;
+export function profilesSink(parts: ProfilesSinkParts, mapper: ProfileMapper): Sink<ProfilesItem> {
+  const { shards, producer, deadTopic, stats } = parts;
   const oneAtATime = exclusive();
   /** Blocks of an assignment are written in order: a row that one has no later one needs. */
   const mappers = new WeakMap<PartitionAssignment, MessageMapper>();
@@ -18,6 +22,14 @@ export function profilesSink(parts: SinkParts, mapper: ProfileMapper): Sink<Prof
     mappers.set(assignment, known);
     return known;
   };
+  /** Whoever had the partition before may have written to another replica. */
+  const caughtUp = new WeakSet<PartitionAssignment>();
+  const writerOf = async (block: Block<ProfilesItem>, assignment: PartitionAssignment): Promise<ShardStore> => {
+    const writer = shards.writer(block.shard);
+    if (!caughtUp.has(assignment)) await writer.catchUp();
+    caughtUp.add(assignment);
+    return writer;
+  };
   return {
     async accept(messages, assignment) {
       const items = await readProfiles(mapperOf(assignment), messages);
@@ -25,6 +37,7 @@ export function profilesSink(parts: SinkParts, mapper: ProfileMapper): Sink<Prof
     },
     async write(block, assignment) {
       const dead = block.items.filter((item) => item.reason !== '');
+      const store = await writerOf(block, assignment);
       const duplicates = await findDuplicates(store, block, assignment);
       const live = block.items.filter((item) => item.mapped !== null && !duplicates.has(item));
       const samples = await writeTables(store, mapper, oneAtATime, live, block);
@@ -59,7 +72,7 @@ function exclusive(): Exclusive {
 
 /** @returns what became of the samples */
 async function writeTables(
-  store: Store,
+  store: BlockStore,
   mapper: ProfileMapper,
   oneAtATime: Exclusive,
   live: readonly ProfilesItem[],
@@ -97,7 +110,7 @@ const keyOf = (h: { node: string; epoch: string; seq: number | string }) => `${h
  * Messages whose (node, epoch, seq) stands at a lower offset of this partition, in the store or in the block. One that could not
  * be used there left nothing: published again (`perfleet dead replay`) it counts as the first.
  */
-async function findDuplicates(store: Store, block: Block<ProfilesItem>, assignment: PartitionAssignment) {
+async function findDuplicates(store: BlockStore, block: Block<ProfilesItem>, assignment: PartitionAssignment) {
   const known = block.items.flatMap((item) => (item.headers ? [item.headers] : []));
   const duplicates = new Set<ProfilesItem>();
   if (known.length === 0) return duplicates;

@@ -54,10 +54,14 @@ export class EmbeddedStore implements Store {
   private readonly blocks: string;
   private closed = false;
 
-  /** @throws ClickHouseError that names the directory and the fix */
-  constructor(path: string) {
+  /**
+   * @param configFile of the engine, as a server has one; of the first store that a process opens
+   * @throws ClickHouseError that names the directory and the fix
+   */
+  constructor(path: string, { configFile }: { readonly configFile?: string } = {}) {
     const directory = resolve(path);
-    const sessions = openSessions(directory, QUERY_LANES + SQL_LANES + 2);
+    const args = configFile === undefined ? CONNECTION_ARGS : [...CONNECTION_ARGS, `--config-file=${configFile}`];
+    const sessions = openSessions(directory, QUERY_LANES + SQL_LANES + 2, args);
     this.ingest = new Lanes(sessions.slice(0, 1));
     this.control = new Lanes(sessions.slice(1, 2));
     this.sql = new Lanes(sessions.slice(2, 2 + SQL_LANES));
@@ -234,7 +238,7 @@ const resetOf = (name: string) =>
 
 const texts = (params: QueryParams) => Object.fromEntries(Object.entries(params).map(([k, v]) => [k, paramText(v)]));
 
-function openSessions(directory: string, count: number): Session[] {
+function openSessions(directory: string, count: number, connectionArgs: string[]): Session[] {
   try {
     makeDirectory(directory);
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
@@ -255,7 +259,7 @@ function openSessions(directory: string, count: number): Session[] {
     );
   }
   try {
-    for (let i = 0; i < count; i++) sessions.push(new Session(directory, { connectionArgs: CONNECTION_ARGS }));
+    for (let i = 0; i < count; i++) sessions.push(new Session(directory, { connectionArgs }));
     opened.directory = directory;
     opened.stores++;
     return sessions;

@@ -1,3 +1,7 @@
+export * from './cluster/form.ts';
+export * from './cluster/migrate-cluster.ts';
+export * from './cluster/shard-writers.ts';
+export * from './cluster/topology.ts';
 export * from './http.ts';
 export * from './migrate.ts';
 export * from './native.ts';

@@ -21,6 +21,22 @@ export interface Migration {
   readonly steps: readonly MigrationStep[];
 }
 
+/** What is run for what stands in the files, which are written for a single server. */
+export interface SchemaForm {
+  /** In the place of one statement, in this order. */
+  statements(statement: string): readonly string[];
+  /** After a step that was done before: what an interruption behind it may have left out. */
+  skipped(step: MigrationStep): readonly string[];
+  /** Name of the table that has the rows. */
+  table(name: string): string;
+}
+
+const SINGLE_SERVER: SchemaForm = {
+  statements: (statement) => [idempotent(statement)],
+  skipped: () => [],
+  table: (name) => name,
+};
+
 /** The numbered files, in order. */
 export const MIGRATIONS: readonly Migration[] = Object.entries(files)
   .map(([path, text]) => {
@@ -62,20 +78,20 @@ export function splitSteps(script: string): MigrationStep[] {
  * @throws ClickHouseError when the store is newer than this program, or the engine refuses a statement
  */
 export async function migrate(store: Store, migrations: readonly Migration[] = MIGRATIONS): Promise<number[]> {
-  if ((await missing(store, migrations)).length === 0) return [];
+  if ((await missingMigrations(store, migrations)).length === 0) return [];
   return underSchemaLock(store, async () => {
     const applied: number[] = [];
     // Asked again: whoever had the lock before may have done it.
-    for (const migration of await missing(store, migrations)) {
-      await apply(store, migration);
+    for (const migration of await missingMigrations(store, migrations)) {
+      await applyMigration(store, migration);
       applied.push(migration.version);
     }
     return applied;
   });
 }
 
-/** Migrations that the store has not had. */
-async function missing(store: Store, migrations: readonly Migration[]): Promise<Migration[]> {
+/** Migrations that the server has not had. @throws ClickHouseError when it has had one that is not among them */
+export async function missingMigrations(store: Store, migrations: readonly Migration[]): Promise<Migration[]> {
   await store.command(
     `CREATE TABLE IF NOT EXISTS schema_migrations (version UInt32, name String, applied DateTime('UTC') DEFAULT now())
      ENGINE = ReplacingMergeTree ORDER BY version`,
@@ -93,12 +109,19 @@ async function missing(store: Store, migrations: readonly Migration[]): Promise<
   return migrations.filter(({ version }) => !done.has(version));
 }
 
-async function apply(store: Store, { version, name, steps }: Migration): Promise<void> {
-  for (const { unlessColumn, statements } of steps) {
-    if (unlessColumn && (await hasColumn(store, unlessColumn))) continue;
+/** Once more it changes nothing. @throws ClickHouseError that names the migration */
+export async function applyMigration(
+  store: Store,
+  { version, name, steps }: Migration,
+  form: SchemaForm = SINGLE_SERVER,
+): Promise<void> {
+  for (const step of steps) {
+    const { unlessColumn } = step;
+    const done = unlessColumn && (await hasColumn(store, form.table(unlessColumn.table), unlessColumn.column));
+    const statements = done ? form.skipped(step) : step.statements.flatMap((statement) => form.statements(statement));
     for (const statement of statements) {
       try {
-        await store.command(idempotent(statement));
+        await store.command(statement);
       } catch (cause) {
         const why = cause instanceof Error ? cause.message : String(cause);
         throw new ClickHouseError(
@@ -112,13 +135,14 @@ async function apply(store: Store, { version, name, steps }: Migration): Promise
   await store.command(`INSERT INTO schema_migrations (version, name) VALUES (${version}, '${name}')`);
 }
 
-async function hasColumn(store: Store, { table, column }: { table: string; column: string }): Promise<boolean> {
+async function hasColumn(store: Store, table: string, column: string): Promise<boolean> {
   const sql =
     'SELECT 1 FROM system.columns WHERE database = currentDatabase() AND table = {table:String} AND name = {column:String}';
   return (await store.query(sql, { table, column })).length > 0;
 }
 
-function idempotent(statement: string): string {
+/** Creates only what is not there yet; views are what the newest migration says. */
+export function idempotent(statement: string): string {
   return statement
     .replace(/^CREATE TABLE (?!IF NOT EXISTS)/i, 'CREATE TABLE IF NOT EXISTS ')
     .replace(/^CREATE VIEW (?!IF NOT EXISTS)/i, 'CREATE OR REPLACE VIEW ');

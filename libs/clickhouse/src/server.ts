@@ -4,7 +4,16 @@ import { ClickHouseLogLevel, createClient, type ClickHouseClient, type ClickHous
 import { decodeNative } from './native.ts';
 import type { RowBinaryBlock } from './row-binary.ts';
 import { formatClause, unescapeText } from './sql-text.ts';
-import type { Column, ConnectionName, QueryOptions, QueryParams, RawRequest, RawResponse, Store } from './store.ts';
+import type {
+  Column,
+  ConnectionName,
+  QueryOptions,
+  QueryParams,
+  RawRequest,
+  RawResponse,
+  Settings,
+  Store,
+} from './store.ts';
 import { insertSettings, toClickHouseError } from './store.ts';
 
 export interface ServerOptions {
@@ -12,6 +21,8 @@ export interface ServerOptions {
   readonly user?: string;
   readonly password?: string;
   readonly database?: string;
+  /** Of every statement, besides the connection's own. */
+  readonly settings?: Settings;
 }
 
 /** ClickHouse behind its HTTP interface; sockets of ingestion and of queries are separate pools. */
@@ -36,7 +47,8 @@ export class ServerStore implements Store {
           session_timezone: 'UTC',
           // Errors must come before the first byte of the answer.
           wait_end_of_query: 1,
-        },
+          ...options.settings,
+        } as ClickHouseSettings,
       });
     this.clients = { ingest: open(4), query: open(16), sql: open(4) };
   }

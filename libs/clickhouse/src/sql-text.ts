@@ -4,7 +4,7 @@ import { ClickHouseError } from './store.ts';
  * Pieces of SQL text: a scanner that knows what is quoted and what is a comment, so that neither a `;` nor a `{` inside
  * a string is taken for syntax.
  */
-const TOKEN =
+export const TOKEN =
   /'(?:[^'\\]|\\[\s\S]|'')*'|"(?:[^"\\]|\\[\s\S])*"|`(?:[^`\\]|\\[\s\S])*`|--[^\n]*|\/\*[\s\S]*?\*\/|\{\s*([A-Za-z_]\w*)\s*:\s*([^{}]+?)\s*\}|;|[^'"`\-/{;]+|[\s\S]/g;
 
 /** Statements of a script, without comments at their start and without the semicolons. */
