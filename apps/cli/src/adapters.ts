@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Store } from '@perfleet/clickhouse';
+import type { ClusterOptions, ServerOptions, Shard, ShardWriters, Store } from '@perfleet/clickhouse';
 import { ConfigError } from '@perfleet/config';
 import { TOPICS, TOPIC_SPECS, type TopicName } from '@perfleet/messages';
 import type { NodeStateStore } from '@perfleet/node-state';
@@ -57,19 +57,45 @@ async function openLog(settings: Settings, logger: Logger): Promise<Stream> {
   return openEmbeddedStream({ path: join(settings.dataDir, 'stream.db'), logger });
 }
 
-/** A ClickHouse server when its address is configured, the engine in this process otherwise. Migrated. */
+/** A ClickHouse server or cluster when its address is configured, the engine in this process otherwise. Migrated. */
 export async function openProfileStore(settings: Settings): Promise<Store> {
   const { openStore } = await import('@perfleet/clickhouse');
-  if (settings.clickhouseUrl)
-    return openStore({
-      kind: 'server',
-      url: settings.clickhouseUrl,
-      user: settings.clickhouseUser,
-      password: settings.clickhousePassword,
-      database: settings.clickhouseDatabase,
-    });
+  if (settings.clickhouseUrl) return openStore({ kind: 'server', ...(await serverOptions(settings)) });
   ensureDataDir(settings.dataDir);
   return openStore({ kind: 'embedded', path: join(settings.dataDir, 'clickhouse') });
+}
+
+/** Connections to the shards of the cluster that `store` is; null when it is none. */
+export async function openProfileShards(settings: Settings, store: Store): Promise<ShardWriters | null> {
+  const { openShards } = await import('@perfleet/clickhouse');
+  const { cluster, ...options } = await serverOptions(settings);
+  return settings.clickhouseUrl && cluster ? openShards(store, { ...options, cluster }) : null;
+}
+
+/** How to reach ClickHouse. @throws ConfigError when the list of shards cannot be read */
+export async function serverOptions(
+  settings: Settings,
+): Promise<ServerOptions & { readonly cluster?: ClusterOptions }> {
+  const { clickhouseCluster: name, clickhouseSqlUser: user, clickhouseSqlPassword: password } = settings;
+  return {
+    url: settings.clickhouseUrl,
+    user: settings.clickhouseUser,
+    password: settings.clickhousePassword,
+    database: settings.clickhouseDatabase,
+    ...(user ? { sqlUser: { user, password } } : {}),
+    ...(name ? { cluster: { name, shards: await shardsOf(settings.clickhouseShards) } } : {}),
+  };
+}
+
+async function shardsOf(text: string): Promise<readonly Shard[]> {
+  const { parseShards } = await import('@perfleet/clickhouse');
+  try {
+    return parseShards(text);
+  } catch (cause) {
+    throw new ConfigError(`PERFLEET_CLICKHOUSE_SHARDS: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
 }
 
 /** Redis when its address is configured, else a file in the data directory. Redis need not answer yet. */

@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly user?: string;
   readonly password?: string;
   readonly database?: string;
+  /** Who runs SQL of users; left out = who runs everything else. */
+  readonly sqlUser?: { readonly user: string; readonly password: string };
   /** Of every statement, besides the connection's own. */
   readonly settings?: Settings;
 }
@@ -31,11 +33,12 @@ export class ServerStore implements Store {
   private readonly clients: Record<ConnectionName, ClickHouseClient>;
 
   constructor(private readonly options: ServerOptions) {
-    const open = (max_open_connections: number) =>
+    const own = { user: options.user ?? 'default', password: options.password ?? '' };
+    const open = (max_open_connections: number, { user, password } = own) =>
       createClient({
         url: options.url,
-        username: options.user ?? 'default',
-        password: options.password ?? '',
+        username: user,
+        password,
         database: options.database ?? 'default',
         max_open_connections,
         request_timeout: 120_000,
@@ -50,7 +53,7 @@ export class ServerStore implements Store {
           ...options.settings,
         } as ClickHouseSettings,
       });
-    this.clients = { ingest: open(4), query: open(16), sql: open(4) };
+    this.clients = { ingest: open(4), query: open(16), sql: open(4, options.sqlUser) };
   }
 
   async query<T>(sql: string, params: QueryParams = {}, options: QueryOptions = {}): Promise<T[]> {

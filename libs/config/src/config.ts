@@ -118,6 +118,16 @@ export const fields = {
   clickhouseUser: z.string().default('default'),
   clickhousePassword: z.string().default(''),
   clickhouseDatabase: z.string().default('default'),
+  /** Name in `remote_servers`; '' = a single server. */
+  clickhouseCluster: z
+    .string()
+    .regex(/^[\w.-]{0,128}$/, 'expected the name of a cluster')
+    .default(''),
+  /** `NAME=URL,URL …`; '' = as the server's `system.clusters` says. */
+  clickhouseShards: z.string().default(''),
+  /** Who runs SQL of users; '' = who runs everything else. */
+  clickhouseSqlUser: z.string().default(''),
+  clickhouseSqlPassword: z.string().default(''),
   /** Where the API answers SQL of users on ClickHouse's HTTP protocol. */
   clickhousePort: optionalPort.default(null),
   cluster: z.string().max(253).default(''),

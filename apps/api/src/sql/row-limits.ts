@@ -1,9 +1,10 @@
+import { quoteIdentifier } from '@perfleet/clickhouse';
 import { seriesColumn } from '@perfleet/selector';
 import { isLimited, type LabelLimits } from '@perfleet/tokens';
 import { PUBLIC_VIEWS } from './guard.ts';
 
 /** Views whose every row is somebody's samples; the others tell of nodes and of the fleet, which belong to no label. */
-const VIEWS_OF_SAMPLES = ['profiles', 'functions', 'unresolved_binaries'] as const;
+export const VIEWS_OF_SAMPLES = ['profiles', 'functions', 'unresolved_binaries'] as const;
 
 /** Where the views take samples from: what these tables do not give, nothing above them can show. */
 export const SAMPLE_TABLES = ['samples'] as const;
@@ -28,13 +29,18 @@ const UNLIMITED: RowLimits = { views: PUBLIC_VIEWS, settings: [], tells: () => t
 /**
  * Limits of a token with labels, kept by the engine below the views (`additional_table_filters`), whatever a query does above them.
  * No text of a label enters the statement: values and names travel as hexadecimal digits.
+ * @param database of the tables: another shard, which keeps the filter for its own rows, would look elsewhere
  */
-export function rowLimits(labels: LabelLimits): RowLimits {
+export function rowLimits(labels: LabelLimits, database: string): RowLimits {
   if (!isLimited(labels)) return UNLIMITED;
   const conditions = Object.entries(labels).map(
     ([label, values]) => `${seriesColumn(label) ?? `labels[${literal(label)}]`} IN (${values.map(literal).join(', ')})`,
   );
-  const filter = `series IN (SELECT series FROM series WHERE ${conditions.join(' AND ')})`.replaceAll("'", "\\'");
+  const filter =
+    `series IN (SELECT series FROM ${quoteIdentifier(database)}.series WHERE ${conditions.join(' AND ')})`.replaceAll(
+      "'",
+      "\\'",
+    );
   const filters = SAMPLE_TABLES.map((table) => `'${table}': '${filter}'`);
   return {
     views: VIEWS_OF_SAMPLES,

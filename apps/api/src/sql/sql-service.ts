@@ -21,6 +21,7 @@ import { rowLimits, type RowLimits } from './row-limits.ts';
  */
 export class SqlService {
   private readonly queue = new CallerQueue(SQL_QUEUE);
+  private databaseName = '';
 
   constructor(private readonly store: Store) {}
 
@@ -32,7 +33,7 @@ export class SqlService {
   async run(request: SqlRequest, caller: Caller, signal?: AbortSignal): Promise<SqlResponse> {
     const { query, params } = validated(request);
     const start = performance.now();
-    const limits = rowLimits(caller.labels);
+    const limits = rowLimits(caller.labels, await this.database(signal));
     const answer = await this.queue.run(
       caller.name,
       async () => {
@@ -60,7 +61,7 @@ export class SqlService {
   async raw(request: RawRequest, caller: Caller): Promise<RawResponse> {
     const { query, params } = validated({ query: statementOf(request), params: request.params ?? {} });
     const { abortSignal } = request;
-    const limits = rowLimits(caller.labels);
+    const limits = rowLimits(caller.labels, await this.database(abortSignal));
     const answer = await this.queue.run(
       caller.name,
       async () => {
@@ -140,6 +141,15 @@ export class SqlService {
     );
     const { data } = JSON.parse(new TextDecoder().decode(body)) as { data: string[][] };
     return parseAst(data.map((row) => row[0] ?? ''));
+  }
+
+  /** Asked once. */
+  private async database(signal?: AbortSignal): Promise<string> {
+    if (this.databaseName === '') {
+      const { rows } = await this.ask('SELECT currentDatabase()', {}, signal);
+      this.databaseName = String(rows[0]?.[0] ?? '');
+    }
+    return this.databaseName;
   }
 
   private async existing(signal?: AbortSignal): Promise<Set<string>> {

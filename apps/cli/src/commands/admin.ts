@@ -1,7 +1,8 @@
 import type { Store } from '@perfleet/clickhouse';
+import { ConfigError } from '@perfleet/config';
 import type { Command } from 'commander';
 import type { Retention } from '../admin/retention.ts';
-import { openProfileStore } from '../adapters.ts';
+import { openProfileStore, serverOptions } from '../adapters.ts';
 import { loadSettings } from '../settings.ts';
 import { cellText, formatTable } from '../table.ts';
 import { wholeNumber } from './arguments.ts';
@@ -16,7 +17,9 @@ Examples:
   perfleet admin usage --limit 10
   perfleet admin check --json
   perfleet admin drop --from 2026-11-01 --until 2026-11-07
-  perfleet admin retention --raw 30 --day 800`;
+  perfleet admin retention --raw 30 --day 800
+  PERFLEET_CLICKHOUSE_SQL_USER=reader PERFLEET_CLICKHOUSE_SQL_PASSWORD=… perfleet admin sql-user
+  PERFLEET_CLICKHOUSE_SQL_USER=shop PERFLEET_CLICKHOUSE_SQL_PASSWORD=… perfleet admin sql-user --label namespace=shop`;
 
 interface Flags extends Record<string, unknown> {
   clickhouseUrl?: string;
@@ -29,6 +32,7 @@ interface Flags extends Record<string, unknown> {
   raw?: string;
   tenMinutes?: string;
   day?: string;
+  label?: string[];
 }
 
 /** The store, for operators. */
@@ -47,7 +51,7 @@ export function registerAdmin(program: Command): void {
 
   command('usage', 'rows, bytes and days by table, service and node')
     .option('--limit <n>', 'services and nodes, those with the most rows', '20')
-    .action((flags: Flags) => withStore(flags, (store) => usage(store, flags)));
+    .action((flags: Flags) => withSingleStore(flags, (store) => usage(store, flags)));
 
   command('check', 'look for inconsistencies; exit code 1 when there are any').action(async (flags: Flags) => {
     if (!(await withStore(flags, (store) => check(store, flags)))) process.exitCode = 1;
@@ -57,18 +61,50 @@ export function registerAdmin(program: Command): void {
     .requiredOption('--from <day>', 'first day (UTC), YYYY-MM-DD')
     .requiredOption('--until <day>', 'last day, also dropped')
     .option('--yes', 'do not ask')
-    .action((flags: Flags) => withStore(flags, (store) => dropDays(store, flags)));
+    .action((flags: Flags) => withSingleStore(flags, (store) => dropDays(store, flags)));
 
   command('retention', 'for how many days each tier is kept; with options, change it')
     .option('--raw <days>', 'raw samples, for every query')
     .option('--ten-minutes <days>', 'roll-ups by ten minutes, for queries without node, pod and container id')
     .option('--day <days>', 'roll-ups by the day, the same')
-    .action((flags: Flags) => withStore(flags, (store) => retention(store, flags)));
+    .action((flags: Flags) => withSingleStore(flags, (store) => retention(store, flags)));
+
+  command(
+    'sql-user',
+    'make a user of the ClickHouse server who reads the public views alone; run it again after an upgrade',
+  )
+    .option('--label <name=value...>', 'see samples with it only; a label that comes again has one more value')
+    .action(sqlUser);
+}
+
+async function sqlUser(flags: Flags): Promise<void> {
+  const { parseLabels } = await import('@perfleet/tokens');
+  const { makeSqlUser } = await import('../admin/users.ts');
+  const settings = settingsOf(flags);
+  const { clickhouseUrl, clickhouseSqlUser: user, clickhouseSqlPassword: password } = settings;
+  if (!clickhouseUrl) throw new ConfigError('users are of a ClickHouse server: name it with --clickhouse-url');
+  if (!user || !password)
+    throw new ConfigError('set PERFLEET_CLICKHOUSE_SQL_USER and PERFLEET_CLICKHOUSE_SQL_PASSWORD: flags are public');
+  const labels = parseLabels(flags.label ?? []);
+  await withStore(flags, async (store) =>
+    makeSqlUser(store, await serverOptions(settings), { user, password, labels }),
+  );
+  print(flags.json ? JSON.stringify({ user, labels }) : `${user} reads the public views`);
+}
+
+const settingsOf = ({ clickhouseUrl, data }: Flags) => loadSettings(asSettings({ clickhouseUrl, data }));
+
+/** Parts, partitions and TTLs of samples are each server's own. */
+async function withSingleStore<T>(flags: Flags, work: (store: Store) => Promise<T>): Promise<T> {
+  if (settingsOf(flags).clickhouseCluster)
+    throw new ConfigError(
+      'this command knows a single server only; in a cluster use SQL on samples_local, samples_10m_local and samples_1d_local of each shard',
+    );
+  return withStore(flags, work);
 }
 
 async function withStore<T>(flags: Flags, work: (store: Store) => Promise<T>): Promise<T> {
-  const { clickhouseUrl, data } = flags;
-  const store = await openProfileStore(loadSettings(asSettings({ clickhouseUrl, data })));
+  const store = await openProfileStore(settingsOf(flags));
   try {
     return await work(store);
   } finally {

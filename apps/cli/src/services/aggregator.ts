@@ -1,6 +1,6 @@
 import { aggregatorMetrics } from '@perfleet/aggregator';
 import type { Shutdown } from '@perfleet/observability';
-import { openProfileStore } from '../adapters.ts';
+import { openProfileShards, openProfileStore } from '../adapters.ts';
 import { makeAggregator } from '../parts/aggregator.ts';
 import type { Settings } from '../settings.ts';
 import { requireServer } from './clickhouse-server.ts';
@@ -12,7 +12,9 @@ export async function runAggregator(settings: Settings, shutdown: Shutdown): Pro
   requireServer(settings);
   const store = await openProfileStore(settings);
   shutdown.add('store', () => store.close());
-  const aggregator = makeAggregator(await streamPorts(settings, shutdown), store);
+  const shards = await openProfileShards(settings, store);
+  shutdown.add('shards', async () => shards?.close());
+  const aggregator = makeAggregator(await streamPorts(settings, shutdown), store, shards);
   shutdown.add('aggregator', () => aggregator.stop());
   const metrics = await openMetrics(settings, shutdown, aggregatorMetrics(aggregator.stats));
   await aggregator.start();

@@ -1,5 +1,5 @@
 import type { Shutdown } from '@perfleet/observability';
-import { openNodeState, openProfileStore, openStream } from '../adapters.ts';
+import { openNodeState, openProfileShards, openProfileStore, openStream } from '../adapters.ts';
 import { makeAggregator } from '../parts/aggregator.ts';
 import { makeApi } from '../parts/api.ts';
 import { makeCollector } from '../parts/collector.ts';
@@ -11,6 +11,8 @@ import type { Settings } from '../settings.ts';
 export async function runUp(settings: Settings, shutdown: Shutdown): Promise<string> {
   const store = await openProfileStore(settings);
   shutdown.add('store', () => store.close());
+  const shards = await openProfileShards(settings, store);
+  shutdown.add('shards', async () => shards?.close());
   const stream = await openStream(settings, serviceLogger(settings, 'stream'));
   shutdown.add('stream', () => stream.close());
   const nodeState = await openNodeState(settings);
@@ -22,7 +24,7 @@ export async function runUp(settings: Settings, shutdown: Shutdown): Promise<str
   shutdown.add('api', () => api.stop());
   const { url, clickhouseUrl } = await api.start();
   for (const [name, part] of [
-    ['aggregator', makeAggregator(ports, store)],
+    ['aggregator', makeAggregator(ports, store, shards)],
     ['symbolizer', makeSymbolizer(ports, nodeState)],
     ['collector', makeCollector(ports, nodeState, { sharedProcess: true })],
   ] as const) {
