@@ -16,7 +16,7 @@ const noHelm = helm === null ? ' (skipped: there is no helm; `npm run manifests`
 /** Everything that is off or empty by default. */
 const EVERYTHING = {
   image: { registry: 'registry.example.com/', tag: '9', pullSecrets: ['pull'] },
-  clickhouse: { existingSecret: 'clickhouse' },
+  clickhouse: { existingSecret: 'clickhouse', cluster: 'profiles', shards: '1=http://a:8123 2=http://b:8123' },
   symbolizer: { existingSecret: 's3', tolerations: [{ key: 'a', operator: 'Exists' }] },
   env: { PERFLEET_KAFKA_TLS: true },
   collector: { env: { PERFLEET_RATE_HZ: 49 }, nodeSelector: { 'kubernetes.io/os': 'linux' } },
@@ -68,7 +68,7 @@ describe('the chart', () => {
         'both are somebody’s own',
       ).not.toContain('Secret');
       const variables = [...text.matchAll(/\bPERFLEET_[A-Z0-9_]+/g)].map(([name]) => name);
-      expect(variables).toEqual(expect.arrayContaining(['PERFLEET_RATE_HZ', 'PERFLEET_KAFKA_TLS']));
+      expect(variables).toEqual(expect.arrayContaining(['PERFLEET_RATE_HZ', 'PERFLEET_KAFKA_TLS', 'PERFLEET_CLICKHOUSE_SHARDS']));
       const known = Object.keys(fields).map(variableName);
       for (const line of text.split('\n').filter((each) => !each.trim().startsWith('#')))
         for (const [name] of line.matchAll(/\bPERFLEET_[A-Z0-9_]+/g)) expect(known).toContain(name);
