@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FlameGraphResponse, SqlResponse } from '@perfleet/api-contract';
-import { openStore, type Store } from '@perfleet/clickhouse';
+import { EmbeddedStore, migrate, type Store } from '@perfleet/clickhouse';
 import { namedFrameId, nativeFrameId, seriesId, stackId } from '@perfleet/ids';
 import type { NodeState } from '@perfleet/messages';
 import { openSqliteNodeState, type NodeStateStore } from '@perfleet/node-state';
@@ -71,14 +71,18 @@ export const node = (name: string, change: Partial<NodeState> = {}): NodeState =
   ...change,
 });
 
-/** An API over an embedded engine with the data set above, for the tests of one file. */
-export function useTestApi(): void {
-  beforeAll(start);
+/**
+ * An API over an embedded engine with the data set above, for the tests of one file.
+ * @param configFile of the engine
+ */
+export function useTestApi(configFile?: string): void {
+  beforeAll(() => start(configFile));
   afterAll(stop);
 }
 
-async function start(): Promise<void> {
-  store = await openStore({ kind: 'embedded', path: join(dir, 'clickhouse') });
+async function start(configFile?: string): Promise<void> {
+  store = new EmbeddedStore(join(dir, 'clickhouse'), configFile === undefined ? {} : { configFile });
+  await migrate(store);
   for (const s of [checkout, search]) {
     const service = s.service.replaceAll("'", "''");
     const row = `(${s.id}, '${service}', '${s.node}', '${s.process}', 'cpu', 'nanoseconds', ${MS}, map('team', 'a'), ${T0})`;

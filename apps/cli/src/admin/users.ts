@@ -48,4 +48,16 @@ export async function makeSqlUser(
         }
       }
   });
+  const reader = new ServerStore({ ...server, user, password });
+  try {
+    await reader.query('SELECT time FROM profiles LIMIT 1');
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `${user} was made, but cannot read: ${why}. In a cluster, name a <user> for each replica in <remote_servers> in the place of a <secret>, with which shards are asked as ${user} itself`,
+      { cause },
+    );
+  } finally {
+    await reader.close();
+  }
 }
