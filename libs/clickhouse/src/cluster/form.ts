@@ -63,7 +63,9 @@ export function clusterForm({ cluster, migration, moves }: ClusterFormOptions): 
       if (/^DROP TABLE\b/i.test(local)) return [local.replace(/^(DROP TABLE(?: IF EXISTS)? \w+)/i, '$1 SYNC')];
       if (!/^(ALTER|EXCHANGE|RENAME)\b/i.test(local)) return [local];
       const changed = SHARDED.filter((table) => new RegExp(`\\b${table}\\b`).test(statement));
-      return [local, ...changed.map(distributed)];
+      // The next replica must find it done: one that is behind would refuse to do it again.
+      const synchronous = /^ALTER\b/i.test(local) && !/\bSETTINGS\b/i.test(local) ? ' SETTINGS alter_sync = 2' : '';
+      return [local + synchronous, ...changed.map(distributed)];
     },
   };
 }
