@@ -68,7 +68,9 @@ describe('the chart', () => {
         'both are somebody’s own',
       ).not.toContain('Secret');
       const variables = [...text.matchAll(/\bPERFLEET_[A-Z0-9_]+/g)].map(([name]) => name);
-      expect(variables).toEqual(expect.arrayContaining(['PERFLEET_RATE_HZ', 'PERFLEET_KAFKA_TLS', 'PERFLEET_CLICKHOUSE_SHARDS']));
+      expect(variables).toEqual(
+        expect.arrayContaining(['PERFLEET_RATE_HZ', 'PERFLEET_KAFKA_TLS', 'PERFLEET_CLICKHOUSE_SHARDS']),
+      );
       const known = Object.keys(fields).map(variableName);
       for (const line of text.split('\n').filter((each) => !each.trim().startsWith('#')))
         for (const [name] of line.matchAll(/\bPERFLEET_[A-Z0-9_]+/g)) expect(known).toContain(name);
