@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkStore } from './check.ts';
 import { drop, parseDay, planDrop } from './drop.ts';
 import { readRetention, setRetention } from './retention.ts';
+import { oneServer } from './servers.ts';
 import { samplesUsage, tableUsage } from './usage.ts';
 
 const dir = tempDir('perfleet-admin-');
@@ -115,40 +116,40 @@ describe.each(['embedded', 'server'] as const)('admin of the %s store', (kind) =
 
   it('drops the days that are named and no other', async () => {
     await fill(store());
-    const none = await planDrop(store(), day(2), day(2));
+    const none = await planDrop(oneServer(store()), day(2), day(2));
     expect(none).toMatchObject({ partitions: [], rows: 0, bytes: 0, rollUpRows: 0 });
-    const plan = await planDrop(store(), day(3), day(1));
+    const plan = await planDrop(oneServer(store()), day(3), day(1));
     expect(plan).toMatchObject({
       partitions: [day(3), day(1)].map((d) => d.replaceAll('-', '')),
       rows: 2,
       rollUpRows: 4,
     });
-    await drop(store(), plan);
+    await drop(oneServer(store()), plan);
     for (const table of ['samples', 'samples_10m', 'samples_1d'])
       expect(await store().query(`SELECT DISTINCT toString(toDate(time)) AS day FROM ${table}`)).toEqual([
         { day: day(0) },
       ]);
     expect(await found(store())).toEqual({});
-    await expect(planDrop(store(), day(0), day(1))).rejects.toThrow('is after --until');
+    await expect(planDrop(oneServer(store()), day(0), day(1))).rejects.toThrow('is after --until');
   });
 });
 
 it('keeps each tier for the days that it is told, and names for longer', async () => {
   const store = embedded;
-  expect(await readRetention(store)).toEqual({ raw: 14, tenMinutes: 90, day: 400 });
+  expect(await readRetention(oneServer(store))).toEqual({ raw: 14, tenMinutes: 90, day: 400 });
   const ttl = async (table: string) =>
     (
       await store.query<{ days: string }>(
         `SELECT extract(create_table_query, 'TTL.*toIntervalDay.(\\\\d+)') AS days FROM system.tables WHERE name = '${table}' AND database = currentDatabase()`,
       )
     ).map(({ days }) => Number(days));
-  await setRetention(store, { raw: 30, tenMinutes: 90, day: 800 });
-  expect(await readRetention(store)).toEqual({ raw: 30, tenMinutes: 90, day: 800 });
+  await setRetention(oneServer(store), { raw: 30, tenMinutes: 90, day: 800 });
+  expect(await readRetention(oneServer(store))).toEqual({ raw: 30, tenMinutes: 90, day: 800 });
   for (const table of ['stacks', 'frames', 'workloads']) expect(await ttl(table)).toEqual([900]);
   expect(await ttl('series')).toEqual([46]);
-  await expect(setRetention(store, { raw: 10, tenMinutes: 90, day: 400 })).rejects.toThrow('at least 14');
-  await expect(setRetention(store, { raw: 30, tenMinutes: 20, day: 400 })).rejects.toThrow('coarser tier');
-  await setRetention(store, { raw: 14, tenMinutes: 90, day: 400 });
+  await expect(setRetention(oneServer(store), { raw: 10, tenMinutes: 90, day: 400 })).rejects.toThrow('at least 14');
+  await expect(setRetention(oneServer(store), { raw: 30, tenMinutes: 20, day: 400 })).rejects.toThrow('coarser tier');
+  await setRetention(oneServer(store), { raw: 14, tenMinutes: 90, day: 400 });
   expect([await ttl('stacks'), await ttl('samples')]).toEqual([[500], [14]]);
 });
 

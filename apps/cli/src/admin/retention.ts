@@ -1,4 +1,4 @@
-import type { Store } from '@perfleet/clickhouse';
+import { holders, type Servers } from './servers.ts';
 
 /** Days for which each tier is kept. */
 export interface Retention {
@@ -18,18 +18,19 @@ const SERIES_BEYOND = 16;
 const NAMES_BEYOND = 100;
 
 /** What the tables' TTLs say. */
-export async function readRetention(store: Store): Promise<Retention> {
-  const rows = await store.query<{ name: string; days: string }>(
+export async function readRetention(servers: Servers): Promise<Retention> {
+  const [store] = holders(servers, 'samples');
+  const rows = await store!.query<{ name: string; days: string }>(
     `SELECT name, extract(create_table_query, 'TTL \\\\w+ \\\\+ toIntervalDay\\\\((\\\\d+)\\\\)') AS days FROM system.tables
      WHERE database = currentDatabase() AND name IN {names:Array(String)}`,
-    { names: Object.values(TIERS) },
+    { names: Object.values(TIERS).map((name) => servers.table(name)) },
   );
-  const of = (table: string) => Number(rows.find(({ name }) => name === table)?.days);
+  const of = (table: string) => Number(rows.find(({ name }) => name === servers.table(table))?.days);
   return { raw: of(TIERS.raw), tenMinutes: of(TIERS.tenMinutes), day: of(TIERS.day) };
 }
 
 /** @throws Error when a coarser tier would be kept for less than a finer one, or raw samples for less than they may be late */
-export async function setRetention(store: Store, { raw, tenMinutes, day }: Retention): Promise<void> {
+export async function setRetention(servers: Servers, { raw, tenMinutes, day }: Retention): Promise<void> {
   if (raw < LEAST_RAW_DAYS)
     throw new Error(`raw samples for ${raw} days: at least ${LEAST_RAW_DAYS}, which is how late samples may come`);
   if (raw > tenMinutes || tenMinutes > day || day > MOST_DAYS) {
@@ -39,7 +40,7 @@ export async function setRetention(store: Store, { raw, tenMinutes, day }: Reten
     );
   }
   // What refers to others goes first when time gets shorter, and names are there first when it gets longer: each alone is safe.
-  const longer = day > (await readRetention(store)).day;
+  const longer = day > (await readRetention(servers)).day;
   const names = ['stacks', 'frames', 'workloads'].map((table) => [table, 'seen', day + NAMES_BEYOND] as const);
   const samples = [
     ['samples_1d', 'time', day],
@@ -48,8 +49,13 @@ export async function setRetention(store: Store, { raw, tenMinutes, day }: Reten
     ['series', 'seen', raw + SERIES_BEYOND],
   ] as const;
   for (const [table, column, days] of longer ? [...names, ...samples] : [...samples, ...names]) {
-    // Parts that are there get the new time without being written again.
-    await store.command(`ALTER TABLE ${table} MODIFY SETTING materialize_ttl_recalculate_only = 1`);
-    await store.command(`ALTER TABLE ${table} MODIFY TTL ${column} + INTERVAL ${days} DAY SETTINGS mutations_sync = 1`);
+    const local = servers.table(table);
+    // Parts that are there get the new time without being written again. A setting is each server's own.
+    for (const { store } of servers.all)
+      await store.command(`ALTER TABLE ${local} MODIFY SETTING materialize_ttl_recalculate_only = 1`);
+    for (const store of holders(servers, table))
+      await store.command(
+        `ALTER TABLE ${local} MODIFY TTL ${column} + INTERVAL ${days} DAY SETTINGS mutations_sync = 1`,
+      );
   }
 }

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { sqlUserStatements } from '@perfleet/api';
 import {
-  readTopology,
   ServerStore,
   underSchemaLock,
   type ClusterOptions,
@@ -9,6 +8,7 @@ import {
   type Store,
 } from '@perfleet/clickhouse';
 import type { LabelLimits } from '@perfleet/tokens';
+import { openServers } from './servers.ts';
 
 export interface SqlUser {
   readonly user: string;
@@ -25,7 +25,7 @@ export async function makeSqlUser(
   options: ServerOptions & { readonly cluster?: ClusterOptions },
   { user, password, labels }: SqlUser,
 ): Promise<void> {
-  const { cluster, sqlUser: _, ...server } = options;
+  const { cluster: _cluster, sqlUser: _user, ...server } = options;
   const statements = sqlUserStatements({
     database: options.database ?? 'default',
     definer: options.user ?? 'default',
@@ -33,20 +33,13 @@ export async function makeSqlUser(
     passwordSha256: createHash('sha256').update(password).digest('hex'),
     labels,
   });
-  const run = async (on: Store) => {
-    for (const statement of statements) await on.command(statement);
-  };
   await underSchemaLock(store, async () => {
-    if (!cluster) return run(store);
-    for (const { urls } of await readTopology(store, cluster, options.url))
-      for (const url of urls) {
-        const replica = new ServerStore({ ...server, url });
-        try {
-          await run(replica);
-        } finally {
-          await replica.close();
-        }
-      }
+    const servers = await openServers(store, options);
+    try {
+      for (const { store: each } of servers.all) for (const statement of statements) await each.command(statement);
+    } finally {
+      await servers.close();
+    }
   });
   const reader = new ServerStore({ ...server, user, password });
   try {

@@ -2,6 +2,7 @@ import type { Store } from '@perfleet/clickhouse';
 import { ConfigError } from '@perfleet/config';
 import type { Command } from 'commander';
 import type { Retention } from '../admin/retention.ts';
+import type { Servers } from '../admin/servers.ts';
 import { openProfileStore, serverOptions } from '../adapters.ts';
 import { loadSettings } from '../settings.ts';
 import { cellText, formatTable } from '../table.ts';
@@ -51,7 +52,7 @@ export function registerAdmin(program: Command): void {
 
   command('usage', 'rows, bytes and days by table, service and node')
     .option('--limit <n>', 'services and nodes, those with the most rows', '20')
-    .action((flags: Flags) => withSingleStore(flags, (store) => usage(store, flags)));
+    .action((flags: Flags) => withStore(flags, (store) => usage(store, flags)));
 
   command('check', 'look for inconsistencies; exit code 1 when there are any').action(async (flags: Flags) => {
     if (!(await withStore(flags, (store) => check(store, flags)))) process.exitCode = 1;
@@ -61,13 +62,13 @@ export function registerAdmin(program: Command): void {
     .requiredOption('--from <day>', 'first day (UTC), YYYY-MM-DD')
     .requiredOption('--until <day>', 'last day, also dropped')
     .option('--yes', 'do not ask')
-    .action((flags: Flags) => withSingleStore(flags, (store) => dropDays(store, flags)));
+    .action((flags: Flags) => withServers(flags, (servers) => dropDays(servers, flags)));
 
   command('retention', 'for how many days each tier is kept; with options, change it')
     .option('--raw <days>', 'raw samples, for every query')
     .option('--ten-minutes <days>', 'roll-ups by ten minutes, for queries without node, pod and container id')
     .option('--day <days>', 'roll-ups by the day, the same')
-    .action((flags: Flags) => withSingleStore(flags, (store) => retention(store, flags)));
+    .action((flags: Flags) => withServers(flags, (servers) => retention(servers, flags)));
 
   command(
     'sql-user',
@@ -94,13 +95,16 @@ async function sqlUser(flags: Flags): Promise<void> {
 
 const settingsOf = ({ clickhouseUrl, data }: Flags) => loadSettings(asSettings({ clickhouseUrl, data }));
 
-/** Parts, partitions and TTLs of samples are each server's own. */
-async function withSingleStore<T>(flags: Flags, work: (store: Store) => Promise<T>): Promise<T> {
-  if (settingsOf(flags).clickhouseCluster)
-    throw new ConfigError(
-      'this command knows a single server only; in a cluster use SQL on samples_local, samples_10m_local and samples_1d_local of each shard',
-    );
-  return withStore(flags, work);
+async function withServers(flags: Flags, work: (servers: Servers) => Promise<void>): Promise<void> {
+  const { openServers } = await import('../admin/servers.ts');
+  await withStore(flags, async (store) => {
+    const servers = await openServers(store, await serverOptions(settingsOf(flags)));
+    try {
+      await work(servers);
+    } finally {
+      await servers.close();
+    }
+  });
 }
 
 async function withStore<T>(flags: Flags, work: (store: Store) => Promise<T>): Promise<T> {
@@ -113,6 +117,11 @@ async function withStore<T>(flags: Flags, work: (store: Store) => Promise<T>): P
 }
 
 async function usage(store: Store, flags: Flags): Promise<void> {
+  // Parts are each server's own.
+  if (settingsOf(flags).clickhouseCluster)
+    throw new ConfigError(
+      'usage knows a single server only; in a cluster ask for system.parts by clusterAllReplicas, where samples are in samples_local',
+    );
   const { samplesUsage, tableUsage } = await import('../admin/usage.ts');
   const limit = wholeNumber('--limit', flags.limit, 1, 10_000);
   const tables = await tableUsage(store);
@@ -146,25 +155,25 @@ async function check(store: Store, { json }: Flags): Promise<boolean> {
   return wrong.length === 0;
 }
 
-async function dropDays(store: Store, flags: Flags): Promise<void> {
+async function dropDays(servers: Servers, flags: Flags): Promise<void> {
   const { drop, parseDay, planDrop } = await import('../admin/drop.ts');
-  const plan = await planDrop(store, parseDay('--from', flags.from), parseDay('--until', flags.until));
+  const plan = await planDrop(servers, parseDay('--from', flags.from), parseDay('--until', flags.until));
   const { partitions, rows, bytes, rollUpRows } = plan;
   const days = partitions.map((id) => id.replace(/^(....)(..)(..)$/, '$1-$2-$3'));
   if (partitions.length > 0 || rollUpRows > 0) {
     const raw = `${rows} rows (${size(bytes)}) of ${days.length} days${days.length > 0 ? `, ${days[0]} to ${days.at(-1)}` : ''}`;
     const what = `${raw}, and ${rollUpRows} rows of roll-ups`;
     if (!(await confirm(`Drop ${what}? They cannot be had back.`, flags.yes))) return;
-    await drop(store, plan);
+    await drop(servers, plan);
     if (!flags.json) return print(`dropped ${what}`);
   }
   print(flags.json ? JSON.stringify({ days, rows, bytes, rollUpRows }) : 'no samples of these days');
 }
 
-async function retention(store: Store, { raw, tenMinutes, day, json }: Flags): Promise<void> {
+async function retention(servers: Servers, { raw, tenMinutes, day, json }: Flags): Promise<void> {
   const { readRetention, setRetention } = await import('../admin/retention.ts');
   const asked = { raw, tenMinutes, day };
-  const before = await readRetention(store);
+  const before = await readRetention(servers);
   const wanted = Object.fromEntries(
     Object.entries(before).map(([tier, days]) => {
       const text = asked[tier as keyof Retention];
@@ -174,7 +183,7 @@ async function retention(store: Store, { raw, tenMinutes, day, json }: Flags): P
       ];
     }),
   ) as unknown as Retention;
-  if (Object.values(asked).some((text) => text !== undefined)) await setRetention(store, wanted);
+  if (Object.values(asked).some((text) => text !== undefined)) await setRetention(servers, wanted);
   if (json) return print(JSON.stringify(wanted, null, 2));
   const rows = [
     ['raw', wanted.raw],
