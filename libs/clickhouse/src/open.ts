@@ -14,7 +14,7 @@ export type StoreOptions =
  * A query over a `Distributed` table inside of another one's is answered first, by all shards, and its answer sent to each: the answer of
  * one shard alone would be wrong wherever rows of one thing are on several.
  */
-export const CLUSTER_SETTINGS = { distributed_product_mode: 'global' } as const;
+const CLUSTER_SETTINGS = { distributed_product_mode: 'global' } as const;
 
 /** Opens the store and brings its schema up to date, on every server of a cluster. @throws ClickHouseError that names the cause and the fix */
 export async function openStore(options: StoreOptions): Promise<Store> {

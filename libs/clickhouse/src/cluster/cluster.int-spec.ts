@@ -5,20 +5,29 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedStore } from '../embedded.ts';
 import { MIGRATIONS } from '../migrate.ts';
 import { RowBinaryBlock } from '../row-binary.ts';
-import { CLUSTER_SETTINGS } from '../open.ts';
+import { serveClickhouse, type ClickhouseHttp } from '../http.ts';
+import { openShards, openStore } from '../open.ts';
+import type { RawRequest, Store } from '../store.ts';
 import { TABLES } from '../tables.ts';
-import { clusterConfig, ONE, TWO, withPlainTables } from './engine.fixture.ts';
+import { clusterConfig, ONE, plainTables, TWO } from './engine.fixture.ts';
 import { clusterForm, localTable, SHARDED } from './form.ts';
-import { migrateCluster } from './migrate-cluster.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'clickhouse-cluster-'));
 let store: EmbeddedStore;
+let http: ClickhouseHttp;
+/** As a service opens it. */
+let server: Store;
+const open = () => ({ kind: 'server' as const, url: http.url, cluster: { name: ONE } });
 
 beforeAll(async () => {
   store = new EmbeddedStore(join(directory, 'data'), { configFile: clusterConfig(directory) });
-  await migrateCluster([{ shard: '1', store: withPlainTables(store) }], TWO);
+  const engine = { raw: (request: RawRequest) => store.raw({ ...request, sql: plainTables(request.sql) }) };
+  http = await serveClickhouse({ engine, scope: 'admin', port: 0 });
+  server = await openStore(open());
 });
 afterAll(async () => {
+  await server?.close();
+  await http?.close();
   await store?.close();
   rmSync(directory, { recursive: true, force: true });
 });
@@ -47,8 +56,15 @@ async function fill(): Promise<void> {
       .u64(BigInt(10 + i))
       .row();
   }
-  // Twice: Keeper knows the block.
-  for (let i = 0; i < 2; i++) await store.insert('samples_local', TABLES.samples, rows, 'block');
+  const shards = await openShards(server, open());
+  try {
+    const writer = shards.writer(shards.shardOf(7));
+    await writer.catchUp();
+    // Twice: the second time it is known.
+    for (let i = 0; i < 2; i++) await writer.insert('samples', TABLES.samples, rows, 'block');
+  } finally {
+    await shards.close();
+  }
 }
 
 /** As pages and people ask. */
@@ -72,8 +88,7 @@ const QUERIES = {
 
 async function answers(): Promise<Record<string, unknown[][]>> {
   const all: Record<string, unknown[][]> = {};
-  for (const [name, sql] of Object.entries(QUERIES))
-    all[name] = (await store.columns(sql, {}, { settings: CLUSTER_SETTINGS })).rows;
+  for (const [name, sql] of Object.entries(QUERIES)) all[name] = (await server.columns(sql)).rows;
   return all;
 }
 
@@ -85,6 +100,17 @@ const over = async (cluster: string) => {
 };
 
 describe('the schema of a cluster', () => {
+  it('is brought up to date by who opens it, once', async () => {
+    const versions = async () =>
+      (await store.columns('SELECT version FROM schema_migrations ORDER BY version')).rows.flat().map(Number);
+    expect(await versions()).toEqual(MIGRATIONS.map(({ version }) => version));
+    await (await openStore(open())).close();
+    expect(await versions()).toEqual(MIGRATIONS.map(({ version }) => version));
+    await expect(openStore({ ...open(), cluster: { name: 'none' } })).rejects.toThrow(
+      /knows no cluster none: name one of its <remote_servers>/,
+    );
+  });
+
   it('answers over two shards as over one', async () => {
     await fill();
     await over(ONE);

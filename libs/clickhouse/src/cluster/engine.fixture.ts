@@ -1,6 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Store } from '../store.ts';
 
 /** Clusters of one and of two shards, each of which is the engine itself: it asks itself without a socket. */
 export const ONE = 'one';
@@ -30,23 +29,12 @@ export function clusterConfig(directory: string, users = ''): string {
   return path;
 }
 
-/** The same store, with the engine's own tables in the place of replicated ones: what is written can be read. */
-export function withPlainTables(store: Store): Store {
-  const plain = (sql: string) =>
-    sql
-      .replace(/Replicated(\w*MergeTree)\('[^']*', '[^']*'(?:, )?(.*?)\)\s/, '$1($2)\n')
-      .replace(
-        /\breplicated_deduplication_window = (\d+), replicated_deduplication_window_seconds = \d+/,
-        'non_replicated_deduplication_window = $1',
-      );
-  return new Proxy(store, {
-    get(target, property) {
-      if (property === 'command')
-        return async (sql: string) => {
-          if (!sql.startsWith('SYSTEM SYNC REPLICA')) await target.command(plain(sql));
-        };
-      const member = Reflect.get(target, property, target) as unknown;
-      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
-    },
-  });
-}
+/** The same statement with the engine's own tables in the place of replicated ones: what is written can be read. */
+export const plainTables = (sql: string) =>
+  sql
+    .replace(/Replicated(\w*MergeTree)\('[^']*', '[^']*'(?:, )?(.*?)\)\s/, '$1($2)\n')
+    .replace(
+      /\breplicated_deduplication_window = (\d+), replicated_deduplication_window_seconds = \d+/,
+      'non_replicated_deduplication_window = $1',
+    )
+    .replace(/^SYSTEM SYNC REPLICA \w+/, 'SELECT 1');
