@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { ClickhouseHttp, Store } from '@perfleet/clickhouse';
 import type { AlertChange } from '@perfleet/messages';
+import type { SignIn } from '@perfleet/oidc';
 import type { NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
 import type { FastifyInstance } from 'fastify';
@@ -27,8 +28,11 @@ import { ConfigController } from './controllers/config.controller.ts';
 import { HealthController } from './controllers/health.controller.ts';
 import { NodesController } from './controllers/nodes.controller.ts';
 import { ProfilesController } from './controllers/profiles.controller.ts';
+import { SignInController } from './controllers/sign-in.controller.ts';
 import { SqlController } from './controllers/sql.controller.ts';
 import type { Origins, SecureServer, TlsIdentity } from '@perfleet/http-guard';
+import { answerClientError } from './http/client-error.ts';
+import { methodGuard } from './http/method-guard.ts';
 import { hostGuard } from './http/host-guard.ts';
 import { startIngest, type Ingest, type IngestSettings } from './ingest/start-ingest.ts';
 import { pusher } from './ingest/pusher.ts';
@@ -36,7 +40,7 @@ import { INGEST_LIMITS } from './ingest/limits.ts';
 import { serveOtlpHttp } from './ingest/otlp-http.ts';
 import { servePyroscopeIngest } from './ingest/pyroscope-ingest.ts';
 import { ErrorFilter } from './http/error-filter.ts';
-import { hasWebFiles, SECURITY_HEADERS, serveWebFiles } from './http/web-files.ts';
+import { hasWebFiles, securityHeaders, serveWebFiles } from './http/web-files.ts';
 import { ApiMetrics } from './metrics.ts';
 import { NodeQueries } from './nodes/node-queries.ts';
 import { profileSource, type ProfileSource } from './pyroscope/profile-source.ts';
@@ -46,7 +50,7 @@ import { ProfileQueries } from './queries/profile-queries.ts';
 import { StoreDb } from './queries/store-db.ts';
 import { serveSql } from './sql/clickhouse-port.ts';
 import { SqlService } from './sql/sql-service.ts';
-import { ALERTS, CONFIG, DB, LOGGER, METRICS, NODES, PROFILE_SOURCE, PROFILES, SQL } from './tokens.ts';
+import { ALERTS, CONFIG, DB, LOGGER, METRICS, NODES, PROFILE_SOURCE, PROFILES, SIGN_IN, SQL } from './tokens.ts';
 
 export interface ApiOptions {
   readonly store: Store;
@@ -67,6 +71,8 @@ export interface ApiOptions {
   readonly auth?: 'tokens' | 'none';
   /** With tokens: who knows them. Default: those of the node state store. */
   readonly verifier?: TokenVerifier;
+  /** How people sign in on the page besides with a token; null = they do not. */
+  readonly signIn?: SignIn | null;
   /** With tokens: whether `/metrics` is told to everybody. */
   readonly metricsPublic?: boolean;
   readonly callRates?: CallRates;
@@ -184,7 +190,7 @@ async function build(
   registry: Registry,
   ingest: Ingest | null,
 ): Promise<{ app: NestFastifyApplication; routes: readonly GuardedRoute[] }> {
-  const { nodeState, logger, webRoot, tls } = options;
+  const { nodeState, logger, webRoot, tls, signIn = null } = options;
   const { db, facts, engine, sql, alerts } = parts;
   const nodes = new NodeQueries(nodeState, db, facts);
   const profiles = new ProfileQueries(db);
@@ -194,7 +200,7 @@ async function build(
     module: ApiModule,
     controllers: [
       ...[ProfilesController, SqlController, NodesController, AlertsController, ConfigController],
-      ...[HealthController, RenderController, ComparisonController],
+      ...[HealthController, RenderController, ComparisonController, SignInController],
     ],
     providers: [
       { provide: DB, useValue: db },
@@ -205,6 +211,7 @@ async function build(
       { provide: METRICS, useValue: metrics },
       { provide: PROFILES, useValue: profiles },
       { provide: PROFILE_SOURCE, useValue: source },
+      { provide: SIGN_IN, useValue: signIn },
       { provide: SQL, useValue: sql },
     ],
   };
@@ -214,15 +221,16 @@ async function build(
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: true,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    // Names of nodes have up to 253 characters, three times that when escaped.
-    routerOptions: { maxParamLength: 1024 },
+    clientErrorHandler: answerClientError,
+    // What a name may be is said where it is used; the headers' limit holds for the address, too.
+    routerOptions: { maxParamLength: 16_384 },
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false, abortOnError: false });
   const web = hasWebFiles(webRoot);
   app.useGlobalFilters(new ErrorFilter(logger, web));
   const fastify = app.getHttpAdapter().getInstance();
   fastify.addHook('onRequest', async (request, reply) => {
-    reply.headers(SECURITY_HEADERS);
+    reply.headers(securityHeaders(signIn?.reachable()));
     if (request.url.startsWith('/api/')) reply.header('cache-control', 'no-store');
   });
   fastify.addHook('onRequest', hostGuard(origins));
@@ -230,6 +238,7 @@ async function build(
   // The adapter's own instance type has Nest's extensions, which a plugin does not need.
   const plain = fastify as unknown as FastifyInstance;
   const routes = guardRoutes(plain, { ...access, publicRoutes: ['/*', ...(metricsPublic ? ['/metrics'] : [])] });
+  fastify.addHook('onRequest', methodGuard(routes));
   fastify.addHook('onResponse', async (request, reply) => {
     metrics.observe(request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000);
   });

@@ -8,3 +8,4 @@ export const CONFIG = Symbol('ConfigService');
 export const LOGGER = Symbol('Logger');
 export const METRICS = Symbol('Metrics');
 export const PROFILE_SOURCE = Symbol('ProfileSource');
+export const SIGN_IN = Symbol('sign-in');

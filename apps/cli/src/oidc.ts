@@ -1,10 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '@perfleet/config';
-import { createOidcVerifier, eitherVerifier, parseRules, type OidcRules, type OidcSettings } from '@perfleet/oidc';
+import {
+  createOidcVerifier,
+  createSignIn,
+  eitherVerifier,
+  parseRules,
+  type OidcRules,
+  type OidcSettings,
+  type SignIn,
+} from '@perfleet/oidc';
 import { createTokenVerifier, type TokenStore, type TokenVerifier } from '@perfleet/tokens';
 import type { Settings } from './settings.ts';
 
 type Oidc = Pick<Settings, 'auth' | 'oidcIssuer' | 'oidcAudience' | 'oidcRulesFile'>;
+type Page = Pick<Settings, 'oidcIssuer' | 'oidcAudience' | 'oidcClientId' | 'oidcScopes'>;
 
 /** Whose JWTs are taken; null = nobody's. @throws ConfigError that names the variable and the fix */
 export function oidcOf({ auth, oidcIssuer, oidcAudience, oidcRulesFile }: Oidc): OidcSettings | null {
@@ -33,6 +42,14 @@ export function tokenVerifier(settings: Oidc, store: TokenStore): TokenVerifier 
   const own = createTokenVerifier({ store });
   const oidc = oidcOf(settings);
   return oidc ? eitherVerifier(own, createOidcVerifier(oidc)) : own;
+}
+
+/** How people sign in on the page; null = they do not. */
+export function signInOf({ oidcIssuer, oidcAudience, oidcClientId, oidcScopes }: Page): SignIn | null {
+  if (oidcClientId === '') return null;
+  if (oidcIssuer === '')
+    throw new ConfigError('PERFLEET_OIDC_ISSUER is not set: without it PERFLEET_OIDC_CLIENT_ID says nothing');
+  return createSignIn({ issuer: oidcIssuer, audience: oidcAudience, clientId: oidcClientId, scope: oidcScopes });
 }
 
 function readRules(file: string): OidcRules {

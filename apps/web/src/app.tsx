@@ -1,6 +1,6 @@
-import { fleetNodes, type AlertsResponse, type FleetColumns } from '@perfleet/api-contract';
+import { fleetNodes } from '@perfleet/api-contract';
 import { useState } from 'react';
-import { get } from './api.ts';
+import { api, dataOf } from './api.ts';
 import { FleetPage } from './fleet/fleet-page.tsx';
 import { AlertsPanel } from './panels/alerts-panel.tsx';
 import { Filters } from './panels/filters.tsx';
@@ -25,9 +25,11 @@ export function App() {
   const [state, change] = useViewState();
   const [looks, setLooks] = useState(0);
   const fleet = usePolled('fleet', REFRESH_MS, async (signal) =>
-    fleetNodes(await get<FleetColumns>('fleet', {}, signal)),
+    fleetNodes(await dataOf(api.GET('/api/v1/fleet', { signal }))),
   );
-  const alerts = usePolled(`alerts ${looks}`, 2 * REFRESH_MS, (signal) => get<AlertsResponse>('alerts', {}, signal));
+  const alerts = usePolled(`alerts ${looks}`, 2 * REFRESH_MS, (signal) =>
+    dataOf(api.GET('/api/v1/alerts', { signal })),
+  );
   const firing = (alerts.data?.alerts ?? []).filter((a) => a.state === 'firing' && !a.silenced && !a.acknowledged);
   const range = timeRange(state.range);
   const query = { query: selectorOf(state), from: range.from, until: range.until };

@@ -1,11 +1,5 @@
 import type { FleetNode } from './fleet.ts';
-
-export interface Cause {
-  readonly kind: 'silent' | 'fallback' | 'rung' | 'crash' | 'config' | 'kubelet' | 'budget';
-  /** The reason without what differs from node to node. */
-  readonly cause: string;
-  readonly nodes: readonly string[];
-}
+import type { Cause } from './gen/api.ts';
 
 const UUID = /[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}/gi;
 /** Ids of containers, epochs, build ids: long runs of hexadecimal digits with at least one digit and one letter, or 32 digits. */
@@ -55,9 +49,4 @@ export function groupByCause(nodes: readonly FleetNode[]): Cause[] {
     }
   }
   return [...groups.values()].sort((a, b) => b.nodes.length - a.nodes.length || (a.cause < b.cause ? -1 : 1));
-}
-
-/** GET fleet/causes */
-export interface CausesResponse {
-  readonly causes: readonly Cause[];
 }

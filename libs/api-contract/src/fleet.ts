@@ -1,3 +1,5 @@
+import type { FleetColumns } from './gen/api.ts';
+
 /** Sampler in use, in words. */
 export const RUNG_NAMES: Readonly<Record<number, string>> = {
   1: 'eBPF',
@@ -12,48 +14,6 @@ export type FleetMode = (typeof FLEET_MODES)[number];
 /** off: no budget; ok: as configured; lowered: less than configured; exhausted: over budget with nothing left to lower. */
 export const FLEET_GOVERNORS = ['off', 'ok', 'lowered', 'exhausted'] as const;
 export type GovernorMood = (typeof FLEET_GOVERNORS)[number];
-
-/**
- * GET fleet: every node of the registry as columns, ordered by cluster and name; 10,000 nodes are under a megabyte.
- * Texts are indexes into `strings`.
- */
-export interface FleetColumns {
-  readonly strings: readonly string[];
-  readonly node: readonly string[];
-  readonly cluster: readonly number[];
-  readonly alive: readonly number[];
-  /** Unix seconds. */
-  readonly lastSeen: readonly number[];
-  /** Index into `FLEET_MODES`. */
-  readonly mode: readonly number[];
-  readonly fallback: readonly number[];
-  readonly modeReason: readonly number[];
-  /** Joined by commas. */
-  readonly podRoots: readonly number[];
-  /** Joined by semicolons. */
-  readonly kubeletMismatches: readonly number[];
-  readonly rung: readonly number[];
-  readonly rungWanted: readonly number[];
-  readonly rungReason: readonly number[];
-  readonly rateHz: readonly number[];
-  /** As configured. */
-  readonly rateWanted: readonly number[];
-  readonly configVersion: readonly number[];
-  /** Why that version is not the one in the store, "" when it is. */
-  readonly configError: readonly number[];
-  /** Index into `FLEET_GOVERNORS`. */
-  readonly governor: readonly number[];
-  readonly restarts: readonly number[];
-  /** Cause of the last crash: `causeOf` of the last exit. */
-  readonly crash: readonly number[];
-  readonly taken: readonly number[];
-  readonly lost: readonly number[];
-  readonly kernel: readonly number[];
-  readonly cgroupVersion: readonly number[];
-  /** Per mille of the samples of the last minutes, -1 = not known. */
-  readonly lostShare: readonly number[];
-  readonly unattributedShare: readonly number[];
-}
 
 /** One node of `FleetColumns`. */
 export interface FleetNode {
@@ -117,37 +77,4 @@ export function fleetNodes(columns: FleetColumns): FleetNode[] {
     lostShare: share(columns.lostShare, i),
     unattributedShare: share(columns.unattributedShare, i),
   }));
-}
-
-/** GET nodes/:id/timeline?from&until. Times are Unix milliseconds, oldest first. */
-export interface NodeTimelineResponse {
-  readonly from: number;
-  readonly until: number;
-  /** What held when the range begins; null when the node was not heard of before. */
-  readonly before: TimelineState | null;
-  readonly events: ReadonlyArray<{
-    readonly time: number;
-    readonly kind: string;
-    readonly message: string;
-    readonly epoch: string;
-    readonly state: TimelineState | null;
-  }>;
-  /** There were more events than are listed: the oldest are left out. */
-  readonly truncated: boolean;
-  /** Samples per step (seconds), by what they are attributed to. Steps without samples are left out. */
-  readonly coverage: {
-    readonly step: number;
-    readonly times: readonly number[];
-    readonly pod: readonly number[];
-    readonly container: readonly number[];
-    readonly host: readonly number[];
-    readonly nothing: readonly number[];
-    readonly lost: readonly number[];
-  };
-}
-export interface TimelineState {
-  readonly mode: FleetMode;
-  readonly fallback: boolean;
-  readonly rung: number;
-  readonly rateHz: number;
 }

@@ -15,6 +15,14 @@ export const oidcFields = {
     ),
   /** Who these tokens must be for. */
   oidcAudience: z.string().default(''),
+  /** The page as the provider knows it, a client without a secret; empty = nobody signs in there. */
+  oidcClientId: z.string().max(500).default(''),
+  /** What the page asks the provider for, separated by spaces. */
+  oidcScopes: z
+    .string()
+    .regex(/^[\x21\x23-\x5b\x5d-\x7e ]+$/, 'must be scopes separated by spaces')
+    .refine((text) => text.split(' ').includes('openid'), 'must hold openid')
+    .default('openid profile email'),
   /** JSON file that says what which claims open. */
   oidcRulesFile: z.string().default(''),
 };

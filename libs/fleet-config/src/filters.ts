@@ -21,6 +21,7 @@ export const filterMatchSchema = z
     podLabels: z
       .record(z.string().min(1).max(317), patterns)
       .refine((labels) => Object.keys(labels).length <= 20, 'must name at most 20 labels')
+      .meta({ maxProperties: 20 })
       .optional(),
     /** Name of the container in its pod; a container without a pod has its id. */
     container: patterns.optional(),
@@ -31,7 +32,8 @@ export const filterMatchSchema = z
   })
   .refine((match) => Object.values(match).some((field) => field !== undefined), {
     message: 'must state at least one of namespace, pod, podLabels, container, process, cgroup',
-  });
+  })
+  .meta({ minProperties: 1 });
 export type FilterMatch = z.infer<typeof filterMatchSchema>;
 
 const ONE_IN = 'must be a whole number from 2 to 1000';

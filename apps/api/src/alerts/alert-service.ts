@@ -22,6 +22,8 @@ import type { AlertSettings } from './settings.ts';
 
 const MAX_SILENCE_MINUTES = 30 * 24 * 60;
 const MAX_SILENCES = 1000;
+/** A shorter one would be over before it is told. */
+const MIN_SILENCE_MINUTES = 0.1;
 
 const who = { by: z.string().max(200).default(''), comment: z.string().max(2000).default('') };
 const acknowledgeSchema = z.strictObject(who);
@@ -29,7 +31,7 @@ const silenceSchema = z.strictObject({
   kind: z.enum(['', ...ALERT_KINDS]).default(''),
   node: z.string().max(253).default(''),
   cluster: z.string().max(253).default(''),
-  minutes: z.number().positive().max(MAX_SILENCE_MINUTES),
+  minutes: z.number().min(MIN_SILENCE_MINUTES).max(MAX_SILENCE_MINUTES),
   ...who,
 });
 

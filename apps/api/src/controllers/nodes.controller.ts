@@ -1,11 +1,15 @@
 import { Controller, Delete, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Access } from '../access/route-access.ts';
+import { notFound } from '../http/api-error.ts';
 import { clientSignal } from '../http/client-signal.ts';
-import { openApiDocument } from '../http/openapi.ts';
+import { openApiDocument } from '@perfleet/api-contract/openapi';
 import { range, type RawQuery } from '../http/params.ts';
 import type { NodeQueries } from '../nodes/node-queries.ts';
 import { NODES } from '../tokens.ts';
+
+/** Characters, as DNS has it. */
+const MAX_NODE_NAME = 253;
 
 @Controller('api')
 export class NodesController {
@@ -32,6 +36,7 @@ export class NodesController {
   @Access('read')
   @Get('v1/nodes/:id/timeline')
   timeline(@Param('id') id: string, @Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
+    if (id.length > MAX_NODE_NAME) throw notFound('no node has a name so long');
     return this.nodes.timeline(id, range(raw, Date.now()), clientSignal(reply));
   }
 

@@ -1,4 +1,5 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
+import { EXPORT_FORMATS, type ExportFormat } from '@perfleet/api-contract';
 import type { FastifyReply } from 'fastify';
 import { Access } from '../access/route-access.ts';
 import { badRequest } from '../http/api-error.ts';
@@ -9,7 +10,6 @@ import { queryLabels, queryLabelValues, queryProfileTypes } from '../queries/lab
 import { DEFAULT_NODES, MAX_NODES, type ProfileQueries } from '../queries/profile-queries.ts';
 import { defaultStep } from '../queries/series.ts';
 import { queryUnresolvedBinaries } from '../queries/unresolved.ts';
-import { EXPORT_FORMATS, type ExportFormat } from '../queries/views.ts';
 import { PROFILES } from '../tokens.ts';
 
 @Controller('api/v1')

@@ -5,7 +5,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 
 /** Scripts from this origin only; styles may be inline because the flame graph places its parts with them. */
-export const CONTENT_SECURITY_POLICY = [
+const CONTENT_SECURITY_POLICY = [
   "default-src 'self'",
   "style-src 'self' 'unsafe-inline'",
   "img-src 'self' data:",
@@ -13,13 +13,27 @@ export const CONTENT_SECURITY_POLICY = [
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
-].join('; ');
+];
 
-export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
-  'content-security-policy': CONTENT_SECURITY_POLICY,
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-};
+/** @param reachable addresses besides this origin that the page may send requests to */
+export function securityHeaders(reachable: readonly string[] = []): Readonly<Record<string, string>> {
+  const connect = reachable.map(cspSource);
+  const policy = [
+    ...CONTENT_SECURITY_POLICY,
+    ...(connect.length > 0 ? [`connect-src 'self' ${connect.join(' ')}`] : []),
+  ];
+  return {
+    'content-security-policy': policy.join('; '),
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+  };
+}
+
+/** An address as a source of a policy: no query, and nothing that would end the source or the directive. */
+function cspSource(address: string): string {
+  const { origin, pathname } = new URL(address);
+  return origin + pathname.replace(/[;,]/g, encodeURIComponent);
+}
 
 export function hasWebFiles(webRoot: string | undefined): webRoot is string {
   return webRoot !== undefined && existsSync(join(webRoot, 'index.html'));

@@ -1,6 +1,7 @@
 import type {
   CompareResponse,
   DiffResponse,
+  ExportFormat,
   FlameGraphResponse,
   HeatmapResponse,
   SeriesResponse,
@@ -15,7 +16,7 @@ import { queryHeatmap, type HeatmapRequest } from './heatmap.ts';
 import { ProfileCache } from './profile-cache.ts';
 import { queryTimeSeries } from './series.ts';
 import { loadStacks, PROCESS_KIND, valueType } from './stack-set.ts';
-import { exportOf, type Export, type ExportFormat } from './views.ts';
+import { exportOf, type Export } from './views.ts';
 
 export interface Selection {
   readonly selector: Selector;

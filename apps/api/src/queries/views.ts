@@ -1,10 +1,8 @@
+import type { ExportFormat } from '@perfleet/api-contract';
 import { toFirefoxProfile, toFolded, toSpeedscope } from '@perfleet/profile';
 import type { TimeRange } from '../http/time.ts';
 import { pprofOf } from './pprof-export.ts';
 import type { StackSet } from './stack-set.ts';
-
-export const EXPORT_FORMATS = ['pprof', 'folded', 'speedscope', 'firefox'] as const;
-export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
 export interface Export {
   readonly body: string | Uint8Array;

@@ -235,8 +235,11 @@ function isPlainSelect(nodes: readonly AstNode[]): boolean {
 }
 
 function validated(request: unknown): { query: string; params: QueryParams } {
-  const { query, params = {} } = (request ?? {}) as { query?: unknown; params?: unknown };
+  const { query, params = {}, ...others } = (request ?? {}) as { query?: unknown; params?: unknown };
   if (typeof query !== 'string') throw badRequest('the body must be {"query": "SELECT …", "params": {…}}');
+  // One that thinks that it set a limit, say, must be told that it did not.
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw badRequest(`${unknown.slice(0, 100)} is no field of the body: query and params are`);
   if (query.length > SQL_LIMITS.textLength)
     throw badRequest(`the query is longer than ${SQL_LIMITS.textLength} characters`);
   if (typeof params !== 'object' || params === null || Array.isArray(params))

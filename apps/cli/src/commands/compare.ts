@@ -1,7 +1,14 @@
-import { COMPARE_PER, type CompareFunction, type CompareResponse, type CompareSide } from '@perfleet/api-contract';
+import {
+  COMPARE_PER,
+  type CompareFunction,
+  type ComparePer,
+  type CompareResponse,
+  type CompareSide,
+} from '@perfleet/api-contract';
 import { Option, type Command } from 'commander';
-import { callApi, withCaret } from '../api-client.ts';
+import { apiOf, ask, withCaret } from '../api-client.ts';
 import { formatTable } from '../table.ts';
+import { wholeNumber } from './arguments.ts';
 import { serverOption } from './query.ts';
 
 interface CompareFlags {
@@ -14,7 +21,7 @@ interface CompareFlags {
   until?: string;
   baseFrom?: string;
   baseUntil?: string;
-  per: string;
+  per: ComparePer;
   limit: string;
   json?: boolean;
 }
@@ -54,7 +61,9 @@ export function registerCompare(program: Command): void {
 
 async function compare(selector: string, { server, json, ...flags }: CompareFlags): Promise<void> {
   const { from = 'now-1h', until = 'now', ...others } = flags;
-  const answer = await callApi<CompareResponse>(server, 'compare', { query: selector, from, until, ...others });
+  const limit = wholeNumber('--limit', flags.limit, 0, 10_000);
+  const query = { ...others, query: selector, from, until, limit };
+  const answer = await ask(apiOf(server).GET('/api/v1/compare', { params: { query } }));
   process.stdout.write(json ? `${JSON.stringify(answer, null, 2)}\n` : compareText(answer));
 }
 

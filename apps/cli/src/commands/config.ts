@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import type { ConfigHistoryResponse, ConfigRequest, ConfigResponse } from '@perfleet/api-contract';
+import type { ConfigResponse } from '@perfleet/api-contract';
 import { assign, describeChange, parseFleetConfig, type FleetConfig } from '@perfleet/fleet-config';
 import type { Command } from 'commander';
-import { ApiError, callApi } from '../api-client.ts';
+import { ApiError, apiOf, ask } from '../api-client.ts';
 import { cellText } from '../table.ts';
 import { wholeNumber } from './arguments.ts';
 import { serverOption } from './query.ts';
@@ -72,7 +72,7 @@ export function registerConfig(program: Command): void {
 }
 
 async function get(flags: Flags): Promise<void> {
-  const answer = await callApi<ConfigResponse>(flags.server, 'config', { node: flags.node });
+  const answer = await ask(apiOf(flags.server).GET('/api/v1/config', { params: { query: { node: flags.node } } }));
   if (answer.error) process.stderr.write(`warning: no node uses it: ${cellText(answer.error)}\n`);
   print(flags.json ? answer : (answer.settings ?? answer.document));
 }
@@ -80,7 +80,7 @@ async function get(flags: Flags): Promise<void> {
 async function set(assignments: string[], flags: Flags): Promise<void> {
   // A change of single fields holds whatever somebody else changed meanwhile.
   for (let attempt = 1; ; attempt++) {
-    const before = await callApi<ConfigResponse>(flags.server, 'config');
+    const before = await ask(apiOf(flags.server).GET('/api/v1/config'));
     const document = checked(assign(before.document, assignments, flags.node));
     try {
       return tell(before, await put(flags, document, before.version));
@@ -91,7 +91,7 @@ async function set(assignments: string[], flags: Flags): Promise<void> {
 }
 
 async function edit(file: string | undefined, flags: Flags): Promise<void> {
-  const before = await callApi<ConfigResponse>(flags.server, 'config');
+  const before = await ask(apiOf(flags.server).GET('/api/v1/config'));
   const text = file === undefined ? inEditor(before.document) : readFileSync(file === '-' ? 0 : file, 'utf8');
   let input: unknown;
   try {
@@ -121,7 +121,7 @@ function inEditor(document: FleetConfig): string {
 
 async function history(flags: Flags): Promise<void> {
   const limit = wholeNumber('--limit', flags.limit ?? '20', 1, 100);
-  const { changes } = await callApi<ConfigHistoryResponse>(flags.server, 'config/history', { limit: String(limit) });
+  const { changes } = await ask(apiOf(flags.server).GET('/api/v1/config/history', { params: { query: { limit } } }));
   if (flags.json) return print(changes);
   if (changes.length === 0) process.stdout.write('nothing was ever configured\n');
   for (const { version, changedAt, by, comment, changed } of changes) {
@@ -133,8 +133,8 @@ async function history(flags: Flags): Promise<void> {
 }
 
 function put(flags: Flags, document: FleetConfig, version: number): Promise<ConfigResponse> {
-  const body: ConfigRequest = { document, version, by: author(), comment: flags.message ?? '' };
-  return callApi<ConfigResponse>(flags.server, 'config', {}, body, 'PUT');
+  const body = { document, version, by: author(), comment: flags.message ?? '' };
+  return ask(apiOf(flags.server).PUT('/api/v1/config', { body }));
 }
 
 /** Checked here too, so that a slip is told though nothing answers. */

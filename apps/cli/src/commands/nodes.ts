@@ -1,7 +1,7 @@
 import { fleetNodes, groupByCause, RUNG_NAMES } from '@perfleet/api-contract';
-import type { FleetColumns, FleetNode, NodesResponse, NodeSummary } from '@perfleet/api-contract';
+import type { FleetNode, NodeSummary } from '@perfleet/api-contract';
 import type { Command } from 'commander';
-import { callApi } from '../api-client.ts';
+import { apiOf, ask } from '../api-client.ts';
 import { cellText, formatTable } from '../table.ts';
 import { serverOption } from './query.ts';
 
@@ -14,7 +14,7 @@ export function registerNodes(program: Command): void {
     .option('--trouble', 'only nodes with something wrong')
     .addOption(serverOption())
     .action(async (flags: { server: string; json?: boolean; causes?: boolean; trouble?: boolean }) => {
-      const fleet = fleetNodes(await callApi<FleetColumns>(flags.server, 'fleet'));
+      const fleet = fleetNodes(await ask(apiOf(flags.server).GET('/api/v1/fleet')));
       const causes = groupByCause(fleet);
       const shown = flags.trouble ? fleet.filter(isTroubled) : fleet;
       if (flags.json) {
@@ -30,7 +30,7 @@ export function registerNodes(program: Command): void {
 }
 
 async function lastWords(server: string, wanted: ReadonlySet<string>): Promise<NodeSummary[]> {
-  const { nodes } = await callApi<NodesResponse>(server, 'nodes');
+  const { nodes } = await ask(apiOf(server).GET('/api/v1/nodes'));
   return nodes.filter(({ node }) => wanted.has(node));
 }
 

@@ -1,9 +1,8 @@
 import { writeFileSync } from 'node:fs';
-import type { HeatmapResponse, SqlResponse, TopResponse } from '@perfleet/api-contract';
 import { Command, Option } from 'commander';
-import { callApi, withCaret } from '../api-client.ts';
+import { apiOf, ask, withCaret } from '../api-client.ts';
 import { heatmapText } from '../heatmap-text.ts';
-import { namedValue } from './arguments.ts';
+import { namedValue, wholeNumber } from './arguments.ts';
 import { formatTable } from '../table.ts';
 
 /** Where the API is: shared by every command that asks it. */
@@ -58,21 +57,26 @@ export function registerQuery(program: Command): void {
 }
 
 async function query(selector: string, flags: QueryFlags): Promise<void> {
+  const api = apiOf(flags.server);
   const range = { query: selector, from: flags.from ?? 'now-1h', until: flags.until ?? 'now' };
   if (flags.format === 'heatmap') {
-    const map = await callApi<HeatmapResponse>(flags.server, 'heatmap', { ...range, by: flags.by });
+    const map = await ask(api.GET('/api/v1/heatmap', { params: { query: { ...range, by: flags.by } } }));
     return emit(heatmapText(map), flags.output);
   }
   if (flags.format !== 'top' && flags.format !== 'json') {
-    const data = await callApi<Buffer | object>(flags.server, 'export', { ...range, format: flags.format });
-    if (!Buffer.isBuffer(data)) return emit(JSON.stringify(data), flags.output);
+    const query = { ...range, format: flags.format };
+    const data = await ask(api.GET('/api/v1/export', { params: { query }, parseAs: 'arrayBuffer' }));
     if (flags.format === 'pprof' && !flags.output && process.stdout.isTTY)
       throw new Error('pprof is binary; name a file with -o profile.pb.gz');
-    return emit(data, flags.output);
+    return emit(Buffer.from(data), flags.output);
   }
   if (flags.format === 'json')
-    return emit(`${JSON.stringify(await callApi(flags.server, 'flamegraph', range))}\n`, flags.output);
-  const top = await callApi<TopResponse>(flags.server, 'top', { ...range, limit: flags.limit });
+    return emit(
+      `${JSON.stringify(await ask(api.GET('/api/v1/flamegraph', { params: { query: range } })))}\n`,
+      flags.output,
+    );
+  const limit = wholeNumber('--limit', flags.limit, 1, 10_000);
+  const top = await ask(api.GET('/api/v1/top', { params: { query: { ...range, limit } } }));
   const share = (value: number) => `${top.total ? ((100 * value) / top.total).toFixed(1) : '0.0'} %`.padStart(7);
   const rows = top.functions.map((f) => [share(f.self), share(f.total), f.function, f.module || f.file]);
   emit(
@@ -82,7 +86,7 @@ async function query(selector: string, flags: QueryFlags): Promise<void> {
 }
 
 async function sql(text: string, flags: SqlFlags): Promise<void> {
-  const answer = await callApi<SqlResponse>(flags.server, 'sql', {}, { query: text, params: flags.param });
+  const answer = await ask(apiOf(flags.server).POST('/api/v1/sql', { body: { query: text, params: flags.param } }));
   const names = answer.columns.map((column) => column.name);
   if (flags.format === 'json') emit(`${JSON.stringify(answer)}\n`);
   else if (flags.format === 'csv')

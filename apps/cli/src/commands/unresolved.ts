@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
-import type { UnresolvedBinariesResponse } from '@perfleet/api-contract';
 import type { Command } from 'commander';
-import { callApi } from '../api-client.ts';
+import { apiOf, ask } from '../api-client.ts';
 import { formatTable } from '../table.ts';
+import { wholeNumber } from './arguments.ts';
 import { serverOption } from './query.ts';
 
 interface UnresolvedFlags {
@@ -33,8 +33,8 @@ export function registerUnresolved(program: Command): void {
     .addHelpText('after', HELP)
     .action(async (selector: string, flags: UnresolvedFlags) => {
       const { from = 'now-1h', until = 'now', limit } = flags;
-      const query = { query: selector, from, until, limit };
-      const { binaries } = await callApi<UnresolvedBinariesResponse>(flags.server, 'unresolved-binaries', query);
+      const query = { query: selector, from, until, limit: wholeNumber('--limit', limit, 1, 10_000) };
+      const { binaries } = await ask(apiOf(flags.server).GET('/api/v1/unresolved-binaries', { params: { query } }));
       if (flags.json) return void process.stdout.write(`${JSON.stringify(binaries, null, 2)}\n`);
       const rows = binaries.map((b) => [
         b.samples,

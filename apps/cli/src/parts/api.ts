@@ -2,7 +2,7 @@ import { createApi } from '@perfleet/api';
 import type { Store } from '@perfleet/clickhouse';
 import type { NodeStateStore } from '@perfleet/node-state';
 import { authOf, openHosts } from '../auth.ts';
-import { tokenVerifier } from '../oidc.ts';
+import { signInOf, tokenVerifier } from '../oidc.ts';
 import { webRoot } from '../paths.ts';
 import { serverTls } from '../server-tls.ts';
 import { serviceLogger } from '../service-logger.ts';
@@ -34,6 +34,7 @@ export function makeApi({ settings, stream }: PublishingPorts, store: Store, nod
     auth,
     verifier,
     tls,
+    signIn: signInOf(settings),
     metricsPublic: settings.metricsPublic,
     callRates: { requestsPerSecond: settings.requestsPerSecond, concurrent: settings.concurrentRequests },
     ingest: {

@@ -1,6 +1,6 @@
 import { RUNG_NAMES, type FleetNode, type NodeSummary, type NodeTimelineResponse } from '@perfleet/api-contract';
 import { useState } from 'react';
-import { get } from '../api.ts';
+import { api, dataOf } from '../api.ts';
 import { compact, formatAgo } from '../format.ts';
 import { ErrorLine } from '../panels/empty-state.tsx';
 import { usePolled } from '../use-polled.ts';
@@ -18,10 +18,17 @@ const LISTED = 100;
 /** One node: what it is now, and what happened to it. */
 export function NodeDetail({ node, onClose }: { node: FleetNode; onClose: () => void }) {
   const [minutes, setMinutes] = useState('360');
-  const path = `nodes/${encodeURIComponent(node.node)}`;
-  const summary = usePolled(path, REFRESH_MS, (signal) => get<NodeSummary>(path, {}, signal));
-  const line = usePolled(`${path} ${minutes}`, REFRESH_MS, (signal) =>
-    get<NodeTimelineResponse>(`${path}/timeline`, { from: `now-${minutes}m`, until: 'now' }, signal),
+  const path = { id: node.node };
+  const summary = usePolled(node.node, REFRESH_MS, (signal) =>
+    dataOf(api.GET('/api/v1/nodes/{id}', { params: { path }, signal })),
+  );
+  const line = usePolled(`${node.node} ${minutes}`, REFRESH_MS, (signal) =>
+    dataOf(
+      api.GET('/api/v1/nodes/{id}/timeline', {
+        params: { path, query: { from: `now-${minutes}m`, until: 'now' } },
+        signal,
+      }),
+    ),
   );
   return (
     <section className="card node-detail" aria-label={`Node ${node.node}`}>

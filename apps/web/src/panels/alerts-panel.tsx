@@ -1,7 +1,7 @@
-import type { Alert, AlertsResponse, SilencesResponse } from '@perfleet/api-contract';
+import type { Alert, AlertsResponse } from '@perfleet/api-contract';
 import { ALERT_KINDS } from '@perfleet/api-contract';
 import { useState } from 'react';
-import { del, get, post } from '../api.ts';
+import { api, dataOf } from '../api.ts';
 import { formatAgo } from '../format.ts';
 import type { Polled } from '../use-polled.ts';
 import { usePolled } from '../use-polled.ts';
@@ -31,7 +31,7 @@ export function AlertsPanel({ alerts, onNode, reload }: Props) {
   const [problem, setProblem] = useState<string | null>(null);
   const [version, setVersion] = useState(0);
   const silences = usePolled(`silences ${version}`, REFRESH_MS, (signal) =>
-    get<SilencesResponse>('silences', {}, signal),
+    dataOf(api.GET('/api/v1/silences', { signal })),
   );
   const act = async (change: () => Promise<unknown>) => {
     setProblem(null);
@@ -141,7 +141,12 @@ export function AlertsPanel({ alerts, onNode, reload }: Props) {
                   <td>until {new Date(s.until).toLocaleString()}</td>
                   <td className="muted">{[s.by, s.comment].filter(Boolean).join(': ')}</td>
                   <td className="number">
-                    <button className="link" onClick={() => void act(() => del(`silences/${s.id}`))}>
+                    <button
+                      className="link"
+                      onClick={() =>
+                        void act(() => dataOf(api.DELETE('/api/v1/silences/{id}', { params: { path: { id: s.id } } })))
+                      }
+                    >
                       end it
                     </button>
                   </td>
@@ -208,11 +213,25 @@ function AlertRow({
         {state !== 'resolved' && (
           <>
             {acknowledged ? (
-              <button className="link" onClick={() => void act(() => del(`alerts/${id}/acknowledge`))}>
+              <button
+                className="link"
+                onClick={() =>
+                  void act(() => dataOf(api.DELETE('/api/v1/alerts/{id}/acknowledge', { params: { path: { id } } })))
+                }
+              >
                 take back
               </button>
             ) : (
-              <button className="link" onClick={() => void act(() => post(`alerts/${id}/acknowledge`, { by: name }))}>
+              <button
+                className="link"
+                onClick={() =>
+                  void act(() =>
+                    dataOf(
+                      api.POST('/api/v1/alerts/{id}/acknowledge', { params: { path: { id } }, body: { by: name } }),
+                    ),
+                  )
+                }
+              >
                 acknowledge
               </button>
             )}
@@ -222,7 +241,11 @@ function AlertRow({
                 value=""
                 onChange={(event) =>
                   void act(() =>
-                    post('silences', { kind, node, cluster, minutes: Number(event.target.value), by: name }),
+                    dataOf(
+                      api.POST('/api/v1/silences', {
+                        body: { kind, node, cluster, minutes: Number(event.target.value), by: name },
+                      }),
+                    ),
                   )
                 }
               >

@@ -1,5 +1,4 @@
-import type { LabelValuesResponse, ProfileTypesResponse } from '@perfleet/api-contract';
-import { get } from '../api.ts';
+import { api, dataOf } from '../api.ts';
 import { formatValue } from '../format.ts';
 import type { ViewState } from '../state.ts';
 import { usePolled } from '../use-polled.ts';
@@ -83,7 +82,7 @@ function TypeSelect({
   onChange: (type: string) => void;
 }) {
   const { data } = usePolled('types', everyMs && everyMs * 3, (signal) =>
-    get<ProfileTypesResponse>('profile-types', {}, signal),
+    dataOf(api.GET('/api/v1/profile-types', { signal })),
   );
   const types = new Set(['cpu', value, ...(data?.types ?? []).map(({ type }) => type)]);
   return (
@@ -119,7 +118,7 @@ function LabelSelect({
 }) {
   const range = { query: `${type}{}`, from: query.from, until: query.until };
   const { data } = usePolled(`${type} ${label} ${range.from} ${range.until}`, everyMs && everyMs * 3, (signal) =>
-    get<LabelValuesResponse>(`labels/${label}/values`, range, signal),
+    dataOf(api.GET('/api/v1/labels/{name}/values', { params: { path: { name: label }, query: range }, signal })),
   );
   const values = (data?.values ?? []).filter((entry) => entry.value !== '');
   const listed =

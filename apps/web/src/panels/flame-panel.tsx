@@ -1,6 +1,6 @@
-import type { FlameGraphResponse } from '@perfleet/api-contract';
+import { EXPORT_FORMATS, type ExportFormat } from '@perfleet/api-contract';
 import { useCallback, useMemo, useState } from 'react';
-import { download, get } from '../api.ts';
+import { api, dataOf, saveExport } from '../api.ts';
 import { FlameGraph } from '../flame/flame-graph.tsx';
 import { frameColor, KIND_NAMES } from '../flame/colors.ts';
 import { layoutFlameGraph } from '../flame/layout.ts';
@@ -11,7 +11,7 @@ import type { RangeQuery } from './filters.tsx';
 
 export function FlamePanel({ query, everyMs, search }: { query: RangeQuery; everyMs: number; search: string }) {
   const { data, error } = usePolled(JSON.stringify(query), everyMs, (signal) =>
-    get<FlameGraphResponse>('flamegraph', { ...query }, signal),
+    dataOf(api.GET('/api/v1/flamegraph', { params: { query }, signal })),
   );
   const layout = useMemo(() => data && layoutFlameGraph(data.graph), [data]);
   const [matched, setMatched] = useState<{ value: number | null; error: string | null }>({ value: null, error: null });
@@ -20,8 +20,8 @@ export function FlamePanel({ query, everyMs, search }: { query: RangeQuery; ever
     [],
   );
   const [unsaved, setUnsaved] = useState<string | null>(null);
-  const save = (format: string) =>
-    download('export', { ...query, format }).then(
+  const save = (format: ExportFormat) =>
+    saveExport({ ...query, format }).then(
       () => setUnsaved(null),
       (cause: unknown) => setUnsaved(cause instanceof Error ? cause.message : String(cause)),
     );
@@ -45,7 +45,7 @@ export function FlamePanel({ query, everyMs, search }: { query: RangeQuery; ever
           ))}
         </span>
         <span className="exports">
-          {['pprof', 'folded', 'speedscope'].map((format) => (
+          {EXPORT_FORMATS.map((format) => (
             <button key={format} onClick={() => void save(format)}>
               {format}
             </button>

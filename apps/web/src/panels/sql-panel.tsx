@@ -1,6 +1,6 @@
 import type { SqlResponse } from '@perfleet/api-contract';
 import { useState } from 'react';
-import { post } from '../api.ts';
+import { api, dataOf } from '../api.ts';
 import { ErrorLine } from './empty-state.tsx';
 
 const EXAMPLES: ReadonlyArray<readonly [string, string]> = [
@@ -25,7 +25,7 @@ export function SqlPanel() {
     setRunning(true);
     setError(null);
     try {
-      setAnswer(await post<SqlResponse>('sql', { query }));
+      setAnswer(await dataOf(api.POST('/api/v1/sql', { body: { query } })));
     } catch (cause) {
       setError(cause instanceof Error ? cause.message : String(cause));
     } finally {

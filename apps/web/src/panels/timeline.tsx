@@ -1,6 +1,5 @@
-import type { SeriesResponse } from '@perfleet/api-contract';
 import { useEffect, useRef, useState, type PointerEvent } from 'react';
-import { get } from '../api.ts';
+import { api, dataOf } from '../api.ts';
 import { amountOf, formatRate, formatValue } from '../format.ts';
 import { usePolled } from '../use-polled.ts';
 import type { RangeQuery } from './filters.tsx';
@@ -29,7 +28,7 @@ export function Timeline({
 }) {
   const step = stepFor(query);
   const { data } = usePolled(JSON.stringify(query), everyMs, (signal) =>
-    get<SeriesResponse>('series', { ...query, step: String(step) }, signal),
+    dataOf(api.GET('/api/v1/series', { params: { query: { ...query, step } }, signal })),
   );
   const canvas = useRef<HTMLCanvasElement>(null);
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);

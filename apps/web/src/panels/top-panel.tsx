@@ -1,6 +1,5 @@
-import type { TopResponse } from '@perfleet/api-contract';
 import { useState } from 'react';
-import { get } from '../api.ts';
+import { api, dataOf } from '../api.ts';
 import { frameColor } from '../flame/colors.ts';
 import { formatShare, formatValue } from '../format.ts';
 import { usePolled } from '../use-polled.ts';
@@ -17,7 +16,7 @@ interface Props {
 export function TopPanel({ query, everyMs, search, onPick }: Props) {
   const [by, setBy] = useState<'self' | 'total'>('self');
   const { data, error } = usePolled(JSON.stringify(query), everyMs, (signal) =>
-    get<TopResponse>('top', { ...query, limit: '500' }, signal),
+    dataOf(api.GET('/api/v1/top', { params: { query: { ...query, limit: 500 } }, signal })),
   );
   const needle = search.toLowerCase();
   const rows = (data?.functions ?? [])

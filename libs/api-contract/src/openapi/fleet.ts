@@ -1,0 +1,128 @@
+import { FLEET_GOVERNORS, FLEET_MODES } from '../fleet.ts';
+import { count, flag, list, map, number, object, oneOf, orNull, ref, text, type Schema } from './schema.ts';
+
+const texts = (of: string) => list(count(), `Index into \`strings\`: ${of}`);
+const numbers = (description?: string) => list(number(), description);
+const flags = () => list(count(undefined, { maximum: 1 }), '1 or 0');
+const shares = () => numbers('Per mille of the samples of the last minutes, -1 = not known');
+
+/** Answers about nodes. Times are Unix milliseconds unless they say otherwise. */
+export const FLEET_SCHEMAS: Readonly<Record<string, Schema>> = {
+  FleetColumns: object(
+    {
+      strings: list(text()),
+      node: list(text()),
+      cluster: texts('cluster'),
+      alive: flags(),
+      lastSeen: numbers('Unix seconds'),
+      mode: list(count(), `Index into ${FLEET_MODES.join(', ')}`),
+      fallback: flags(),
+      modeReason: texts('why'),
+      podRoots: texts('joined by commas'),
+      kubeletMismatches: texts('joined by semicolons'),
+      rung: numbers(),
+      rungWanted: numbers(),
+      rungReason: texts('why'),
+      rateHz: numbers(),
+      rateWanted: numbers('As configured'),
+      configVersion: numbers(),
+      configError: texts('why that version is not the one in the store, "" when it is'),
+      governor: list(count(), `Index into ${FLEET_GOVERNORS.join(', ')}`),
+      restarts: numbers(),
+      crash: texts('cause of the last crash'),
+      taken: numbers(),
+      lost: numbers(),
+      kernel: texts('release'),
+      cgroupVersion: texts('v1, v2 or hybrid'),
+      lostShare: shares(),
+      unattributedShare: shares(),
+    },
+    'Every node of the registry as columns, ordered by cluster and name; 10,000 nodes are under a megabyte',
+  ),
+  Cause: object({
+    kind: oneOf(['silent', 'fallback', 'rung', 'crash', 'config', 'kubelet', 'budget']),
+    cause: text('The reason without what differs from node to node'),
+    nodes: list(text()),
+  }),
+  CausesResponse: object({ causes: list(ref('Cause'), 'The most frequent first') }),
+  NodeSummary: object(
+    {
+      node: text(),
+      cluster: text(),
+      alive: flag(),
+      lastSeen: number(),
+      mode: oneOf(FLEET_MODES),
+      fallback: flag(),
+      modeReason: text(),
+      podRoots: list(text(), 'Paths inside the cgroup hierarchies that hold pods'),
+      kubeletMismatches: list(text(), 'What the kubelet declares and the cgroup layout contradicts'),
+      rung: number(),
+      rungReason: text(),
+      rungWanted: number(),
+      kernel: text(),
+      cgroupVersion: text(),
+      cpus: number(),
+      rateHz: number('In effect'),
+      rateWanted: number('As configured'),
+      configVersion: number("Version of the fleet's configuration in force there"),
+      configError: text('Why it is not the one in the store'),
+      governor: oneOf(FLEET_GOVERNORS),
+      governorReason: text(),
+      cpuPercent: number('Cost of collector and sampler: percent of one core'),
+      memoryMib: number('Their resident memory'),
+      restarts: number(),
+      lastExit: text(),
+      taken: number(),
+      published: number(),
+      lost: map(number()),
+      clockSkewMs: number(),
+      'uploads?': object(
+        {
+          sent: number(),
+          sentBytes: number(),
+          had: number(),
+          refused: number(),
+          dropped: number(),
+          queued: number(),
+          queuedBytes: number(),
+          away: flag(),
+          lastError: text(),
+        },
+        'Binaries that the node sends to the symbolizer; absent when it sends none',
+      ),
+    },
+    "`alive` is the heartbeat; the state is the node's last word",
+  ),
+  NodesResponse: object({ nodes: list(ref('NodeSummary')) }),
+  TimelineState: object({ mode: oneOf(FLEET_MODES), fallback: flag(), rung: number(), rateHz: number() }),
+  NodeTimelineResponse: object(
+    {
+      from: count(),
+      until: count(),
+      before: orNull(ref('TimelineState')),
+      events: list(
+        object({
+          time: number(),
+          kind: text(),
+          message: text(),
+          epoch: text(),
+          state: orNull(ref('TimelineState')),
+        }),
+      ),
+      truncated: { ...flag('There were more events than are listed: the oldest are left out') },
+      coverage: object(
+        {
+          step: count('Seconds'),
+          times: numbers(),
+          pod: numbers(),
+          container: numbers(),
+          host: numbers(),
+          nothing: numbers(),
+          lost: numbers(),
+        },
+        'Samples per step, by what they are attributed to. Steps without samples are left out',
+      ),
+    },
+    'Oldest first. `before` is what held when the range begins; null when the node was not heard of before',
+  ),
+};
