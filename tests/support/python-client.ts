@@ -7,12 +7,21 @@ import { requireTool } from '@perfleet/testing';
 import type { Client } from './go-client.ts';
 import { repository } from './workloads.ts';
 
+interface PythonClientOptions {
+  /** Of `tests/clients`; it has its own requirements. */
+  readonly folder?: string;
+  readonly timeoutMs?: number;
+}
+
 /** A script of `tests/clients/python` with its packages, which pip installs the first time into `.cache`. */
-export function pythonClient(script: string): Client {
-  const folder = join(import.meta.dirname, '..', 'clients', 'python');
+export function pythonClient(
+  script: string,
+  { folder: name = 'python', timeoutMs = 60_000 }: PythonClientOptions = {},
+): Client {
+  const folder = join(import.meta.dirname, '..', 'clients', name);
   const requirements = join(folder, 'requirements.txt');
   const version = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
-  const environment = join(repository, '.cache', `python-clients-${version}`);
+  const environment = join(repository, '.cache', `${name}-clients-${version}`);
   const python = join(environment, 'bin', 'python3');
   const unavailable = (reason: string): Client => {
     rmSync(environment, { recursive: true, force: true });
@@ -28,6 +37,7 @@ export function pythonClient(script: string): Client {
     if (installed.status !== 0) return unavailable(`pip: ${installed.stderr.trim().split('\n').at(-1)}`);
   }
   const run = async (...args: string[]) =>
-    (await promisify(execFile)(python, [join(folder, script), ...args], { timeout: 60_000 })).stdout;
+    (await promisify(execFile)(python, [join(folder, script), ...args], { timeout: timeoutMs, maxBuffer: 64 << 20 }))
+      .stdout;
   return { available: true, reason: '', run };
 }
