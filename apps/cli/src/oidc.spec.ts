@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { oidcOf } from './oidc.ts';
+import { oidcOf, signInOf } from './oidc.ts';
 import { loadSettings } from './settings.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'perfleet-oidc-'));
@@ -35,4 +35,13 @@ it('names the file whose rules are wrong', () => {
   expect(() => of(all)).toThrow(/PERFLEET_OIDC_RULES_FILE=.*rules\.json: rules\.0\.scopes/);
   writeFileSync(file, '{');
   expect(() => of(all)).toThrow(/rules\.json: .*JSON/);
+});
+
+it('lets people sign in on the page where the page is a client of the provider', () => {
+  const of = (env: Record<string, string>) => signInOf(loadSettings({}, env));
+  expect(of(all)).toBeNull();
+  expect(of({ ...all, PERFLEET_OIDC_CLIENT_ID: 'page' })).not.toBeNull();
+  expect(() => of({ PERFLEET_OIDC_CLIENT_ID: 'page' })).toThrow(/PERFLEET_OIDC_ISSUER is not set/);
+  for (const scopes of ['profile', 'openid "x"'])
+    expect(() => of({ ...all, PERFLEET_OIDC_SCOPES: scopes })).toThrow(/PERFLEET_OIDC_SCOPES=/);
 });

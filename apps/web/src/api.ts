@@ -1,5 +1,5 @@
 import { createApiClient, dataOf, type operations } from '@perfleet/api-contract';
-import { currentToken, refuse } from './access.ts';
+import { currentToken, refuse } from './sign-in/access.ts';
 
 export { dataOf } from '@perfleet/api-contract';
 

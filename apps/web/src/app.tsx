@@ -9,6 +9,8 @@ import { SqlPanel } from './panels/sql-panel.tsx';
 import { NodeStatus } from './panels/node-status.tsx';
 import { Timeline } from './panels/timeline.tsx';
 import { TopPanel } from './panels/top-panel.tsx';
+import { useAccess } from './sign-in/access.ts';
+import { signOut } from './sign-in/flow.ts';
 import { selectorOf, timeRange, useViewState, type Page } from './state.ts';
 import { usePolled } from './use-polled.ts';
 
@@ -23,6 +25,7 @@ const REFRESH_MS = 5_000;
 
 export function App() {
   const [state, change] = useViewState();
+  const { session } = useAccess();
   const [looks, setLooks] = useState(0);
   const fleet = usePolled('fleet', REFRESH_MS, async (signal) =>
     fleetNodes(await dataOf(api.GET('/api/v1/fleet', { signal }))),
@@ -55,6 +58,11 @@ export function App() {
           ))}
         </nav>
         <NodeStatus nodes={fleet.data} error={fleet.error} onOpen={() => change({ page: 'nodes' })} />
+        {session && (
+          <button className="link" onClick={() => void signOut()}>
+            Sign out
+          </button>
+        )}
       </header>
       <main>
         {profiles && (

@@ -10,6 +10,7 @@ const metadataSchema = z.object({
   authorization_endpoint: z.url().optional(),
   token_endpoint: z.url().optional(),
   end_session_endpoint: z.url().optional(),
+  id_token_signing_alg_values_supported: z.array(z.string()).optional(),
   /** RFC 9207. */
   authorization_response_iss_parameter_supported: z.boolean().optional(),
 });

@@ -24,7 +24,8 @@ const FRESH_MS = 600_000;
 const REST_MS = 5000;
 
 export function createSignIn(settings: SignInSettings, now: () => number = Date.now): SignIn {
-  let last: SignInResponse = { provider: null, error: '' };
+  /** The last that was known: a page that is open keeps what it may reach while the provider is away. */
+  let tokenEndpoint: string | null = null;
   let asked: Promise<SignInResponse> | null = null;
   let until = 0;
   const describe = () => {
@@ -33,14 +34,16 @@ export function createSignIn(settings: SignInSettings, now: () => number = Date.
       asked = discover(settings.issuer)
         .then((metadata) => providerOf(settings, metadata))
         .then(
-          (provider) => ({ provider, error: '' }),
+          (provider) => {
+            tokenEndpoint = provider.tokenEndpoint;
+            return { provider, error: '' };
+          },
           (cause: unknown) => {
             until = now() + REST_MS;
             const error = `one cannot sign in at ${settings.issuer} now: it does not answer as it should (${reasonOf(cause)}); check PERFLEET_OIDC_ISSUER, or try again`;
             return { provider: null, error };
           },
-        )
-        .then((answer) => (last = answer));
+        );
     }
     return asked;
   };
@@ -48,7 +51,7 @@ export function createSignIn(settings: SignInSettings, now: () => number = Date.
     describe,
     reachable() {
       void describe();
-      return last.provider === null ? [] : [last.provider.tokenEndpoint];
+      return tokenEndpoint === null ? [] : [tokenEndpoint];
     },
   };
 }
@@ -64,6 +67,7 @@ function providerOf(
   return {
     ...{ issuer, clientId, scope, authorizationEndpoint, tokenEndpoint },
     ...(endSessionEndpoint !== undefined && { endSessionEndpoint }),
+    signedBy: metadata.id_token_signing_alg_values_supported ?? ['RS256'],
     // The ID token is for the client. Where that is the audience it opens the API; else the access token must be for it.
     tokenUse: clientId === audience ? 'id' : 'access',
     issInAnswer: metadata.authorization_response_iss_parameter_supported ?? false,

@@ -979,6 +979,8 @@ export interface components {
                 authorizationEndpoint: string;
                 tokenEndpoint: string;
                 endSessionEndpoint?: string;
+                /** @description Algorithms by which its ID tokens are signed */
+                signedBy: string[];
                 /** @description The provider names itself in its answers (RFC 9207) */
                 issInAnswer: boolean;
             } | null;

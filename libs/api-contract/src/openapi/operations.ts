@@ -139,6 +139,7 @@ export const OPERATION_SCHEMAS: Readonly<Record<string, Schema>> = {
           authorizationEndpoint: text(),
           tokenEndpoint: text(),
           'endSessionEndpoint?': text(),
+          signedBy: list(text(), 'Algorithms by which its ID tokens are signed'),
           issInAnswer: { type: 'boolean', description: 'The provider names itself in its answers (RFC 9207)' },
         },
         'An OpenID Connect provider at which a person can sign in; null = tokens only',
