@@ -76,7 +76,7 @@ export function App() {
             />
           </>
         )}
-        {state.page === 'flame' && <FlamePanel query={query} everyMs={everyMs} search={state.search} />}
+        {state.page === 'flame' && <FlamePanel query={query} everyMs={everyMs} state={state} change={change} />}
         {state.page === 'top' && (
           <TopPanel
             query={query}

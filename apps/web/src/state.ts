@@ -13,6 +13,11 @@ export interface ViewState {
   /** Minutes back from now, or an absolute range `from-until` in Unix seconds. */
   readonly range: string;
   readonly search: string;
+  /** Of the flame graph: what makes frames one, `true` = leaves first, patterns of functions. */
+  readonly merge: string;
+  readonly invert: string;
+  readonly focus: string;
+  readonly ignore: string;
   /** The node whose time line is open. */
   readonly picked: string;
   readonly fleetText: string;
@@ -23,6 +28,7 @@ export interface ViewState {
 
 const DEFAULTS: ViewState = {
   ...{ page: 'flame', type: 'cpu', process: '', container: '', node: '', range: '15', search: '' },
+  ...{ merge: 'function', invert: '', focus: '', ignore: '' },
   ...{ picked: '', fleetText: '', fleetMode: '', fleetRung: '', fleetAlive: '' },
 };
 

@@ -5,3 +5,7 @@ export type ComparePer = (typeof COMPARE_PER)[number];
 /** Forms in which a selection can be had as a file. */
 export const EXPORT_FORMATS = ['pprof', 'folded', 'speedscope', 'firefox'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+
+/** What makes frames of a flame graph one. */
+export const MERGE_BY = ['function', 'file', 'line', 'module'] as const;
+export type MergeBy = (typeof MERGE_BY)[number];

@@ -5,6 +5,7 @@ export * from './flame-graph.ts';
 export * from './folded.ts';
 export * from './frame-table.ts';
 export { OTHER } from './lay-out.ts';
+export * from './shape.ts';
 export * from './speedscope.ts';
 export * from './stack-table.ts';
 export * from './top-functions.ts';

@@ -1,10 +1,10 @@
 import { Controller, Get, Inject, Query, Res } from '@nestjs/common';
-import { COMPARE_PER, type ComparePer } from '@perfleet/api-contract';
+import { COMPARE_PER } from '@perfleet/api-contract';
 import type { FastifyReply } from 'fastify';
 import { Access } from '../access/route-access.ts';
 import { badRequest } from '../http/api-error.ts';
 import { clientSignal } from '../http/client-signal.ts';
-import { integer, range, selector, text, type RawQuery } from '../http/params.ts';
+import { integer, oneOf, range, selector, text, type RawQuery } from '../http/params.ts';
 import { parseRange } from '../http/time.ts';
 import { withLabel } from '../queries/compare.ts';
 import { defaultHeatmapStep, MAX_BUCKETS } from '../queries/heatmap.ts';
@@ -27,8 +27,7 @@ export class ComparisonController {
   @Access('read', ['query', 'baseQuery'])
   @Get('compare')
   compare(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
-    const per = (text(raw, 'per') ?? 'cpu') as ComparePer;
-    if (!COMPARE_PER.includes(per)) throw badRequest(`per must be one of ${COMPARE_PER.join(', ')}`);
+    const per = oneOf(raw, 'per', COMPARE_PER, 'cpu');
     const limit = integer(raw, 'limit', 20, 0, 10_000);
     return this.profiles.compare({ ...sides(raw), per, limit }, { signal: clientSignal(reply) });
   }

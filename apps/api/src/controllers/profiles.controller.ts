@@ -1,10 +1,9 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
-import { EXPORT_FORMATS, type ExportFormat } from '@perfleet/api-contract';
+import { EXPORT_FORMATS, MERGE_BY } from '@perfleet/api-contract';
 import type { FastifyReply } from 'fastify';
 import { Access } from '../access/route-access.ts';
-import { badRequest } from '../http/api-error.ts';
 import { clientSignal } from '../http/client-signal.ts';
-import { integer, range, selector, text, type RawQuery } from '../http/params.ts';
+import { flag, integer, oneOf, pattern, range, selector, text, type RawQuery } from '../http/params.ts';
 import { parseRange } from '../http/time.ts';
 import { queryLabels, queryLabelValues, queryProfileTypes } from '../queries/labels.ts';
 import { DEFAULT_NODES, MAX_NODES, type ProfileQueries } from '../queries/profile-queries.ts';
@@ -40,7 +39,15 @@ export class ProfilesController {
   @Get('flamegraph')
   flameGraph(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
     const maxNodes = integer(raw, 'maxNodes', DEFAULT_NODES, 2, MAX_NODES);
-    return this.profiles.flameGraph(selection(raw), maxNodes, { signal: clientSignal(reply) });
+    const focus = pattern(raw, 'focus');
+    const ignore = pattern(raw, 'ignore');
+    const shape = {
+      ...(focus && { focus }),
+      ...(ignore && { ignore }),
+      invert: flag(raw, 'invert'),
+      mergeBy: oneOf(raw, 'merge', MERGE_BY, 'function'),
+    };
+    return this.profiles.flameGraph(selection(raw), maxNodes, { signal: clientSignal(reply) }, shape);
   }
 
   @Access('read', ['query'])
@@ -86,8 +93,7 @@ export class ProfilesController {
   @Access('read', ['query'])
   @Get('export')
   async export(@Query() raw: RawQuery, @Res() reply: FastifyReply) {
-    const format = (text(raw, 'format') ?? 'pprof') as ExportFormat;
-    if (!EXPORT_FORMATS.includes(format)) throw badRequest(`format must be one of ${EXPORT_FORMATS.join(', ')}`);
+    const format = oneOf(raw, 'format', EXPORT_FORMATS, 'pprof');
     const { body, mediaType, fileName } = await this.profiles.export(selection(raw), format, {
       signal: clientSignal(reply),
     });

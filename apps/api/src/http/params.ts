@@ -1,6 +1,10 @@
 import { parseSelector, type Selector } from '@perfleet/selector';
+import { matchesPattern } from '@perfleet/fleet-config';
 import { badRequest } from './api-error.ts';
 import { parseRange, type TimeRange } from './time.ts';
+
+/** Characters of a pattern. */
+const MAX_PATTERN = 1024;
 
 /** Query string as Fastify parses it: a name given twice is an array. */
 export type RawQuery = Readonly<Record<string, unknown>>;
@@ -10,6 +14,28 @@ export function text(raw: RawQuery, name: string): string | undefined {
   if (value === undefined || value === '') return undefined;
   if (typeof value !== 'string') throw badRequest(`${name} is given more than once`);
   return value;
+}
+
+export function flag(raw: RawQuery, name: string): boolean {
+  const value = text(raw, name) ?? 'false';
+  if (value !== 'true' && value !== 'false') throw badRequest(`${name} must be true or false`);
+  return value === 'true';
+}
+
+/** @param fallback one of them */
+export function oneOf<T extends string>(raw: RawQuery, name: string, values: readonly T[], fallback: T): T {
+  const value = text(raw, name) ?? fallback;
+  const known = values.find((one) => one === value);
+  if (known === undefined) throw badRequest(`${name} must be one of ${values.join(', ')}`);
+  return known;
+}
+
+/** Says whether a name matches; undefined = every one does. Its cost is bounded, unlike a regular expression's. */
+export function pattern(raw: RawQuery, name: string): ((text: string) => boolean) | undefined {
+  const value = text(raw, name);
+  if (value === undefined) return undefined;
+  if (value.length > MAX_PATTERN) throw badRequest(`${name} has more than ${MAX_PATTERN} characters`);
+  return (candidate) => matchesPattern(value, candidate);
 }
 
 export function integer(raw: RawQuery, name: string, fallback: number, min: number, max: number): number {

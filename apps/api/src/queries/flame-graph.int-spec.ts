@@ -38,6 +38,50 @@ describe('labels', () => {
     expect(await get('profile-types')).toEqual({ types: [{ type: 'cpu', unit: 'nanoseconds' }] }));
 });
 
+describe('the shape of a flame graph', () => {
+  const shaped = (query: Record<string, string>) => get<FlameGraphResponse>('flamegraph', { query: 'cpu{}', ...query });
+  const leaves = async (query: Record<string, string>) => {
+    const found = Object.entries(paths(await shaped(query))).filter(([, [self]]) => self > 0);
+    return Object.fromEntries(found.map(([path, [self]]) => [path, self]));
+  };
+
+  it('has every sample of the stacks in focus and without those that are ignored, and says how many there are', async () => {
+    expect(await shaped({ focus: 'inn*' })).toMatchObject({ total: 50 * MS, selected: 68 * MS });
+    expect(await leaves({ focus: 'inn*' })).toEqual({ 'node;main;outer;inner': 50 });
+    expect(await leaves({ ignore: 'inner' })).toEqual({ 'node;main;liblost.so+0x2abc': 7, 'java;main': 11 });
+    // The process is no function.
+    expect(await shaped({ focus: 'node' })).toMatchObject({ total: 0, selected: 68 * MS });
+  });
+
+  it('stands on its head, and merges, with every sample', async () => {
+    expect(await leaves({ invert: 'true' })).toEqual({
+      'inner;outer;main;node': 50,
+      'liblost.so+0x2abc;main;node': 7,
+      'main;java': 11,
+    });
+    expect(await leaves({ merge: 'module' })).toEqual({
+      'node;main;libwork.so': 50,
+      'node;main;liblost.so': 7,
+      'java;main': 11,
+    });
+    expect(await leaves({ merge: 'file' })).toMatchObject({ 'node;app.js;w.c': 50, 'java;app.js': 11 });
+    expect(await leaves({ merge: 'line' })).toMatchObject({ 'node;main:1;outer:9;inner:7': 50 });
+    for (const merge of ['function', 'file', 'line', 'module'])
+      expect(await shaped({ merge, maxNodes: '2' })).toMatchObject({ total: 68 * MS });
+  });
+
+  it.each([
+    ['merge', 'x'],
+    ['invert', 'yes'],
+    ['focus', 'x'.repeat(1025)],
+  ])('refuses %s', async (name, value) => {
+    expect(await refused('flamegraph', { [name]: value })).toMatchObject({
+      status: 400,
+      message: expect.stringContaining(name),
+    });
+  });
+});
+
 describe('flamegraph', () => {
   it('holds every sample of the range once, by process, with inlined functions and unresolved frames', async () => {
     const graph = await get<FlameGraphResponse>('flamegraph', { query: 'cpu{}' });
@@ -53,6 +97,7 @@ describe('flamegraph', () => {
       java: [0, 11],
       'java;main': [11, 11],
     });
+    expect(graph.selected).toBe(68 * MS);
     const inner = graph.graph.name.findIndex((n) => graph.graph.strings[n] === 'inner');
     expect(graph.graph.inlined[inner]).toBe(1);
     expect(graph.graph.strings[graph.graph.module[inner]!]).toBe('libwork.so');

@@ -7,7 +7,7 @@ import type {
   SeriesResponse,
   TopResponse,
 } from '@perfleet/api-contract';
-import { buildFlameGraph, diffFunctions, topFunctions } from '@perfleet/profile';
+import { buildFlameGraph, diffFunctions, shapeStacks, topFunctions, type Shape } from '@perfleet/profile';
 import type { Selector } from '@perfleet/selector';
 import type { TimeRange } from '../http/time.ts';
 import { compare, type CompareRequest } from './compare.ts';
@@ -33,11 +33,18 @@ export class ProfileQueries {
 
   constructor(readonly db: Db) {}
 
-  async flameGraph(of: Selection, maxNodes: number, options: AskOptions): Promise<FlameGraphResponse> {
+  async flameGraph(
+    of: Selection,
+    maxNodes: number,
+    options: AskOptions,
+    shape: Shape = {},
+  ): Promise<FlameGraphResponse> {
     const start = performance.now();
-    const { type, unit, total, stacks, frames } = await this.load(of, options);
+    const { type, unit, total: selected, stacks, frames } = await this.load(of, options);
     const tookMs = Math.round(performance.now() - start);
-    return { type, unit, total, graph: buildFlameGraph(stacks, frames, { maxNodes }), tookMs };
+    const shaped = shapeStacks(stacks, frames, { ...shape, rootKind: PROCESS_KIND });
+    const graph = buildFlameGraph(shaped.stacks, shaped.frames, { maxNodes });
+    return { type, unit, total: graph.total[0] ?? 0, selected, graph, tookMs };
   }
 
   async top(of: Selection, limit: number, options: AskOptions): Promise<TopResponse> {

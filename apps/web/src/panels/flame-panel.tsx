@@ -7,11 +7,21 @@ import { layoutFlameGraph } from '../flame/layout.ts';
 import { amountOf, formatShare, formatValue } from '../format.ts';
 import { usePolled } from '../use-polled.ts';
 import { EmptyState, ErrorLine } from './empty-state.tsx';
+import type { ViewState } from '../state.ts';
 import type { RangeQuery } from './filters.tsx';
+import { FlameShapeControls, shapeQuery, type FlameShape } from './flame-shape.tsx';
 
-export function FlamePanel({ query, everyMs, search }: { query: RangeQuery; everyMs: number; search: string }) {
-  const { data, error } = usePolled(JSON.stringify(query), everyMs, (signal) =>
-    dataOf(api.GET('/api/v1/flamegraph', { params: { query }, signal })),
+interface Props {
+  readonly query: RangeQuery;
+  readonly everyMs: number;
+  readonly state: ViewState;
+  readonly change: (change: Partial<FlameShape>) => void;
+}
+
+export function FlamePanel({ query, everyMs, state, change }: Props) {
+  const asked = { ...query, ...shapeQuery(state) };
+  const { data, error } = usePolled(JSON.stringify(asked), everyMs, (signal) =>
+    dataOf(api.GET('/api/v1/flamegraph', { params: { query: asked }, signal })),
   );
   const layout = useMemo(() => data && layoutFlameGraph(data.graph), [data]);
   const [matched, setMatched] = useState<{ value: number | null; error: string | null }>({ value: null, error: null });
@@ -31,6 +41,9 @@ export function FlamePanel({ query, everyMs, search }: { query: RangeQuery; ever
         <strong data-testid="total">
           {data ? `${formatValue(data.total, data.unit)} ${amountOf(data.type)}` : '…'}
         </strong>
+        {data && data.total < data.selected && (
+          <span className="muted">{formatShare(data.total, data.selected)} of the selection</span>
+        )}
         {matched.value !== null && data && (
           <span className="matched" data-testid="matched">
             {formatShare(matched.value, data.total)} matches
@@ -52,9 +65,10 @@ export function FlamePanel({ query, everyMs, search }: { query: RangeQuery; ever
           ))}
         </span>
       </div>
+      <FlameShapeControls shape={state} change={change} />
       <ErrorLine error={error ?? unsaved} />
       {layout && layout.length > 1 ? (
-        <FlameGraph layout={layout} unit={data!.unit} search={search} onMatched={onMatched} />
+        <FlameGraph layout={layout} unit={data!.unit} search={state.search} onMatched={onMatched} />
       ) : (
         !error && <EmptyState waiting={data === null} />
       )}

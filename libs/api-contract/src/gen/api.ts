@@ -525,7 +525,10 @@ export interface components {
         FlameGraphResponse: {
             type: string;
             unit: string;
+            /** @description Of the graph */
             total: number;
+            /** @description Of the selection, with what focus and ignore leave out */
+            selected: number;
             graph: components["schemas"]["FlameGraphColumns"];
             /** @description Milliseconds that the query took in the store */
             tookMs: number;
@@ -1187,6 +1190,14 @@ export interface operations {
                 until?: string;
                 /** @description Most nodes of the answer (100000); the lightest are folded into (other), totals stay exact */
                 maxNodes?: number;
+                /** @description Only stacks with a function of this name; * stands for any run of characters, ? for one */
+                focus?: string;
+                /** @description No stacks with a function of this name */
+                ignore?: string;
+                /** @description Leaves first: below a function are its callers */
+                invert?: boolean;
+                /** @description What makes frames one (function) */
+                merge?: "function" | "file" | "line" | "module";
             };
             header?: never;
             path?: never;

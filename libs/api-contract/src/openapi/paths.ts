@@ -1,8 +1,9 @@
-import { COMPARE_PER, EXPORT_FORMATS } from '../comparison.ts';
+import { COMPARE_PER, EXPORT_FORMATS, MERGE_BY } from '../comparison.ts';
 import { errorAnswer, json, operation } from './operation.ts';
 import { BASE, limit, path, query, RANGE, SELECTION, step, whole } from './parameters.ts';
-import { anything, map, oneOf, text } from './schema.ts';
+import { anything, flag, map, oneOf, text } from './schema.ts';
 
+const PATTERN = text(undefined, { maxLength: 1024 });
 const NODE = path('id');
 const NO_NODE = { 404: errorAnswer('No node is called so') };
 const ALERT = path('id', text(undefined, { minLength: 1, maxLength: 1024 }));
@@ -35,6 +36,14 @@ export const PROFILE_PATHS = {
           'Most nodes of the answer (100000); the lightest are folded into (other), totals stay exact',
           whole(2, 2_000_000),
         ),
+        query(
+          'focus',
+          'Only stacks with a function of this name; * stands for any run of characters, ? for one',
+          PATTERN,
+        ),
+        query('ignore', 'No stacks with a function of this name', PATTERN),
+        query('invert', 'Leaves first: below a function are its callers', flag()),
+        query('merge', 'What makes frames one (function)', oneOf(MERGE_BY)),
       ],
       answer: 'FlameGraphResponse',
     }),

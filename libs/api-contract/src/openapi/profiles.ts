@@ -27,7 +27,8 @@ export const PROFILE_SCHEMAS: Readonly<Record<string, Schema>> = {
   FlameGraphResponse: object({
     type: text(),
     unit: text(),
-    total: number(),
+    total: number('Of the graph'),
+    selected: number('Of the selection, with what focus and ignore leave out'),
     graph: ref('FlameGraphColumns'),
     tookMs: number('Milliseconds that the query took in the store'),
   }),
