@@ -1,8 +1,9 @@
-import type { FlameGraphResponse } from '@perfleet/api-contract';
+import type { FlameGraphResponse, SeriesResponse } from '@perfleet/api-contract';
 import { nativeFrameId, stackId } from '@perfleet/ids';
 import { toFolded } from '@perfleet/profile';
 import { describe, expect, it } from 'vitest';
 import { checkout, get, main, MS, paths, refused, store, T0, useTestApi } from '../api.fixture.ts';
+import { queryFunctionSeries } from './function-series.ts';
 import { ProfileCache } from './profile-cache.ts';
 import { loadStacks } from './stack-set.ts';
 import { StoreDb } from './store-db.ts';
@@ -79,6 +80,41 @@ describe('the shape of a flame graph', () => {
       status: 400,
       message: expect.stringContaining(name),
     });
+  });
+});
+
+describe('series by function', () => {
+  const lines = async (query: Record<string, string>) => {
+    const { times, series } = await get<SeriesResponse>('series', { query: 'cpu{}', by: 'function', ...query });
+    expect(times[0]).toBe(T0 * 1000);
+    return series.map(({ labels, values }) => [labels['function'], ...values.map((value) => value / MS)]);
+  };
+
+  it('has the self value of functions per step, the largest first', async () => {
+    expect(await lines({ step: '60' })).toEqual([
+      ['inner', 50, 0],
+      ['main', 11, 0],
+      ['liblost.so+0x2abc', 0, 7],
+    ]);
+    expect(await lines({ step: '60', query: 'cpu{service="checkout"}' })).toEqual([
+      ['inner', 50, 0],
+      ['liblost.so+0x2abc', 0, 7],
+    ]);
+  });
+
+  it('adds up to the total whatever has no line of its own', async () => {
+    expect(await lines({ step: '60', limit: '1' })).toEqual([
+      ['inner', 50, 0],
+      ['(other)', 11, 7],
+    ]);
+  });
+
+  it('refuses more than it can read, and cuts nothing', async () => {
+    const request = { selector: { type: 'cpu', matchers: [] }, range: { from: T0, until: T0 + 120 }, step: 5 };
+    const of = { ...request, limit: 9, unit: 'nanoseconds' };
+    const ask = (pairs: number) => queryFunctionSeries(new StoreDb(store), new ProfileCache(), of, {}, pairs);
+    await expect(ask(3)).rejects.toThrow(/more than 3 pairs of step and stack; choose a larger step/);
+    expect((await ask(4)).series).toHaveLength(3);
   });
 });
 

@@ -14,6 +14,7 @@ import { compare, type CompareRequest } from './compare.ts';
 import type { AskOptions, Db } from './db.ts';
 import { queryHeatmap, type HeatmapRequest } from './heatmap.ts';
 import { ProfileCache } from './profile-cache.ts';
+import { BY_FUNCTION, queryFunctionSeries } from './function-series.ts';
 import { queryTimeSeries } from './series.ts';
 import { loadStacks, PROCESS_KIND, valueType } from './stack-set.ts';
 import { exportOf, type Export } from './views.ts';
@@ -65,6 +66,7 @@ export class ProfileQueries {
     options: AskOptions,
   ): Promise<SeriesResponse> {
     const { unit } = await valueType(this.db, of.selector, options);
+    if (of.by === BY_FUNCTION) return queryFunctionSeries(this.db, this.cache(), { ...of, unit }, options);
     return queryTimeSeries(this.db, { ...of, unit }, options);
   }
 

@@ -41,6 +41,16 @@ export function processesSql(selector: Selector): SqlText {
   return { sql: `SELECT DISTINCT CAST(process AS String) AS process FROM ${table} WHERE ${where}`, params };
 }
 
+/** Columns: start of the step (UInt64, Unix seconds), stack, value. Ids only, as `stacksSql`. */
+export function stepStacksSql(selector: Selector, range: TimeRange, step: number, limit: number): SqlText {
+  const { samples, params } = sourceOf(selector, range, { step });
+  return {
+    sql: `SELECT toUInt64(intDiv(toUnixTimestamp(time), {step:UInt32}) * {step:UInt32}) AS t, stack, sum(value) AS value
+FROM ${samples} GROUP BY t, stack LIMIT ${limit}`,
+    params: { ...params, step },
+  };
+}
+
 /** Every stack of a selection: a subquery that ends with a condition, so that many ids need not travel. */
 export function stackIdsSql(selector: Selector, range: TimeRange): SqlText {
   const { samples, params } = sourceOf(selector, range);

@@ -8,11 +8,20 @@ import { stepsSql, type SqlText } from './samples.ts';
 export const MAX_POINTS = 11_000;
 /** Points when the request states no step. */
 const DEFAULT_POINTS = 300;
-const REST = '(other)';
+/** The line of what has none of its own. */
+export const REST = '(other)';
 
 /** A step that gives about 300 points, 1 s at least. */
 export function defaultStep({ from, until }: TimeRange): number {
   return Math.max(1, Math.ceil((until - from) / DEFAULT_POINTS));
+}
+
+/** Steps that cover a range. @throws ApiError 400 when they are too many for an answer */
+export function stepsOf(range: TimeRange, step: number) {
+  const first = Math.floor(range.from / step) * step;
+  const count = Math.ceil((range.until - first) / step);
+  if (count > MAX_POINTS) throw badRequest(`more than ${MAX_POINTS} points; choose a larger step`);
+  return { first, count, times: Array.from({ length: count }, (_, i) => (first + i * step) * 1000) };
 }
 
 /**
@@ -25,10 +34,7 @@ export async function queryTimeSeries(
   options: AskOptions,
 ): Promise<SeriesResponse> {
   const { selector, range, step, by, limit, unit } = request;
-  const first = Math.floor(range.from / step) * step;
-  const count = Math.ceil((range.until - first) / step);
-  if (count > MAX_POINTS) throw badRequest(`more than ${MAX_POINTS} points; choose a larger step`);
-  const times = Array.from({ length: count }, (_, i) => (first + i * step) * 1000);
+  const { first, count, times } = stepsOf(range, step);
 
   const steps = await db.ask(...args(stepsSql(by, selector, range, step, limit, REST)), options);
   const lines = new Map<string, number[]>();

@@ -59,11 +59,7 @@ export async function loadStacks(
   const type = await valueType(db, selector, options);
   const grouped = await db.native(...args(stacksSql(selector, range, maxStacks + 1)), options);
   const ids = u64(grouped, 'stack').subarray(0, maxStacks);
-  const allStacks = stackIdsSql(selector, range);
-  await loadFrames(db, cache, ids, allStacks, options);
-  const halves = halvesOf(ids);
-  const stacks = Int32Array.from(ids, (_, i) => cache.stack(halves[i * 2]!, halves[i * 2 + 1]!));
-  await nameFrames(db, cache, stacks, allStacks, options);
+  const stacks = await nameStacks(db, cache, ids, stackIdsSql(selector, range), options);
 
   const names = await loadProcesses(db, selector, options);
   const processes = Array.from(u64(grouped, 'process').subarray(0, maxStacks), (hash) => names.get(hash) ?? '');
@@ -76,6 +72,24 @@ export async function loadStacks(
   const columns = toColumns(cache, stacks, processes, values, rest);
   const total = columns.values.reduce((sum, value) => sum + value, 0);
   return { ...type, stacks: columns, frames: cache.frames.columns(), total };
+}
+
+/**
+ * Rows of the cache that hold the stacks with their frames and names; -1 = the store does not have it (yet).
+ * @param allStacks holds them all, and may hold more
+ */
+export async function nameStacks(
+  db: Db,
+  cache: ProfileCache,
+  ids: BigUint64Array,
+  allStacks: SqlText,
+  options: AskOptions,
+): Promise<Int32Array> {
+  await loadFrames(db, cache, ids, allStacks, options);
+  const halves = halvesOf(ids);
+  const stacks = Int32Array.from(ids, (_, i) => cache.stack(halves[i * 2]!, halves[i * 2 + 1]!));
+  await nameFrames(db, cache, stacks, allStacks, options);
+  return stacks;
 }
 
 /** Process names by the hash that the grouping uses. Asked after it, so that none of its series is missing. */
@@ -162,7 +176,7 @@ function toColumns(
 }
 
 /** Exact up to 2^53, which is 104 days of CPU time in nanoseconds. */
-function numbers(values: BigUint64Array): Float64Array {
+export function numbers(values: BigUint64Array): Float64Array {
   const halves = halvesOf(values);
   return Float64Array.from(values, (_, i) => halves[i * 2 + 1]! * 2 ** 32 + halves[i * 2]!);
 }

@@ -1303,7 +1303,7 @@ export interface operations {
                 until?: string;
                 /** @description Seconds per point */
                 step?: number;
-                /** @description Label whose values have a line each */
+                /** @description Label whose values have a line each; function: the functions with the largest self values */
                 by?: string;
                 /** @description Most entries of the answer (20) */
                 limit?: number;

@@ -68,7 +68,12 @@ export const PROFILE_PATHS = {
     get: operation({
       id: 'series',
       summary: 'Value per step',
-      parameters: [...SELECTION, step('point'), query('by', 'Label whose values have a line each'), limit(100, 20)],
+      parameters: [
+        ...SELECTION,
+        step('point'),
+        query('by', 'Label whose values have a line each; function: the functions with the largest self values'),
+        limit(100, 20),
+      ],
       answer: 'SeriesResponse',
     }),
   },
