@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ClusterOptions, ServerOptions, Shard, ShardWriters, Store } from '@perfleet/clickhouse';
 import { ConfigError } from '@perfleet/config';
@@ -13,10 +13,14 @@ import type { Settings } from './settings.ts';
  * What the services talk to. Each is loaded when it is opened: no command pays for a driver it does not use.
  */
 
-/** Creates the data directory and fails with one line when nothing can be written there. */
+/** What tells a data directory from one that merely was named. */
+const OWN_FILES = ['stream.db', 'nodes.db', 'clickhouse', 'collector'];
+
+/** Creates the data directory, for its user alone, and fails with one line when nothing can be written there. */
 export function ensureDataDir(path: string): void {
   try {
     makeDirectories(path);
+    closeToOthers(path);
     // Only a write tells: root passes every check of permissions, also on a read-only file system.
     rmdirSync(mkdtempSync(join(path, '.writable-')));
   } catch (error) {
@@ -29,7 +33,14 @@ export function ensureDataDir(path: string): void {
 function makeDirectories(path: string): void {
   if (existsSync(path)) return;
   makeDirectories(dirname(path));
-  mkdirSync(path);
+  mkdirSync(path, { mode: 0o700 });
+}
+
+/** One that an older version made could be read by every user. A directory with none of our files is somebody else's to set. */
+function closeToOthers(path: string): void {
+  const { mode, uid } = statSync(path);
+  if ((mode & 0o077) === 0 || uid !== process.getuid?.()) return;
+  if (OWN_FILES.some((name) => existsSync(join(path, name)))) chmodSync(path, 0o700);
 }
 
 /**

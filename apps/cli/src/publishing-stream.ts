@@ -65,7 +65,7 @@ function isRemembered(path: string, brokers: string): boolean {
 function remember(path: string, brokers: string): void {
   if (isRemembered(path, brokers)) return;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     writeFileSync(path, brokers);
   } catch {
     // A full disk: the next start asks the brokers again.

@@ -37,7 +37,7 @@ export class RunMarker {
   /** Replaces the file in one step. Failure (a full disk) loses only the estimate. */
   write(record: RunRecord): void {
     try {
-      mkdirSync(this.dataDir, { recursive: true });
+      mkdirSync(this.dataDir, { recursive: true, mode: 0o700 });
       writeFileSync(`${this.path}.new`, JSON.stringify(record));
       renameSync(`${this.path}.new`, this.path);
     } catch {

@@ -99,7 +99,7 @@ export class Spool {
    * @throws when the directory is not writable or the disk is full: what the file holds stays
    */
   static open(path: string, maxBytes: number): Spool {
-    mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     try {
       return new Spool(openDatabase(path), maxBytes, '');
     } catch (error) {

@@ -278,7 +278,7 @@ function openSessions(directory: string, count: number, connectionArgs: string[]
 function makeDirectory(directory: string): void {
   if (existsSync(directory)) return;
   makeDirectory(dirname(directory));
-  mkdirSync(directory);
+  mkdirSync(directory, { mode: 0o700 });
 }
 
 /** Memory-backed when there is enough of it, else beside the data. */

@@ -47,7 +47,7 @@ const SELECT = `SELECT state, seen, (SELECT group_concat(epoch) FROM heartbeats 
  */
 export function openSqliteNodeState(options: { path: string }): NodeStateStore {
   try {
-    mkdirSync(dirname(options.path), { recursive: true });
+    mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
     const db = new DatabaseSync(options.path);
     db.exec(SCHEMA);
     return new SqliteNodeState(db);

@@ -38,6 +38,17 @@ describe('pages and health', () => {
     expect(document.paths['/api/v1/config']).toHaveProperty('put.responses.412');
   });
 
+  it('names the methods of an address that has others, and says what is wrong with what is no request', async () => {
+    const answer = await fetch(`${url}/api/v1/nodes/n1`, { method: 'PATCH' });
+    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, HEAD, DELETE']);
+    expect(await answer.json()).toMatchObject({ error: { code: 'method' } });
+    expect((await fetch(`${url}/api/v1/none`, { method: 'PATCH' })).status).toBe(404);
+    const long = await fetch(`${url}/api/v1/labels?query=${'x'.repeat(20_000)}`);
+    expect(long.status).toBe(431);
+    expect(await long.json()).toMatchObject({ error: { code: 'headers-too-large' } });
+    expect(long.headers.get('x-content-type-options')).toBe('nosniff');
+  });
+
   it('lets a query go when its client does', async () => {
     const controller = new AbortController();
     const slow = fetch(`${url}/api/v1/sql`, {
