@@ -59,6 +59,22 @@ describe.skipIf(!tool.available)(`signing in${tool.available ? '' : ` (skipped: 
     expect(readFileSync(await file.path(), 'utf8')).toContain('main;checkout');
   });
 
+  it('asks for the graph in another shape, which is in the address', async () => {
+    const flame = page.locator('.flame canvas');
+    const only = page.getByLabel('only with');
+    await only.fill('nothing');
+    await only.press('Enter');
+    await page.getByText('of the selection').waitFor();
+    expect(new URL(page.url()).hash).toBe('#focus=nothing');
+    await flame.waitFor({ state: 'detached' });
+    await only.fill('check*');
+    await only.press('Enter');
+    await page.getByLabel('one frame for each').selectOption('module');
+    await page.getByLabel('leaves first').check();
+    await flame.waitFor();
+    expect(new URL(page.url()).hash).toBe('#merge=module&invert=true&focus=check*');
+  });
+
   it('does not carry it to another tab', async () => {
     const other = await browser.newPage();
     await other.goto(pipeline.url);
