@@ -1,15 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { decodeProfileHeaders, TOPICS } from '@perfleet/messages';
-import { decodeProfiles, mappingBinary, type ProfilesData } from '@perfleet/otlp';
-import { openEmbeddedStream, type StreamMessage } from '@perfleet/stream';
-import { createSymbolizer } from '@perfleet/symbols';
-import { childrenOf, type Load } from './loads.ts';
+import { openEmbeddedStream } from '@perfleet/stream';
+import type { Load } from './loads.ts';
 import { residentMb } from './measure.ts';
-import { bpfOf, cpuOf, lockedMb, type ProcessCpu } from './processes.ts';
+import { bpfOf, childrenOf, commOf, cpuOfTree, lockedMb } from './processes.ts';
+import { readWindows, untilMessages, type WindowSamples } from './stream-windows.ts';
 
 export interface CollectorRun {
   readonly seconds: number;
@@ -18,6 +15,8 @@ export interface CollectorRun {
   readonly collectorCpu: number;
   readonly bpfSeconds: number;
   readonly bpfRuns: number;
+  /** CPU seconds of all three before it, from the start on. */
+  readonly startCpu: number;
   readonly samplerMb: number;
   readonly collectorMb: number;
   readonly kernelMb: number;
@@ -36,18 +35,12 @@ export interface CollectorRun {
   readonly reachMain: number;
 }
 
-interface WindowSamples {
-  /** Unix seconds. */
-  readonly start: number;
-  readonly end: number;
-  readonly sent: number;
-  readonly samples: number;
-  readonly bytes: number;
-  readonly ofProcess: number;
-  readonly reachMain: number;
-}
+/** How long the start may take at most: tables of what runs already are made, the largest in some seconds of an idle CPU. */
+const START_SECONDS = 12;
+/** The start is over when nothing was made for so long: a process that makes tables waits two seconds for work before it ends. */
+const CALM_SECONDS = 1;
 
-/** `perfleet collector` over a log of its own while `load` runs, measured from its first sample on. */
+/** `perfleet collector` over a log of its own while `load` runs, measured when its start is over. */
 export async function collectorRun(
   root: string,
   directory: string,
@@ -80,42 +73,48 @@ export async function collectorRun(
     const stream = await openEmbeddedStream({ path: join(directory, 'stream.db') });
     try {
       await untilMessages(stream, () => errors);
-      const sampler = childrenOf(child.pid!).find((pid) => commOf(pid).startsWith('perfleet-sample'));
+      const sampler = samplerOf(child.pid!);
       if (sampler === undefined) throw new Error(`no sampler runs: ${errors.trim() || 'perfleet doctor tells why'}`);
+      const samplerMb = () => [sampler, ...childrenOf(sampler)].reduce((sum, pid) => sum + residentMb(pid), 0);
+      await untilCalm(sampler);
       const snapshot = () => ({
         at: Date.now() / 1000,
         sampler: cpuOfTree(sampler),
-        collector: own(cpuOf(child.pid!)),
+        all: cpuOfTree(child.pid!),
         bpf: bpfOf(sampler),
         load: load.cpu(),
       });
       const before = snapshot();
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
       const after = snapshot();
-      const memory = {
-        samplerMb: [sampler, ...childrenOf(sampler)].reduce((sum, pid) => sum + residentMb(pid), 0),
-        collectorMb: residentMb(child.pid!),
-        kernelMb: after.bpf.memoryBytes / 2 ** 20 + lockedMb(sampler),
-      };
+      if (samplerOf(child.pid!) !== sampler)
+        throw new Error(
+          `the sampler ended while it was measured: ${errors.trim() || 'the collector does not say why'}`,
+        );
+      const kernelMb = after.bpf.memoryBytes / 2 ** 20 + lockedMb(sampler);
+      const memory = { samplerMb: samplerMb(), collectorMb: residentMb(child.pid!), kernelMb };
+      load.pause();
       child.kill('SIGINT');
       await ended;
-      const windows = await readWindows(await readAll(stream), load.process);
+      const windows = await readWindows(stream, load.process);
       const full = windows.find((w) => w.samples >= 0.9 * rate * cpus().length * (w.end - w.start));
       const inside = windows.filter((w) => w.start >= before.at && w.end <= after.at);
-      if (inside.length === 0)
+      if (inside.length === 0 && (load.full || load.process !== ''))
         throw new Error(
           `no window lies within the ${seconds} s that were measured: the machine is too busy, or --duration too short`,
         );
       const sum = (key: keyof WindowSamples) => inside.reduce((all, w) => all + w[key], 0);
+      const samplerCpu = after.sampler - before.sampler;
       return {
         seconds: after.at - before.at,
-        samplerCpu: after.sampler - before.sampler,
-        collectorCpu: after.collector - before.collector,
+        samplerCpu,
+        collectorCpu: after.all - before.all - samplerCpu,
         bpfSeconds: (after.bpf.runNs - before.bpf.runNs) / 1e9,
         bpfRuns: after.bpf.runs - before.bpf.runs,
+        startCpu: before.all + before.bpf.runNs / 1e9,
         ...memory,
         firstSample: ((windows.find((w) => w.samples > 0)?.sent ?? NaN) - started) / 1000,
-        fullDelivery: full ? (full.sent - started) / 1000 : NaN,
+        fullDelivery: full && load.full ? (full.sent - started) / 1000 : NaN,
         samples: sum('samples'),
         windowSeconds: sum('end') - sum('start'),
         bytes: sum('bytes'),
@@ -124,6 +123,7 @@ export async function collectorRun(
         reachMain: sum('reachMain'),
       };
     } finally {
+      load.resume();
       await stream.close();
     }
   } finally {
@@ -132,116 +132,13 @@ export async function collectorRun(
   }
 }
 
-const own = ({ user, system }: ProcessCpu) => user + system;
+const samplerOf = (collector: number) => childrenOf(collector).find((pid) => commOf(pid).startsWith('perfleet-sample'));
 
-/** With the process that makes its tables, which it starts when there are some to be made. */
-function cpuOfTree(pid: number): number {
-  const cpu = cpuOf(pid);
-  return own(cpu) + cpu.children + childrenOf(pid).reduce((sum, child) => sum + own(cpuOf(child)), 0);
-}
-
-const commOf = (pid: number) => {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-  } catch {
-    return '';
+/** No table is made: the sampler has had no child for a moment. On a machine that starts new programs all the time that never is. */
+async function untilCalm(sampler: number): Promise<void> {
+  const deadline = Date.now() + START_SECONDS * 1000;
+  for (let calmSince = Date.now(); Date.now() < deadline; await new Promise((resolve) => setTimeout(resolve, 100))) {
+    if (childrenOf(sampler).length > 0) calmSince = Date.now();
+    else if (Date.now() - calmSince >= CALM_SECONDS * 1000) return;
   }
-};
-
-type EmbeddedStream = Awaited<ReturnType<typeof openEmbeddedStream>>;
-
-async function untilMessages(stream: EmbeddedStream, errors: () => string): Promise<void> {
-  for (let waited = 0; waited < 60_000; waited += 50) {
-    const offsets = await stream.offsets(TOPICS.profiles);
-    if (offsets.some(({ low, high }) => high > low)) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`no message came within 60 s: ${errors().trim()}`);
-}
-
-async function readAll(stream: EmbeddedStream): Promise<StreamMessage[]> {
-  const ends = await stream.offsets(TOPICS.profiles);
-  let left = ends.reduce((sum, { low, high }) => sum + Number(high - low), 0);
-  const messages: StreamMessage[] = [];
-  let done: () => void = () => undefined;
-  const all = new Promise<void>((resolve) => (done = resolve));
-  const consumer = stream.consumer({
-    group: 'bench',
-    topics: [TOPICS.profiles],
-    open: () => ({
-      async onBatch(batch) {
-        messages.push(...batch.messages);
-        left -= batch.messages.length;
-        if (left <= 0) done();
-      },
-    }),
-  });
-  await consumer.start();
-  if (left > 0) await all;
-  await consumer.stop();
-  return messages.sort((a, b) => Number(a.headers['seq']) - Number(b.headers['seq']));
-}
-
-async function readWindows(messages: readonly StreamMessage[], process: string): Promise<WindowSamples[]> {
-  const symbolizer = createSymbolizer();
-  const names = new Map<string, Promise<boolean>>();
-  const windows: WindowSamples[] = [];
-  for (const message of messages) {
-    const headers = decodeProfileHeaders(message.headers);
-    if (!headers.ok || message.value === null) continue;
-    const data = decodeProfiles(message.value);
-    const isMain = (path: string, binaryId: string, address: bigint) => {
-      const key = `${binaryId} ${address}`;
-      let known = names.get(key);
-      if (!known) {
-        known = symbolizer
-          .resolve({ binaryId, path, pids: [] }, [address])
-          .then(([found]) => found!.chain.some(([name]) => name === 'main'));
-        names.set(key, known);
-      }
-      return known;
-    };
-    windows.push({
-      ...(await countWindow(data, process, isMain)),
-      sent: headers.value.sent,
-      bytes: message.value.byteLength,
-    });
-  }
-  symbolizer.close();
-  return windows;
-}
-
-async function countWindow(
-  { dictionary, resources }: ProfilesData,
-  process: string,
-  isMain: (path: string, binaryId: string, address: bigint) => Promise<boolean>,
-) {
-  let [start, end, samples, ofProcess, reachMain] = [0, 0, 0, 0, 0];
-  for (const { attributes, profiles } of resources) {
-    const wanted = process !== '' && attributes.some(([key, v]) => key === 'process.executable.name' && v === process);
-    for (const profile of profiles) {
-      start = Number(profile.timeUnixNano / 1_000_000n) / 1000;
-      end = start + Number(profile.durationNano / 1_000_000n) / 1000;
-      const { values, stack } = profile.samples;
-      for (let i = 0; i < profile.samples.length; i++) {
-        const count = values.values.subarray(values.offsets[i], values.offsets[i + 1]).reduce((a, b) => a + b, 0);
-        samples += count;
-        if (!wanted) continue;
-        ofProcess += count;
-        const { offsets, values: locations } = dictionary.stacks;
-        // `main` is near the root, and the wire has the leaf first.
-        for (let at = offsets[stack[i]! + 1]! - 1; at >= offsets[stack[i]!]!; at--) {
-          const mapping = dictionary.locations.mapping[locations[at]!]!;
-          const { filename, gnuBuildId } = mappingBinary(dictionary, mapping);
-          if (!filename.endsWith(process)) continue;
-          const binaryId = gnuBuildId ? `gnu:${gnuBuildId}` : `path:${filename}`;
-          if (await isMain(filename, binaryId, dictionary.locations.address[locations[at]!]!)) {
-            reachMain += count;
-            break;
-          }
-        }
-      }
-    }
-  }
-  return { start, end, samples, ofProcess, reachMain };
 }

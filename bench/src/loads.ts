@@ -1,8 +1,8 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { copyFileSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, rmSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { cpuOf, type ProcessCpu } from './processes.ts';
+import { childrenOf, cpuOfChildren, cpuOfProcess } from './processes.ts';
 
 /** Known programs. */
 export interface Load {
@@ -11,8 +11,13 @@ export interface Load {
   readonly full: boolean;
   /** Name of the programs' processes; '' when the load is several programs. */
   readonly process: string;
+  /** Its stacks have 40 frames. */
+  readonly deep: boolean;
   /** CPU seconds that its programs have used, those that have ended included. */
   cpu(): number;
+  /** Lets others have the CPUs, as for reading what was recorded, until `resume`. */
+  pause(): void;
+  resume(): void;
   stop(): void;
 }
 
@@ -36,7 +41,9 @@ export function steadyLoad(root: string, directory: string): Load {
     name: 'steady C++ and Node programs',
     full: true,
     process: '',
-    cpu: () => children.reduce((sum, { pid }) => sum + own(cpuOf(pid!)), 0),
+    deep: false,
+    cpu: () => cpuOfAll(children),
+    ...controls(children),
     stop: () => {
       end(children);
       for (const { pid } of children) rmSync(`/tmp/perf-${pid}.map`, { force: true });
@@ -53,8 +60,9 @@ export function shortLoad(root: string, directory: string): Load {
     name: 'programs of 30 ms, back to back',
     full: false,
     process: SHORT,
-    cpu: () => children.reduce((sum, { pid }) => sum + cpuOf(pid!).children, 0),
-    stop: () => end(children),
+    deep: false,
+    cpu: () => children.reduce((sum, { pid }) => sum + cpuOfChildren(pid!), 0),
+    ...controls(children),
   };
 }
 
@@ -69,8 +77,9 @@ export function manyLoad(root: string, directory: string, quick: boolean): Load 
     name: `${processes} processes of ${programs} programs, 40 frames deep`,
     full: true,
     process: '',
-    cpu: () => children.reduce((sum, { pid }) => sum + own(cpuOf(pid!)), 0),
-    stop: () => end(children),
+    deep: true,
+    cpu: () => cpuOfAll(children),
+    ...controls(children),
   };
 }
 
@@ -83,17 +92,18 @@ export function execLoad(root: string, directory: string): Load {
     name: '200 execs a second, else idle',
     full: false,
     process: '',
-    cpu: () => cpuOf(children[0]!.pid!).children,
-    stop: () => end(children),
+    deep: false,
+    cpu: () => cpuOfChildren(children[0]!.pid!),
+    ...controls(children),
   };
 }
 
 /** Nothing: what is left is what it costs to be there. */
 export function noLoad(): Load {
-  return { name: 'idle', full: false, process: '', cpu: () => 0, stop: () => undefined };
+  return { name: 'idle', full: false, process: '', deep: false, cpu: () => 0, ...controls([]) };
 }
 
-const own = ({ user, system }: ProcessCpu) => user + system;
+const cpuOfAll = (children: readonly ChildProcess[]) => children.reduce((sum, { pid }) => sum + cpuOfProcess(pid!), 0);
 
 /** Programs that run; none outlives this process. */
 const started = new Set<ChildProcess>();
@@ -105,27 +115,35 @@ function start(program: string, args: readonly string[] = []): ChildProcess {
   return child;
 }
 
+function controls(children: readonly ChildProcess[]): Pick<Load, 'pause' | 'resume' | 'stop'> {
+  return {
+    pause: () => signal(children, 'SIGSTOP'),
+    resume: () => signal(children, 'SIGCONT'),
+    stop: () => end(children),
+  };
+}
+
+/** To what was started, and then to what that started: it starts no other meanwhile. */
+function signal(children: readonly ChildProcess[], name: NodeJS.Signals): void {
+  for (const { pid } of children) {
+    send(pid!, name);
+    for (const each of childrenOf(pid!)) send(each, name);
+  }
+}
+
 function end(children: readonly ChildProcess[]): void {
+  signal(children, 'SIGSTOP');
   for (const child of children) {
-    for (const pid of childrenOf(child.pid!)) kill(pid);
+    for (const pid of childrenOf(child.pid!)) send(pid, 'SIGKILL');
     child.kill('SIGKILL');
     started.delete(child);
   }
 }
 
-function kill(pid: number): void {
+function send(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, name);
   } catch {
     // It has ended by itself.
-  }
-}
-
-/** Processes that this one started and that still run. */
-export function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/).filter(Boolean).map(Number);
-  } catch {
-    return [];
   }
 }

@@ -9,22 +9,63 @@ export interface ProcessCpu {
 }
 
 const TICK = 1 / 100;
+/** So often a tree that changes while it is read is read anew. */
+const READINGS = 100;
 
 /** From /proc/PID/stat; all zero when the process is gone. */
 export function cpuOf(pid: number): ProcessCpu {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name may hold anything; the fields stand behind its closing parenthesis.
-    const fields = text
-      .slice(text.lastIndexOf(')') + 2)
-      .split(' ')
-      .map(Number);
-    const at = (field: number) => fields[field - 3]! * TICK;
-    return { user: at(14), system: at(15), children: at(16) + at(17) };
-  } catch {
-    return { user: 0, system: 0, children: 0 };
+  const text = read(`/proc/${pid}/stat`);
+  if (text === '') return { user: 0, system: 0, children: 0 };
+  // The name may hold anything; the fields stand behind its closing parenthesis.
+  const fields = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
+  const at = (field: number) => fields[field - 3]! * TICK;
+  return { user: at(14), system: at(15), children: at(16) + at(17) };
+}
+
+/**
+ * CPU seconds of a process itself. The kernel rounds user and system time down to 10 ms each; the sum over threads is in nanoseconds
+ * and lacks those that have ended, so the larger one is nearer.
+ */
+export function cpuOfProcess(pid: number): number {
+  const { user, system } = cpuOf(pid);
+  const threads = list(`/proc/${pid}/task`).map((tid) =>
+    Number(read(`/proc/${pid}/task/${tid}/schedstat`).split(' ')[0]),
+  );
+  return Math.max(user + system, threads.reduce((sum, ns) => sum + ns, 0) / 1e9);
+}
+
+/** Processes that this one started, from whichever of its threads, and that it did not wait for yet. */
+export function childrenOf(pid: number): number[] {
+  return list(`/proc/${pid}/task`).flatMap((tid) =>
+    read(`/proc/${pid}/task/${tid}/children`).trim().split(/\s+/).filter(Boolean).map(Number),
+  );
+}
+
+/**
+ * CPU seconds of everything that a process started, those that live and those that were waited for. The difference of two readings
+ * is what they used between them: what a child had used before the first is in both, wherever it stands in the second.
+ */
+export function cpuOfChildren(pid: number): number {
+  for (let reading = 1; ; reading++) {
+    const { children: ended } = cpuOf(pid);
+    const living = childrenOf(pid);
+    const sum = living.reduce((all, child) => all + cpuOfTree(child), ended);
+    // One that was waited for meanwhile is in neither part or in both.
+    const same = cpuOf(pid).children === ended && String(childrenOf(pid)) === String(living);
+    if (same || reading === READINGS) return sum;
   }
 }
+
+/** CPU seconds of a process and everything that it started. One whose parent did not wait for it is not found any more. */
+export function cpuOfTree(pid: number): number {
+  return cpuOfProcess(pid) + cpuOfChildren(pid);
+}
+
+/** Name of a process, '' when it is gone. */
+export const commOf = (pid: number): string => read(`/proc/${pid}/comm`).trim();
 
 /** What a process holds in BPF: run time of its programs and memory of its maps and programs. */
 export interface BpfUse {

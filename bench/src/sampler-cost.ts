@@ -8,14 +8,15 @@ export interface Run {
   readonly samples: number;
 }
 
-/** Of loads that ran at two rates: what a minute costs whatever is sampled, and what 1,000 samples more cost. */
+/** Of loads that ran at two rates: what a minute costs whatever is sampled, and what a sample more costs. */
 export function fixedAndMarginal(runs: readonly Run[]): Table[] {
   const rows = [...new Set(runs.map(({ load }) => load))].flatMap((load) => {
-    const [slow, fast] = runs.filter((run) => run.load === load).sort((a, b) => a.rate - b.rate);
-    if (!slow || !fast || fast.samples <= slow.samples) return [];
+    const of = runs.filter((run) => run.load === load).sort((a, b) => a.rate - b.rate);
+    const [slow, fast] = [of[0]!, of.at(-1)!];
+    if (fast.samples <= slow.samples) return [];
     const each = (fast.cpu - slow.cpu) / (fast.samples - slow.samples);
-    return [[load, (slow.cpu - each * slow.samples) * 60_000, each * 1e6]];
+    return [[load, (slow.cpu - each * slow.samples) * 60, each * 1e6]];
   });
-  const columns = ['load', 'CPU ms a minute', 'CPU ms per 1,000 samples more'];
+  const columns = ['load', 'fixed: CPU s a minute', 'marginal: CPU µs a sample'];
   return rows.length === 0 ? [] : [{ title: 'Perfleet: fixed and marginal cost', columns, rows }];
 }

@@ -5,7 +5,9 @@ import { collectorRun, type CollectorRun } from './collector-run.ts';
 import { execLoad, manyLoad, noLoad, shortLoad, steadyLoad, type Load } from './loads.ts';
 import { parseCount } from './measure.ts';
 import { perfRecord, type PerfRun } from './perf-tool.ts';
-import { fixedAndMarginal, type Run } from './sampler-cost.ts';
+import { fixedAndMarginal } from './sampler-cost.ts';
+import { cpuOfRun, deliveredOf, machineShare, ofMachine, perThousand, scale } from './sampler-figures.ts';
+import { againstTargets, type TargetRun } from './sampler-targets.ts';
 import { ratio, type Benchmark, type Cell, type Ratio } from './report.ts';
 
 const STATS = '/proc/sys/kernel/bpf_stats_enabled';
@@ -18,7 +20,10 @@ export const sampler: Benchmark = {
   description:
     'CPU, memory and delivered share of sampler and collector at 19 and 99 Hz, against perf record -g -a at the same rate and load',
   options: [
-    { flags: '--duration <seconds>', description: 'length of each measurement (60)' },
+    {
+      flags: '--duration <seconds>',
+      description: 'length of each measurement (20: all loads, both rates and all tools in twelve minutes)',
+    },
     {
       flags: '--loads <list>',
       description: `of ${Object.keys(LOADS).join(', ')} (all; with --quick steady and short)`,
@@ -27,7 +32,7 @@ export const sampler: Benchmark = {
   ],
 
   async run({ quick, root, directory, options, progress }) {
-    const seconds = parseCount('--duration', options['duration'], quick ? 4 : 60, 3600);
+    const seconds = parseCount('--duration', options['duration'], quick ? 4 : 20, 3600);
     const rates = (options['rates'] ?? (quick ? '99' : '19,99'))
       .split(',')
       .map((rate) => parseCount('--rates', rate, 19, 9999));
@@ -40,7 +45,7 @@ export const sampler: Benchmark = {
     const cells: Cell[][] = [];
     const starts: Cell[][] = [];
     const ratios: Ratio[] = [];
-    const runs: Run[] = [];
+    const runs: TargetRun[] = [];
     try {
       for (const rate of rates) {
         for (const make of wanted) {
@@ -52,13 +57,10 @@ export const sampler: Benchmark = {
             mkdirSync(data);
             const ours = await collectorRun(root, data, rate, seconds, window, load);
             cells.push(ourRow(at, rate, ours, load));
-            starts.push([at, ours.firstSample, ours.fullDelivery, ours.samplerMb, ours.collectorMb, ours.kernelMb]);
-            runs.push({
-              rate,
-              load: load.name,
-              cpu: cpuOfRun(ours) / ours.seconds,
-              samples: ours.samples / ours.windowSeconds,
-            });
+            const { firstSample, fullDelivery, startCpu, samplerMb, collectorMb, kernelMb } = ours;
+            const full = known(fullDelivery);
+            starts.push([at, known(firstSample), full, startCpu, samplerMb, collectorMb, kernelMb]);
+            runs.push({ rate, load, run: ours });
             if (!perf || !(load.full || load.process)) continue;
             const graphs = make === steadyLoad || !quick ? (['fp', 'dwarf'] as const) : (['fp'] as const);
             for (const graph of graphs) {
@@ -106,18 +108,26 @@ export const sampler: Benchmark = {
           ],
           rows: cells,
         },
-        ...fixedAndMarginal(runs),
+        ...fixedAndMarginal(
+          runs.map(({ rate, load, run }) => ({
+            ...{ rate, load: load.name },
+            cpu: cpuOfRun(run) / run.seconds,
+            samples: run.samples / run.windowSeconds,
+          })),
+        ),
         {
           title: 'Perfleet: start and memory',
-          columns: ['load', 'first sample s', 'full delivery s', 'sampler MB', 'collector MB', 'kernel MB'],
+          columns: ['load', 'first sample s', 'full delivery s', 'start-up CPU s', ...MEMORY],
           rows: starts,
         },
+        againstTargets(runs),
       ],
       notes: [
         ...notes,
         'Delivered: steady load, samples of all processes over rate × CPUs × time, since every CPU is busy; short programs, their samples over rate × the CPU time that they used.',
-        'Perfleet is measured from its first sample on, perf from its start to its end, without build ids (-B -N); perf’s own work in the kernel (unwinding, copying) is not in its CPU figure, Perfleet’s is (BPF).',
+        'Perfleet is measured from when its start is over, that is when the tables of what ran already are made; what it used until then is start-up CPU, BPF and all that it started included. perf is measured from its start to its end, without build ids (-B -N); its own work in the kernel (unwinding, copying) is not in its CPU figure, Perfleet’s is (BPF).',
         'First sample and full delivery count from the start of the process until the window is on the stream, so they hold one window. Bytes a sample: message bodies for Perfleet, perf.data for perf.',
+        'Fixed and marginal cost: the line through both rates of a load. The idle load’s row of the first table is what it costs to be there, measured.',
       ],
     };
   },
@@ -130,32 +140,21 @@ function parseLoads(list: string) {
   });
 }
 
-const perThousand = (cpuSeconds: number, samples: number) => (cpuSeconds / samples) * 1e6;
-const ofMachine = (cpuSeconds: number, seconds: number) => (100 * cpuSeconds) / (seconds * cpus().length);
-const cpuOfRun = (run: CollectorRun) => run.samplerCpu + run.collectorCpu + run.bpfSeconds;
-/** Windows lie inside of the measured time; CPU is of all of it. */
-const scale = (run: CollectorRun) => run.seconds / run.windowSeconds;
+const MEMORY = ['sampler MB', 'collector MB', 'kernel MB'];
+const known = (figure: number): Cell => (Number.isFinite(figure) ? figure : 'n/a');
 
 function ourRow(at: string, rate: number, run: CollectorRun, load: Load): Cell[] {
   const samples = run.samples * scale(run);
-  const delivered = load.process
-    ? (run.ofProcess * scale(run)) / (rate * run.loadCpu)
-    : load.full
-      ? run.samples / (rate * cpus().length * run.windowSeconds)
-      : NaN;
   return [
     at,
     'perfleet',
-    Math.round(samples),
-    ofMachine(cpuOfRun(run), run.seconds),
-    perThousand(cpuOfRun(run), samples),
-    perThousand(run.samplerCpu, samples),
-    perThousand(run.collectorCpu, samples),
-    perThousand(run.bpfSeconds, samples),
+    known(Math.round(samples)),
+    machineShare(run),
+    ...[cpuOfRun(run), run.samplerCpu, run.collectorCpu, run.bpfSeconds].map((cpu) => known(perThousand(cpu, samples))),
     run.bpfRuns > 0 ? (run.bpfSeconds / run.bpfRuns) * 1e6 : 'n/a',
-    Number.isNaN(delivered) ? 'n/a' : delivered * 100,
+    known(deliveredOf(rate, load, run)),
     load.process ? (run.reachMain / run.ofProcess) * 100 : 'n/a',
-    run.bytes / run.samples,
+    known(run.bytes / run.samples),
   ];
 }
 
