@@ -224,7 +224,7 @@ static __always_inline int walk_step(struct walk *walk)
 {
 	__u64 pc = walk->at.ip - !walk->exact;
 	if (pc < walk->mapping.start || pc >= walk->mapping.end) {
-		__s32 row = find_mapping(walk->mappings_at, walk->mappings, pc);
+		__s32 row = find_mapping(walk->mappings_at, walk->mappings, pc, 0);
 		if (row >= 0) {
 			__u32 at = walk->mappings_at + row * 4;
 			walk->mapping.start = arena_word(at);
@@ -263,7 +263,7 @@ static __always_inline int walk_step(struct walk *walk)
 	if (binary->state == BINARY_WITHOUT_TABLE)
 		return follow_frame_pointer(walk, 1);
 	pc -= walk->mapping.bias;
-	__s32 number = find_rule(slot, pc);
+	__s32 number = find_rule(slot, pc, 0);
 	if (number < 0)
 		return follow_frame_pointer(walk, 1);
 	__u32 key = number;

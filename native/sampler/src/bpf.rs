@@ -1,43 +1,35 @@
 //! Rung 1: a BPF program at every tick of each CPU counts stacks in the kernel (bpf/sampler.bpf.c); this side sleeps, then
 //! switches buffers and reads the old one.
 
+mod opening;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use libbpf_rs::{MapCore, Object, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Object, RingBuffer};
 use serde_json::{Value, json};
 
 use crate::bpf_cost::run_time_ms;
-use crate::bpf_load::{self, Descriptors, Sizes};
+use crate::bpf_load::Descriptors;
 use crate::bpf_maps as maps;
 use crate::buffers::{Buffers, Row};
-use crate::cgroups::Controller;
 use crate::deferred::Deferred;
 use crate::exclusions::Exclusion;
-use crate::kernel_tables::KernelTables;
 use crate::off_cpu::OffCpu;
-use crate::options::Options;
-use crate::perf::{self, Clock, Event as PerfEvent, online_cpus};
+use crate::perf::{Clock, Event as PerfEvent, online_cpus};
 use crate::records::Record;
 use crate::resolver::{Resolver, Sample, Thread};
 use crate::sampler::{Lost, Sampler};
 use crate::sideband::Sideband;
-use crate::system::{be_punctual, poll};
+use crate::system::poll;
 use crate::unwinder::Unwinder;
 use crate::walks::Walks;
 
-const MIN_STACKS: u64 = 2048;
-const MAX_STACKS: u64 = 32_768;
-/// Entries of the kernel's map of processes.
-const PROCESSES: u32 = 16_384;
 /// How long a window may wait for the tables of its samples: that of a large binary takes about a second.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The same for the first one: everything is new then.
-const FIRST_PATIENCE: Duration = Duration::from_millis(200);
 /// A window's records are replayed early when there are more.
 const MANY_RECORDS: usize = 50_000;
 
@@ -68,90 +60,6 @@ pub struct Bpf {
 }
 
 impl Bpf {
-    pub fn open(options: &Options) -> Result<Bpf> {
-        let Options { rate, window, .. } = *options;
-        let cpus = online_cpus()?;
-        // A sample has at most two stacks that nobody had before it. A window may last longer while it waits for tables.
-        let stacks = (2 * rate * (window + PATIENCE.as_secs() + 1) * cpus.len() as u64).next_power_of_two().clamp(MIN_STACKS, MAX_STACKS);
-        be_punctual();
-        let controller = Controller::choose(options.cgroup_controller.as_deref())?;
-        let mut sizes = Sizes {
-            stacks: stacks as u32,
-            arena_words: (options.table_memory << 17) as u32,
-            processes: PROCESSES,
-            ring_bytes: (rate * cpus.len() as u64 * (16 << 10)).next_power_of_two().clamp(1 << 20, 4 << 20) as u32,
-            cpus: libbpf_rs::num_possible_cpus()? as u32,
-            off_cpu: options.off_cpu,
-        };
-        let subsys = controller.as_ref().map(|controller| controller.index);
-        let load = |sizes: &Sizes| bpf_load::load(sizes, options.pid.unwrap_or(0), subsys, options.walk_by_calls).map_err(bpf_load::explain);
-        let (object, without_off_cpu) = match load(&sizes) {
-            // A kernel that takes the rest gets the rest.
-            Err(error) if sizes.off_cpu => {
-                sizes.off_cpu = false;
-                (load(&sizes)?, format!("{error:#}"))
-            }
-            loaded => (loaded?, String::new()),
-        };
-        let fds = Descriptors::of(&object)?;
-        let off_cpu = if sizes.off_cpu { Some(OffCpu::of(&object, fds.by_calls)?) } else { None };
-        // Nothing is loaded after this; and there are no other threads yet.
-        crate::privileges::reduce();
-        let tables = KernelTables::new(bpf_load::table_descriptors(&object)?, sizes.arena_words, PROCESSES as usize);
-        let deferred = Rc::new(RefCell::new(Vec::new()));
-        let ring = {
-            let map = object.maps().find(|map| map.name() == "deferred_ring").context("the BPF object has no ring")?;
-            let into = Rc::clone(&deferred);
-            let mut builder = RingBufferBuilder::new();
-            builder.add(&map, move |bytes: &[u8]| {
-                into.borrow_mut().extend(Deferred::parse(bytes));
-                0
-            })?;
-            builder.build().context("cannot map the ring of the BPF program")?
-        };
-        let mut sampler = Bpf {
-            clock: Clock::best(),
-            rate,
-            stacks,
-            events: BTreeMap::new(),
-            sideband: Sideband::open(&cpus)?,
-            records: Vec::new(),
-            records_lost: false,
-            patience: FIRST_PATIENCE,
-            ring,
-            deferred,
-            object,
-            off_cpu,
-            without_off_cpu,
-            fds,
-            buffers: Buffers::default(),
-            unwinder: Unwinder::new(tables.context("cannot map the tables of the BPF program")?)?,
-            walks: Walks::default(),
-            resolver: Resolver::new(controller.map_or(String::new(), |controller| controller.name)),
-        };
-        sampler.resolver.processes.read_all();
-        perf::on_each(&cpus, |cpu| sampler.add(cpu))?;
-        sampler.attach_off_cpu();
-        Ok(sampler)
-    }
-
-    fn attach_off_cpu(&mut self) {
-        if let Some(off_cpu) = &mut self.off_cpu
-            && let Err(error) = off_cpu.attach(&mut self.object, self.rate)
-        {
-            self.without_off_cpu = format!("{error:#}");
-            self.off_cpu = None;
-        }
-    }
-
-    fn add(&mut self, cpu: i32) -> io::Result<()> {
-        let event = PerfEvent::open(&perf::sampling(self.clock, self.rate), -1, cpu)?;
-        event.attach(self.fds.program)?;
-        event.enable()?;
-        self.events.insert(cpu, event);
-        Ok(())
-    }
-
     /// Takes in records and deferred samples and gives the kernel the tables that they ask for.
     fn pump(&mut self) -> Result<()> {
         // The samples first: whatever their processes mapped before them is in the records then.

@@ -37,6 +37,7 @@ impl OwnProcesses {
         let rings = cpus.iter().map(|&cpu| ring(own, cpu)).collect::<io::Result<Vec<_>>>().map_err(|error| perf::explain(&error))?;
         let mut sampler =
             OwnProcesses { rate, only_pid, cpus, rings, watched: HashMap::new(), inherited: HashMap::new(), intake: Intake::new(only_pid) };
+        sampler.intake.resolver.begin();
         sampler.refresh();
         if sampler.watched.is_empty() && only_pid.is_some() {
             bail!("process {} cannot be watched: it is gone or belongs to another user", only_pid.unwrap_or(0));

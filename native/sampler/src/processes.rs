@@ -50,9 +50,11 @@ pub struct Processes {
 impl Processes {
     /// Reads what runs already, so that a process that ends in the first window has names, too.
     pub fn read_all(&mut self) {
-        let Ok(entries) = std::fs::read_dir("/proc") else { return };
-        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        for pid in pids.take(MAX_READ_AT_START) {
+        self.read(&running());
+    }
+
+    pub fn read(&mut self, pids: &[u32]) {
+        for &pid in pids {
             let process = self.by_pid.entry(pid).or_default();
             if !process.read {
                 process.read_proc(pid);
@@ -243,6 +245,12 @@ impl Process {
         let kind = if self.executable.rsplit('/').next() == Some("node") { "v8js" } else { kind };
         Place::Named { kind, function, file }
     }
+}
+
+/// What runs, as far as it is read at the start.
+pub fn running() -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).take(MAX_READ_AT_START).collect()
 }
 
 /// Pid in the innermost namespace: the last number of NSpid in /proc/PID/status.

@@ -67,10 +67,10 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    pub fn new(controller: String) -> Resolver {
+    pub fn new(controller: String, kallsyms: Kallsyms) -> Resolver {
         Resolver {
             processes: Processes::default(),
-            kallsyms: Kallsyms::load(),
+            kallsyms,
             modules: loaded_modules(),
             window: Window::new(),
             rows: Rows::default(),

@@ -13,17 +13,14 @@ use crate::sampler::{Lost, Sampler};
 use crate::system_wide::SystemWide;
 
 /// The first window is short: whoever has just started the sampler waits for it.
-const FIRST_WINDOW: Duration = Duration::from_millis(500);
+const FIRST_WINDOW: Duration = Duration::from_millis(250);
 
 /// A rung that could not run, and why.
 type Tried = Vec<(u32, String)>;
 
 pub fn run(options: &Options) -> Result<()> {
     host::install();
-    let (mut sampler, tried) = open_best(options);
-    if let Some(sampler) = &mut sampler {
-        sampler.resolver().begin();
-    }
+    let (sampler, tried) = open_best(options);
     say_hello(options, sampler.as_deref(), &tried)?;
     if !host::sees_host_processes() {
         protocol::log("warn", "not in the host's pid namespace: processes are named by numbers that /proc here does not know; set hostPID: true")?;

@@ -5,6 +5,7 @@ use std::io;
 
 use anyhow::{Context, Result};
 
+use crate::kallsyms::Kallsyms;
 use crate::names::Names;
 use crate::perf::{self, Clock, Event as PerfEvent, MAX_STACK, online_cpus};
 use crate::records::{Event, Record, parse};
@@ -35,8 +36,9 @@ impl SystemWide {
         let cpus = online_cpus()?;
         let sideband = Sideband::open(&cpus)?;
         let mut sampler = SystemWide { clock, rate, pages, rings: BTreeMap::new(), sideband, intake: Intake::new(only_pid) };
-        sampler.intake.resolver.processes.read_all();
+        sampler.intake.resolver.begin();
         perf::on_each(&cpus, |cpu| sampler.add(cpu))?;
+        sampler.intake.resolver.processes.read_all();
         Ok(sampler)
     }
 
@@ -140,7 +142,7 @@ pub struct Intake {
 impl Intake {
     pub fn new(only_pid: Option<u32>) -> Intake {
         Intake {
-            resolver: Resolver::new(String::new()),
+            resolver: Resolver::new(String::new(), Kallsyms::load()),
             names: Names::default(),
             only_pid,
             counted: 0,
