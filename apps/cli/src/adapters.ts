@@ -62,9 +62,12 @@ export async function openStream(settings: Settings, logger: Logger): Promise<St
 }
 
 async function openLog(settings: Settings, logger: Logger): Promise<Stream> {
-  const { openEmbeddedStream, openKafkaStream } = await import('@perfleet/stream');
-  if (settings.kafkaBrokers.length > 0) return openKafkaStream(kafkaOptions(settings, logger));
+  if (settings.kafkaBrokers.length > 0) {
+    const { openKafkaStream } = await import('@perfleet/stream/kafka');
+    return openKafkaStream(kafkaOptions(settings, logger));
+  }
   ensureDataDir(settings.dataDir);
+  const { openEmbeddedStream } = await import('@perfleet/stream/embedded');
   return openEmbeddedStream({ path: join(settings.dataDir, 'stream.db'), logger });
 }
 
@@ -111,10 +114,12 @@ async function shardsOf(text: string): Promise<readonly Shard[]> {
 
 /** Redis when its address is configured, else a file in the data directory. Redis need not answer yet. */
 export async function openNodeState(settings: Settings): Promise<NodeStateStore> {
-  const { openRedisNodeState, openSqliteNodeState } = await import('@perfleet/node-state');
-  if (settings.redisUrl)
+  if (settings.redisUrl) {
+    const { openRedisNodeState } = await import('@perfleet/node-state/redis');
     return openRedisNodeState({ url: settings.redisUrl, prefix: `${settings.topicPrefix}perfleet` });
+  }
   ensureDataDir(settings.dataDir);
+  const { openSqliteNodeState } = await import('@perfleet/node-state/sqlite');
   return openSqliteNodeState({ path: join(settings.dataDir, 'node-state.db') });
 }
 

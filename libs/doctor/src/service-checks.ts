@@ -1,7 +1,6 @@
 import { access, rm, statfs, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
-import { pingRedis } from '@perfleet/node-state';
 import type { Finding } from './model.ts';
 
 /** Low water of a data directory, bytes. */
@@ -43,6 +42,7 @@ function reach(address: string, signal: AbortSignal): Promise<void> {
 /** By every form of address that the services take: one server, sentinels, a cluster. */
 export async function checkRedis(url: string, timeoutMs: number): Promise<Finding> {
   try {
+    const { pingRedis } = await import('@perfleet/node-state/ping');
     const answer = await pingRedis(url, timeoutMs);
     return { status: answer === 'PONG' ? 'pass' : 'degraded', detail: `answers ${answer}` };
   } catch (error) {
