@@ -2,6 +2,7 @@ import type { DoctorOptions } from '@perfleet/doctor';
 import type { NodeStateStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
 import type { PodNames } from '@perfleet/pods';
+import type { StartedSampler } from '@perfleet/sampler';
 import type { Stream } from '@perfleet/stream';
 import type { NodeDiscovery } from './discovery/node-discovery.ts';
 import type { UploadClient } from './uploads/upload-client.ts';
@@ -22,6 +23,8 @@ export interface CollectorDeps {
   /** Spool and run marker live here. */
   readonly dataDir: string;
   readonly samplerBinary?: string;
+  /** Runs already (`early-sampler.ts`). */
+  readonly startedSampler?: StartedSampler | undefined;
   readonly rung?: 'auto' | '1' | '2' | '3' | 1 | 2 | 3;
   /** Whether this node should have pods; `auto` looks for a kubelet. */
   readonly kubernetes?: 'auto' | 'yes' | 'no';

@@ -5,7 +5,6 @@ import type { NodeEvent, NodeState } from '@perfleet/messages';
 import {
   samplerBinaryPath,
   superviseSampler,
-  wantedRung,
   type SamplerStats,
   type Supervisor,
   type Window,
@@ -15,6 +14,7 @@ import type { CollectorStats } from './collector-stats.ts';
 import { NodeControl } from './control/node-control.ts';
 import { LiveDiscovery, type NodeDiscovery } from './discovery/node-discovery.ts';
 import { logDoctorSummary } from './doctor-summary.ts';
+import { settingsOf } from './early-sampler.ts';
 import { eventRecord } from './events.ts';
 import { WindowFilter } from './filtering/window-filter.ts';
 import { NodeReporter } from './node-reporter.ts';
@@ -29,6 +29,8 @@ import { WindowNaming } from './window-naming.ts';
 import { WindowQueue } from './window-queue.ts';
 
 const SPOOL_BYTES = 256 << 20;
+/** Where no window comes the machine is checked all the same. */
+const CHECK_MACHINE_MS = 5000;
 /** The parts of `stop`, milliseconds from its begin; the whole stays under the deadline of the shutdown sequence. */
 const STOP_SAMPLER_MS = 1200;
 const STOP_PUBLISH_MS = 1700;
@@ -74,15 +76,15 @@ export class Collector {
       offer: (window) => this.uploader?.offer(window),
     });
     this.reporter = new NodeReporter({ store: deps.nodeState, state: () => this.state(), logger });
-    const { nodeState, node, cluster, rateHz, windowSeconds, offCpu, sharedProcess, configPollMs: pollMs } = deps;
+    const { nodeState, sharedProcess, configPollMs: pollMs } = deps;
     this.control = new NodeControl({
-      ...{ store: nodeState.config, node, cluster, dataDir, sharedProcess, logger, pollMs },
-      own: { rateHz, windowSeconds, offCpu, rung: wantedRung(deps.rung ?? 'auto') },
+      ...{ store: nodeState.config, ...settingsOf(deps), dataDir, sharedProcess, logger, pollMs },
       apply: (settings) => this.supervisor.configure(settings),
       event: (kind, message) => this.event(kind, message),
     });
     const binary = samplerBinaryPath(deps.samplerBinary);
-    this.supervisor = superviseSampler({ binary, ...this.control.sampler, stopMs: STOP_SAMPLER_MS });
+    const { startedSampler: started } = deps;
+    this.supervisor = superviseSampler({ binary, ...this.control.sampler, stopMs: STOP_SAMPLER_MS, started });
   }
 
   /** Resolves when the sampler was started; whether it runs is state. @throws when the data directory is not writable */
@@ -121,9 +123,7 @@ export class Collector {
     this.listen();
     this.supervisor.start();
     this.reporter.start();
-    const { doctor = {} } = this.deps;
-    const samplerBinary = samplerBinaryPath(this.deps.samplerBinary);
-    if (doctor !== false) void logDoctorSummary({ samplerBinary, dataDir, ...doctor }, logger);
+    this.checkMachine();
   }
 
   /** Idempotent; under 2.2 s. What could not be sent stays on disk for the next run. */
@@ -145,7 +145,7 @@ export class Collector {
 
   private async stopAll(): Promise<void> {
     const { spool, publisher } = this;
-    if (!spool || !publisher) return;
+    if (!spool || !publisher) return this.supervisor.stop();
     const begin = performance.now();
     const left = () => Math.max(0, STOP_PUBLISH_MS - (performance.now() - begin));
     this.control.stop();
@@ -166,6 +166,21 @@ export class Collector {
     if (uploadsEnded) await within(STOP_PARTS_MS, uploadsEnded);
     spool.close();
     this.marker.clear();
+  }
+
+  /** Once the first window is there, which it would delay: what can run here is found out by a sampler of its own. */
+  private checkMachine(): void {
+    const { doctor = {}, dataDir, logger } = this.deps;
+    if (doctor === false) return;
+    const samplerBinary = samplerBinaryPath(this.deps.samplerBinary);
+    const check = () => {
+      clearTimeout(timer);
+      this.supervisor.off('window', check);
+      if (!this.stopping) void logDoctorSummary({ samplerBinary, dataDir, ...doctor }, logger);
+    };
+    const timer = setTimeout(check, CHECK_MACHINE_MS);
+    timer.unref();
+    this.supervisor.once('window', check);
   }
 
   /** A disk that takes no binaries costs their names only. */

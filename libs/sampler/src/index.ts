@@ -8,6 +8,7 @@ export * from './frames.ts';
 export * from './messages.ts';
 export { wantedRung, type WantedRung } from './rung-ladder.ts';
 export * from './sampler-process.ts';
+export * from './started-sampler.ts';
 export * from './supervision.ts';
 export * from './supervisor.ts';
 export * from './window.ts';

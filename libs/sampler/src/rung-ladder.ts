@@ -45,8 +45,8 @@ export class RungLadder {
   }
 
   /** For the sampler's `--rung`. */
-  get argument(): string {
-    return this.wanted === 'auto' && this.floor === 1 ? 'auto' : String(this.rung);
+  get argument(): WantedRung {
+    return this.wanted === 'auto' && this.floor === 1 ? 'auto' : this.rung;
   }
 
   /** How long there must be peace until the rung above is tried; null = this is the best. */

@@ -20,6 +20,8 @@ export interface SpawnSamplerOptions {
   readonly args?: readonly string[];
   /** Milliseconds that `stop` waits for the last window before it kills. */
   readonly stopMs?: number;
+  /** What it says waits for `release`. */
+  readonly held?: boolean;
 }
 
 export interface SamplerExit {
@@ -44,6 +46,8 @@ interface SamplerEvents {
 }
 
 const MAX_LOG_LINE = 2000;
+/** Events that wait for `release`; a child that has more to say waits itself. */
+const MAX_HELD = 64;
 
 /** A running sampler. It sees its standard input close when this process dies, so it never outlives it. */
 export class SamplerProcess extends EventEmitter<SamplerEvents> {
@@ -52,6 +56,7 @@ export class SamplerProcess extends EventEmitter<SamplerEvents> {
   private readonly reader = new FrameReader();
   private readonly startedAt = performance.now();
   private readonly stopMs: number;
+  private held: Array<() => void> | null;
   private error: Error | null = null;
   private lastLog = '';
   private requested = false;
@@ -60,6 +65,7 @@ export class SamplerProcess extends EventEmitter<SamplerEvents> {
   constructor(options: SpawnSamplerOptions) {
     super();
     this.stopMs = options.stopMs ?? 2000;
+    this.held = options.held ? [] : null;
     this.child = spawn(options.binary, options.args ?? [], { stdio: ['pipe', 'pipe', 'pipe'] });
     this.pid = this.child.pid;
     this.child.on('error', (error) => {
@@ -74,6 +80,14 @@ export class SamplerProcess extends EventEmitter<SamplerEvents> {
       setTimeout(() => this.child.stdout.destroy(), 500).unref();
     });
     this.child.on('close', (code, signal) => this.finish(code, signal));
+  }
+
+  /** Hands over what waited, in this turn of the event loop, and from now on what comes. */
+  release(): void {
+    const held = this.held ?? [];
+    this.held = null;
+    for (const tell of held) tell();
+    this.child.stdout.resume();
   }
 
   /** Takes effect from the sampler's next tick on. */
@@ -93,14 +107,21 @@ export class SamplerProcess extends EventEmitter<SamplerEvents> {
   }
 
   /** Asks for the last window, waits for it and for the end, kills after `stopMs`. Resolves when the child is gone. */
-  async stop(): Promise<void> {
+  async stop(stopMs = this.stopMs): Promise<void> {
     this.requested = true;
+    this.release();
     if (this.ended) return;
     const ended = once(this, 'exit');
     this.command({ stop: true });
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), this.stopMs);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), stopMs);
     await ended;
     clearTimeout(timer);
+  }
+
+  private tell<E extends keyof SamplerEvents>(event: E, ...args: SamplerEvents[E]): void {
+    const emit = () => void (this as EventEmitter).emit(event, ...args);
+    if (this.held === null) return emit();
+    if (this.held.push(emit) === MAX_HELD) this.child.stdout.pause();
   }
 
   private command(body: object): void {
@@ -121,18 +142,18 @@ export class SamplerProcess extends EventEmitter<SamplerEvents> {
   private dispatch({ type, payload }: Frame): void {
     switch (type) {
       case FRAME_TYPES.hello:
-        this.emit('hello', decodeJson('hello', helloSchema, payload));
+        this.tell('hello', decodeJson('hello', helloSchema, payload));
         break;
       case FRAME_TYPES.window:
-        this.emit('window', decodeWindow(payload));
+        this.tell('window', decodeWindow(payload));
         break;
       case FRAME_TYPES.stats:
-        this.emit('stats', decodeJson('stats', statsSchema, payload));
+        this.tell('stats', decodeJson('stats', statsSchema, payload));
         break;
       case FRAME_TYPES.log: {
         const log = decodeJson('log', logSchema, payload);
         this.lastLog = log.message.slice(0, MAX_LOG_LINE);
-        this.emit('log', log);
+        this.tell('log', log);
         break;
       }
       default: // A later protocol may add frames; this one stays readable.
@@ -145,7 +166,7 @@ export class SamplerProcess extends EventEmitter<SamplerEvents> {
       const message = line.trim().slice(0, MAX_LOG_LINE);
       if (message === '') continue;
       this.lastLog = message;
-      this.emit('log', { level: 'warn', message });
+      this.tell('log', { level: 'warn', message });
     }
   }
 
@@ -154,7 +175,7 @@ export class SamplerProcess extends EventEmitter<SamplerEvents> {
     this.ended = true;
     const uptimeMs = Math.round(performance.now() - this.startedAt);
     const { error, lastLog, requested } = this;
-    this.emit('exit', { code, signal, error, lastLog, uptimeMs, requested });
+    this.tell('exit', { code, signal, error, lastLog, uptimeMs, requested });
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts';
 import type { SamplerHello, SamplerLog, SamplerStats } from './messages.ts';
 import type { WantedRung } from './rung-ladder.ts';
+import type { StartedSampler } from './started-sampler.ts';
 import type { Window } from './window.ts';
 
 export type SamplerRung = 1 | 2 | 3 | 4;
@@ -28,6 +29,8 @@ export interface SuperviseOptions {
   readonly peaceMs?: number;
   readonly clock?: Clock;
   readonly stopMs?: number;
+  /** Taken over by the first run if it is as that one would be, ended otherwise. */
+  readonly started?: StartedSampler | undefined;
 }
 
 export interface SamplerCrash {

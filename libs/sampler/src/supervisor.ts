@@ -5,6 +5,7 @@ import type { SamplerHello } from './messages.ts';
 import { OomKills } from './oom-kills.ts';
 import { RungLadder } from './rung-ladder.ts';
 import { spawnSampler, type SamplerExit, type SamplerProcess } from './sampler-process.ts';
+import { isSameRun, samplerArguments, type RunSettings, type StartedSampler } from './started-sampler.ts';
 import type {
   SamplerRung,
   SamplerSettings,
@@ -31,10 +32,11 @@ const CANNOT_RUN = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOEXEC', 'ENOTDIR', '
  *   run below the configured rung ──peaceMs without a crash──▶ run on the rung above
  */
 export class Supervisor extends EventEmitter<SupervisorEvents> {
-  private readonly options: Required<SuperviseOptions>;
+  private readonly options: Required<Omit<SuperviseOptions, 'started'>>;
   private readonly ladder: RungLadder;
   private settings: SamplerSettings;
   private process: SamplerProcess | null = null;
+  private started: StartedSampler | undefined;
   /** Take back what is to come: the next run, the end of patience with a silent child, the climb. */
   private timer: (() => void) | null = null;
   private watchdog: (() => void) | null = null;
@@ -48,8 +50,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   private climbReason = '';
   private current: SupervisorState;
 
-  constructor(options: SuperviseOptions) {
+  constructor({ started, ...options }: SuperviseOptions) {
     super();
+    this.started = started;
     const defaults = {
       rung: 'auto',
       offCpu: false,
@@ -102,18 +105,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.stopped = true;
     for (const cancel of [this.timer, this.watchdog, this.climb]) cancel?.();
     this.timer = null;
-    await this.process?.stop();
+    await (this.process ?? this.started?.process)?.stop(this.options.stopMs);
   }
 
   private run(): void {
     if (this.stopped) return;
     const { binary, args, stopMs } = this.options;
     const { rateHz, windowSeconds, offCpu } = this.settings;
-    const fixed = ['--rate', String(rateHz), '--window', String(windowSeconds), '--rung', this.ladder.argument];
-    if (offCpu) fixed.push('--off-cpu');
+    const settings = { rateHz, windowSeconds, offCpu, rung: this.ladder.argument };
     let child: SamplerProcess;
     try {
-      child = spawnSampler({ binary, args: [...fixed, ...args], stopMs });
+      child =
+        this.takeOver(settings) ?? spawnSampler({ binary, args: [...samplerArguments(settings), ...args], stopMs });
     } catch (error) {
       this.onSpawnFailure(error as NodeJS.ErrnoException);
       return;
@@ -132,6 +135,20 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     });
     child.on('log', (log) => this.emit('log', log));
     child.on('exit', (exit) => this.onExit(exit));
+    child.release();
+  }
+
+  /** The sampler that runs already, if it does what this run should. */
+  private takeOver(settings: RunSettings): SamplerProcess | undefined {
+    const { started } = this;
+    this.started = undefined;
+    if (!started) return undefined;
+    if (!isSameRun(started.settings, settings)) {
+      void started.process.stop(this.options.stopMs);
+      return undefined;
+    }
+    if (started.settings.rateHz !== settings.rateHz) started.process.setRate(settings.rateHz);
+    return started.process;
   }
 
   /** Without a child its next run is on the way and takes the new settings; where nothing ran, it is tried at once. */
@@ -144,7 +161,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     }
     if (!child || this.restarting) return;
     this.restarting = true;
-    void child.stop().then(() => {
+    void child.stop(this.options.stopMs).then(() => {
       this.restarting = false;
       this.run();
     });

@@ -2,6 +2,7 @@ import type { Shutdown } from '@perfleet/observability';
 import type { Command } from 'commander';
 import { prepareCollectorProcess } from '../collector-process.ts';
 import { runUntilSignal } from '../run-until-signal.ts';
+import { samplerDeps } from '../sampler-deps.ts';
 import { serviceLogger } from '../service-logger.ts';
 import { loadSettings, type Settings } from '../settings.ts';
 import { API_OPTIONS, asSettings, CLICKHOUSE_PORT, withOptions } from './options.ts';
@@ -14,13 +15,13 @@ export function registerServices(program: Command): void {
     name: string,
     description: string,
     options: Parameters<typeof withOptions>[1],
-    load: () => Promise<Run>,
+    load: (settings: Settings) => Promise<Run>,
     defaults: Readonly<Record<string, string>> = {},
   ) =>
     withOptions(program.command(name).description(description), [...options, 'data', 'logLevel']).action(
       async (flags) => {
         const settings = loadSettings(asSettings(flags), { ...defaults, ...process.env });
-        const run = await load();
+        const run = await load(settings);
         await runUntilSignal(serviceLogger(settings, name), (shutdown) => run(settings, shutdown));
       },
     );
@@ -29,9 +30,13 @@ export function registerServices(program: Command): void {
     'collector',
     'profile this node and publish to Kafka',
     ['node', 'cluster', 'rate', 'rung', 'offCpu', 'kafka', 'redis', 'send'],
-    async () => {
+    async (settings) => {
       prepareCollectorProcess();
-      return (await import('../services/collector.ts')).runCollector;
+      // The two of them get ready side by side.
+      const { startEarly } = await import('@perfleet/collector/early-sampler');
+      const sampler = startEarly(samplerDeps(settings));
+      const { runCollector } = await import('../services/collector.ts');
+      return (settings, shutdown) => runCollector(settings, shutdown, sampler);
     },
   );
 

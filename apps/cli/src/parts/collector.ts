@@ -1,17 +1,20 @@
-import { join } from 'node:path';
 import { createCollector } from '@perfleet/collector';
 import type { NodeStateStore } from '@perfleet/node-state';
-import { samplerBinaryPath } from '@perfleet/sampler';
+import type { StartedSampler } from '@perfleet/sampler';
 import { doctorServices } from '../doctor-services.ts';
 import { makePodNames } from '../pod-names.ts';
 import { serviceLogger } from '../service-logger.ts';
+import { samplerDeps } from '../sampler-deps.ts';
 import { sendingEnd } from '../uploads/sending-end.ts';
 import type { PublishingPorts } from './ports.ts';
 
 export function makeCollector(
   { settings, stream }: PublishingPorts,
   nodeState: NodeStateStore,
-  { sharedProcess = false } = {},
+  {
+    sharedProcess = false,
+    startedSampler,
+  }: { sharedProcess?: boolean; startedSampler?: StartedSampler | undefined } = {},
 ) {
   const logger = serviceLogger(settings, 'collector');
   const uploads = sendingEnd(settings);
@@ -19,14 +22,8 @@ export function makeCollector(
     stream,
     nodeState,
     topicPrefix: settings.topicPrefix,
-    node: settings.node,
-    cluster: settings.cluster,
-    rateHz: settings.rateHz,
-    windowSeconds: settings.windowSeconds,
-    dataDir: join(settings.dataDir, 'collector'),
-    samplerBinary: samplerBinaryPath(settings.samplerBinary),
-    rung: settings.rung,
-    offCpu: settings.offCpu,
+    ...samplerDeps(settings),
+    startedSampler,
     kubernetes: settings.kubernetes,
     podNames: makePodNames(settings, process.env, logger),
     doctor: doctorServices(settings),

@@ -1,4 +1,4 @@
-import { DEFAULT_BUDGET, NO_FILTERS, resolveSettings, type NodeSettings } from '@perfleet/fleet-config';
+import type { NodeSettings } from '@perfleet/fleet-config';
 import type { NodeEvent, NodeState } from '@perfleet/messages';
 import type { ConfigStore } from '@perfleet/node-state';
 import type { Logger } from '@perfleet/observability';
@@ -6,10 +6,8 @@ import type { SamplerHello, SamplerSettings, SamplerStats, WantedRung } from '@p
 import { ConfigKeeper } from './config-keeper.ts';
 import { CostMeter, processCost } from './cost-meter.ts';
 import { CALM, govern, ladderOf, retarget, usageText, type GovernorState, type Limits } from './governor.ts';
+import { nodeSettings, type OwnSettings } from './node-settings.ts';
 import { settingsChange } from './settings-change.ts';
-
-/** Flags and variables of this collector: what the document does not state. */
-export type OwnSettings = Partial<Pick<NodeSettings, 'rateHz' | 'windowSeconds' | 'rung' | 'offCpu'>>;
 
 export interface NodeControlOptions {
   readonly store: ConfigStore;
@@ -221,11 +219,6 @@ export class NodeControl {
   }
 
   private resolve(): NodeSettings {
-    const { node, cluster, own } = this.options;
-    const base: NodeSettings = {
-      ...{ rateHz: own.rateHz ?? 19, windowSeconds: own.windowSeconds ?? 5, rung: own.rung ?? 'auto' },
-      ...{ offCpu: own.offCpu ?? false, budget: DEFAULT_BUDGET, filters: NO_FILTERS },
-    };
-    return resolveSettings(this.keeper?.known?.document ?? null, { node, cluster }, base);
+    return nodeSettings(this.keeper?.known?.document ?? null, this.options);
   }
 }
