@@ -1,10 +1,6 @@
-import 'reflect-metadata';
-import type { INestApplicationContext } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
 import type { CollectorDeps } from './collector-deps.ts';
-import type { Collector } from './collector.ts';
+import { Collector } from './collector.ts';
 import type { CollectorStats } from './collector-stats.ts';
-import { COLLECTOR, CollectorModule } from './collector.module.ts';
 
 export interface CollectorApp {
   /** Resolves when the sampler was started; whether it runs is state. @throws when the data directory is not writable */
@@ -15,26 +11,26 @@ export interface CollectorApp {
   stats(): CollectorStats;
 }
 
-/** The agent of one node, a Nest application context: it serves nobody. */
+/**
+ * The agent of one node. It serves nobody and has one life, so it is composed by hand: a framework to do it took two fifths of the
+ * CPU of its start and a seventh of its memory, on each node.
+ */
 export function createCollector(deps: CollectorDeps): CollectorApp {
-  let starting: Promise<INestApplicationContext> | null = null;
-  let app: INestApplicationContext | null = null;
+  let collector: Collector | null = null;
+  let starting: Promise<void> = Promise.resolve();
   return {
-    async start() {
-      starting = NestFactory.createApplicationContext(CollectorModule.register(deps), {
-        logger: false,
-        abortOnError: false,
-      });
-      app = await starting;
+    start() {
+      const made = (collector = new Collector(deps));
+      return (starting = made.start());
     },
     async stop() {
-      // One that failed to start has nothing to stop.
-      const started = await starting?.catch(() => null);
-      await started?.close();
+      // Also of one that failed to start: its sampler may run already.
+      await starting.catch(() => undefined);
+      await collector?.stop();
     },
     stats() {
-      if (!app) throw new Error('the collector was not started');
-      return app.get<Collector>(COLLECTOR).stats();
+      if (!collector) throw new Error('the collector was not started');
+      return collector.stats();
     },
   };
 }
