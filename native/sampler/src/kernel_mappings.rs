@@ -6,9 +6,7 @@ use crate::address_space::AddressSpace;
 use crate::binaries::Binaries;
 use crate::kernel_tables::{KernelTables, MAX_MAPPINGS};
 use crate::table_maps::{Mapped, NO_BINARY};
-use crate::vdso::Vdso;
-
-pub const VDSO: &str = "[vdso]";
+use crate::vdso::{VDSO, Vdso};
 
 /// What the kernel gets of an address space; neighbours of one kind are one. Slots that are new come into `wanted`.
 pub fn mapped(

@@ -77,7 +77,6 @@ mod system_wide;
 mod table_maps;
 #[cfg(feature = "bpf")]
 mod unwinder;
-#[cfg(feature = "bpf")]
 mod vdso;
 #[cfg(feature = "bpf")]
 mod walks;

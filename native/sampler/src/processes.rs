@@ -9,6 +9,7 @@ use crate::elf::ElfInfo;
 use crate::jit_dump::ProcessDump;
 use crate::perf_map::{JitSymbol, PerfMap};
 use crate::proc;
+use crate::vdso::{VDSO, VdsoFunctions};
 
 #[derive(Default)]
 pub struct Process {
@@ -45,6 +46,8 @@ const MAX_READ_AT_START: usize = 4096;
 pub struct Processes {
     by_pid: HashMap<u32, Process>,
     pub binaries: Binaries,
+    /// Read at the first need.
+    vdso: Option<VdsoFunctions>,
 }
 
 impl Processes {
@@ -164,6 +167,12 @@ impl Processes {
             return process.jit(pid, address, time).unwrap_or_else(|| Place::Anonymous("[unknown]".into()));
         };
         if !mapping.is_file() {
+            if &*mapping.path == VDSO {
+                let vdso = self.vdso.get_or_insert_with(VdsoFunctions::own);
+                if let Some(function) = vdso.name(address - mapping.start, mapping.end - mapping.start) {
+                    return Place::Named { kind: "native", function: function.to_owned(), file: VDSO.to_owned() };
+                }
+            }
             let name = if mapping.path.starts_with('[') { Rc::clone(&mapping.path) } else { "[anon]".into() };
             return process.jit(pid, address, time).unwrap_or(Place::Anonymous(name));
         }

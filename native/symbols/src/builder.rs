@@ -81,7 +81,8 @@ impl Builder {
     /// A name without lines; `size` 0 = up to the next one.
     pub fn add_symbol(&mut self, name: &str, address: u64, size: u64) {
         let Ok(start) = u32::try_from(address) else { return };
-        let function = self.function(name);
+        // Hardly any name comes twice here, so that remembering it by its mangled form costs more than it saves.
+        let function = self.strings.add(&readable(name));
         let node = self.new_node(Node { function, file: NONE, line: 0, parent: NONE });
         self.enter(start, node, Rank::Name);
         if size > 0 {

@@ -1,9 +1,11 @@
-//! Names as a reader knows them: C++, Rust (legacy and v0), Swift.
+//! Names as a reader knows them: C++, Rust (legacy and v0), Swift, D.
 
 use std::borrow::Cow;
 
 use symbolic_common::{Language, Name, NameMangling};
 use symbolic_demangle::{Demangle, DemangleOptions};
+
+use crate::demangle_d::demangle_d;
 
 /// Longer names are cut: a mangled name may stand for one that is longer by any factor.
 const MAX_BYTES: usize = 16 << 10;
@@ -19,7 +21,7 @@ pub fn readable(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// C++ and Rust.
+/// C++, Rust and D.
 pub fn demangle(name: &str) -> Cow<'_, str> {
     if is_swift(name) { Cow::Borrowed(name) } else { readable(name) }
 }
@@ -31,6 +33,9 @@ fn is_swift(name: &str) -> bool {
 }
 
 fn attempt(name: &str) -> Option<String> {
+    if name.starts_with("_D") {
+        return demangle_d(name);
+    }
     let mangled = Name::new(name, NameMangling::Unknown, Language::Unknown);
     mangled.demangle(DemangleOptions::complete().return_type(false))
 }
@@ -40,11 +45,12 @@ mod tests {
     use super::{MAX_BYTES, demangle, readable};
 
     #[test]
-    fn demangles_cpp_and_rust() {
+    fn demangles_cpp_rust_and_d() {
         assert_eq!(demangle("_ZN3foo3barEi"), "foo::bar(int)");
         assert_eq!(demangle("_ZN4core3fmt9Formatter3pad17h0123456789abcdefE"), "core::fmt::Formatter::pad");
         assert_eq!(demangle("_RNvCskwGfYPst2Cb_3foo16example_function"), "foo::example_function");
         assert_eq!(demangle("main.(*Cart).Total[go.shape.int]"), "main.(*Cart).Total[go.shape.int]");
+        assert_eq!(demangle("_D3std5stdio7writelnFNaNbAyaZv"), "std.stdio.writeln(immutable(char)[])");
         assert_eq!(demangle("plain"), "plain");
     }
 

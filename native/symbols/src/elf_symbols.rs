@@ -1,7 +1,5 @@
 //! Names from symbol tables, for code that no debug information names.
 
-use std::collections::HashMap;
-
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionIndex, SymbolKind};
 
 use crate::builder::Builder;
@@ -54,10 +52,19 @@ pub fn add_symbols(builder: &mut Builder, symbols: &[FunctionSymbol<'_>], taken:
     }
 }
 
+/// Names by address, sorted.
+pub type NamesAt<'data> = Vec<(u64, &'data str)>;
+
 /// The best name of each address, of symbols in the order of `function_symbols`.
-pub fn best_names<'data>(mut symbols: Vec<FunctionSymbol<'data>>) -> HashMap<u64, &'data str> {
-    symbols.dedup_by_key(|symbol| symbol.address);
-    symbols.into_iter().filter(|symbol| symbol.size > 0).map(|symbol| (symbol.address, symbol.name)).collect()
+pub fn best_names<'data>(symbols: &[FunctionSymbol<'data>]) -> NamesAt<'data> {
+    let mut names: NamesAt<'data> = Vec::new();
+    let mut last = None;
+    for symbol in symbols {
+        if last.replace(symbol.address) != Some(symbol.address) && symbol.size > 0 {
+            names.push((symbol.address, symbol.name));
+        }
+    }
+    names
 }
 
 fn is_code(section: &object::Section<'_, '_>) -> bool {

@@ -26,6 +26,11 @@ pub struct Limits {
 /// keeps the pipe open after its own child crashed.
 static FORKING: Mutex<()> = Mutex::new(());
 
+/// Whether work may succeed with more memory.
+pub fn is_out_of_memory(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.to_string().contains("MiB of memory"))
+}
+
 const OK: u8 = 0;
 const FAILED: u8 = 1;
 

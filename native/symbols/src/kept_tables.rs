@@ -2,11 +2,11 @@
 //! one state of one file and of the separate debug files that there were for it.
 
 use std::fs::{File, OpenOptions};
+use std::num::NonZero;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
@@ -14,16 +14,21 @@ use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
 use crate::identity::{Identity, hex, parse_elf};
-use crate::isolate::{Limits, isolated};
+use crate::isolate::{Limits, is_out_of_memory, isolated};
 use crate::lookup::{Head, Lookup, VERSION, write};
 use crate::place::{Mapped, map};
-use crate::sources::{convert, debug_candidates};
+use crate::room::Room;
+use crate::sources::{Converted, convert, debug_candidates};
+use crate::split_dwarf::Skeletons;
+use crate::split_places::packages;
 
 /// What a conversion may take besides memory: 2 GiB with debug information need about 40 s of CPU.
 const CONVERT: Limits = Limits { wall: Duration::from_secs(180), cpu_seconds: 90, memory: 0, answer: 1 << 16, file: 4 * MAX_TABLE };
 const MAX_TABLE: u64 = 1 << 30;
-/// One conversion at a time: together they would need the memory of each.
-static CONVERTING: Mutex<()> = Mutex::new(());
+/// A conversion has at least so much memory; most need less.
+const SHARE: u64 = 128 << 20;
+/// Conversions that run, each with a share of the memory, or one with all of it.
+static ROOM: Room = Room::new();
 
 /// Where tables are kept, and what making one may take.
 #[derive(Clone)]
@@ -36,7 +41,21 @@ pub struct Keeping {
 
 /// The table of a binary: a kept one, or a new one that is then kept.
 pub fn table_of(path: &Path, debug_paths: &[PathBuf], keeping: &Keeping) -> Result<Mmap> {
-    let _one = CONVERTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let shares = (keeping.memory / SHARE).clamp(1, cores);
+    if shares > 1 {
+        let _part = ROOM.enter(1, shares);
+        match made(path, debug_paths, &Keeping { memory: keeping.memory / shares, ..keeping.clone() }) {
+            Err(error) if is_out_of_memory(&error) => {}
+            result => return result,
+        }
+    }
+    // It needs more than others leave.
+    let _all = ROOM.enter(shares, shares);
+    made(path, debug_paths, keeping)
+}
+
+fn made(path: &Path, debug_paths: &[PathBuf], keeping: &Keeping) -> Result<Mmap> {
     if let Some(table) = attempt(path, debug_paths, keeping, true)? {
         return Ok(table);
     }
@@ -81,12 +100,22 @@ fn make(path: &Path, debug_paths: &[PathBuf], kept_in: Option<&Path>, out: &File
     if kept_in.is_some_and(|directory| directory.join(&name).exists()) {
         return Ok(format!("kept {name}"));
     }
-    let converted = convert(path, &binary, debug_paths, scratch)?;
+    write_table(&convert(path, &binary.bytes, debug_paths, scratch)?, out)?;
+    Ok(format!("made {name}"))
+}
+
+fn write_table(converted: &Converted, out: &File) -> Result<()> {
     let description = format!("{}\n{}", converted.identity.to_text(), converted.problem);
     let head =
         Head { load_address: converted.load_address, source: converted.source as u8, has_symtab: converted.has_symtab, description: &description };
-    write(&head, &converted.parts, MAX_TABLE, out)?;
-    Ok(format!("made {name}"))
+    write(&head, &converted.parts, MAX_TABLE, out).map(drop)
+}
+
+/// The table of a binary, made here and now; for fuzzing.
+pub fn table_bytes(bytes: &[u8]) -> Result<Mmap> {
+    let out = in_memory()?;
+    write_table(&convert(Path::new("/nonexistent"), bytes, &[], &in_memory)?, &out)?;
+    mapped(&out)
 }
 
 /// Build id, and a hash over what the table is made of: the state of the binary and of each separate debug file that is there.
@@ -96,7 +125,9 @@ fn name_of(path: &Path, binary: &Mapped, debug_paths: &[PathBuf]) -> Result<Stri
     let file = object::File::parse(elf.data())?;
     let mut hash = Sha256::new();
     hash.update(format!("{VERSION}\n{}\n{}", binary.stamp, identity.to_text()));
-    for (candidate, _) in debug_candidates(path, debug_paths, &file) {
+    let debug_files: Vec<_> = debug_candidates(path, debug_paths, &file).into_iter().map(|(path, _)| path).collect();
+    let split = Skeletons::of(&file).map_or_else(|| packages(path, &debug_files), |skeletons| skeletons.candidates(path, &debug_files));
+    for candidate in debug_files.into_iter().chain(split) {
         let stamp = map(&candidate).map(|mapped| mapped.stamp).unwrap_or_default();
         hash.update(format!("\n{}\n{stamp}", candidate.display()));
     }
@@ -179,7 +210,20 @@ mod tests {
     #[test]
     fn is_refused_the_memory_that_it_may_not_take() {
         let keeping = Keeping { directory: None, memory: 1 << 20 };
+        // Less than a share: there is only one.
         let error = format!("{:#}", table_of(Path::new("/proc/self/exe"), &[], &keeping).unwrap_err());
         assert!(error.contains("more than 1 MiB of memory"), "{error}");
+    }
+
+    #[test]
+    fn takes_all_of_the_memory_where_a_share_is_not_enough() {
+        let own = Path::new("/proc/self/exe");
+        // This program has more debug information than fits into the least share.
+        let alone = attempt(own, &[], &Keeping { directory: None, memory: 1 << 20 }, true).unwrap_err();
+        assert!(is_out_of_memory(&alone), "{alone:#}");
+        let many: Vec<_> =
+            (0..4).map(|_| std::thread::spawn(move || table_of(own, &[], &Keeping { directory: None, memory: 1 << 30 }).unwrap().len())).collect();
+        let lengths: Vec<_> = many.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(lengths.iter().all(|length| *length == lengths[0]), "{lengths:?}");
     }
 }

@@ -5,6 +5,7 @@ mod columns;
 mod debug_data;
 mod debug_link;
 mod demangle;
+mod demangle_d;
 mod elf_symbols;
 mod go_module;
 mod go_table;
@@ -16,13 +17,19 @@ mod kept_tables;
 mod lookup;
 mod place;
 mod ranges;
+mod room;
 mod scratch;
 mod slim;
 #[cfg(test)]
 mod slim_hostile;
 mod sources;
+mod split_dwarf;
+mod split_functions;
+mod split_missing;
+mod split_places;
 mod strings;
 mod table;
+mod unit_lines;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -76,6 +83,10 @@ pub struct SymbolTable {
     problem: String,
 }
 
+#[doc(hidden)]
+pub use demangle::readable;
+#[doc(hidden)]
+pub use kept_tables::table_bytes;
 #[doc(hidden)]
 pub use slim::slim_bytes;
 

@@ -1,7 +1,6 @@
 //! The names of a binary from the best source that it has: debug information of its own or beside it, the mini debug info, the
 //! Go line table, symbol tables. Only for a child process (`isolate`).
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -14,13 +13,14 @@ use symbolic_debuginfo::elf::ElfObject;
 use crate::builder::{Builder, Parts};
 use crate::debug_data::mini_debug_info;
 use crate::debug_link::DebugLink;
-use crate::elf_symbols::{add_symbols, best_names, function_symbols};
+use crate::elf_symbols::{FunctionSymbol, NamesAt, add_symbols, best_names, function_symbols};
 use crate::go_module::find_module;
 use crate::go_table::GoTable;
 use crate::identity::{Identity, parse_elf};
 use crate::inflate::inflate;
-use crate::place::{Mapped, map};
+use crate::place::map;
 use crate::ranges::Ranges;
+use crate::split_dwarf::Skeletons;
 
 /// Where the names come from, worst first; `as u8` is the wire form.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
@@ -67,22 +67,23 @@ pub struct Converted {
 /// Broken units of one file after which the rest is given up.
 const MAX_BROKEN: usize = 1000;
 
-/// @param mapped the file at `path`
+/// @param bytes the file at `path`
 /// @param scratch makes empty files that nobody else has
-pub fn convert(path: &Path, mapped: &Mapped, debug_paths: &[PathBuf], scratch: &dyn Fn() -> Result<File>) -> Result<Converted> {
-    let raw = parse_elf(&mapped.bytes)?;
+pub fn convert(path: &Path, bytes: &[u8], debug_paths: &[PathBuf], scratch: &dyn Fn() -> Result<File>) -> Result<Converted> {
+    let raw = parse_elf(bytes)?;
     let identity = Identity::with_content(&raw);
     // A broken part costs its own names, not those of the others.
-    let (plain, problem) = match inflate(&mapped.bytes) {
+    let (plain, problem) = match inflate(bytes) {
         Ok(plain) => (plain, None),
         Err(error) => (None, Some(error)),
     };
-    let elf = parse_elf(plain.as_deref().unwrap_or(&mapped.bytes))?;
+    let elf = plain.as_deref().map_or(Ok(raw), parse_elf)?;
     let file = object::File::parse(elf.data())?;
     let mut names = Names::new(elf.load_address(), Builder::new(scratch)?);
     names.has_symtab = identity.has_symtab;
-    names.best = best_names(function_symbols(&file, names.load_address));
-    let own = identity.has_debug_info && problem.is_none() && names.try_debug_info(&elf);
+    let symbols = function_symbols(&file, names.load_address);
+    names.best = best_names(&symbols);
+    let own = identity.has_debug_info && problem.is_none() && names.try_debug_info(&elf, path, debug_paths);
     names.problems.extend(problem);
     if own {
         names.source = Source::DebugInfo;
@@ -98,13 +99,13 @@ pub fn convert(path: &Path, mapped: &Mapped, debug_paths: &[PathBuf], scratch: &
             names.add_go(&table);
         }
     }
-    names.add_symbols(&file);
+    names.add_those(&symbols, &file);
     names.finish(identity)
 }
 
 /// Adds the first separate debug file that belongs to the binary.
 fn separate(path: &Path, debug_paths: &[PathBuf], file: &object::File<'_>, identity: &Identity, names: &mut Names<'_>) -> Option<()> {
-    debug_candidates(path, debug_paths, file).into_iter().find_map(|(candidate, crc)| names.add_separate(&candidate, identity, crc).ok())
+    debug_candidates(path, debug_paths, file).into_iter().find_map(|(candidate, crc)| names.add_separate(&candidate, path, identity, crc).ok())
 }
 
 /// Where a separate debug file may be, in order, with the checksum that the binary states for it.
@@ -117,9 +118,9 @@ pub fn debug_candidates(path: &Path, debug_paths: &[PathBuf], file: &object::Fil
 
 /// The binary's own symbol where there is one. The part of a function that a compiler moved away (`main.cold`) is the function:
 /// its debug information says so, only the symbol at its address has a name of its own.
-fn rename<'data>(function: &mut Function<'data>, best: &HashMap<u64, &'data str>) {
-    if let Some(name) = best.get(&function.address) {
-        function.name = Name::new(*name, function.name.mangling(), function.name.language());
+fn renamed<'name>(mut function: Function<'name>, best: &NamesAt<'name>) -> Function<'name> {
+    if let Ok(at) = best.binary_search_by_key(&function.address, |(address, _)| *address) {
+        function.name = Name::new(best[at].1, function.name.mangling(), function.name.language());
     }
     let name = function.name.as_str();
     let numberless = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -127,6 +128,7 @@ fn rename<'data>(function: &mut Function<'data>, best: &HashMap<u64, &'data str>
     if let Some(base) = base.filter(|base| !base.is_empty()) {
         function.name = Name::new(base.to_owned(), function.name.mangling(), function.name.language());
     }
+    function
 }
 
 struct Names<'data> {
@@ -134,7 +136,7 @@ struct Names<'data> {
     load_address: u64,
     taken: Ranges,
     /// Names of addresses in the binary's own symbol tables.
-    best: HashMap<u64, &'data str>,
+    best: NamesAt<'data>,
     source: Source,
     has_symtab: bool,
     problems: Vec<anyhow::Error>,
@@ -142,20 +144,25 @@ struct Names<'data> {
 
 impl<'data> Names<'data> {
     fn new(load_address: u64, builder: Builder) -> Names<'data> {
-        Names { builder, load_address, taken: Ranges::default(), best: HashMap::new(), source: Source::None, has_symtab: false, problems: Vec::new() }
+        Names { builder, load_address, taken: Ranges::default(), best: Vec::new(), source: Source::None, has_symtab: false, problems: Vec::new() }
     }
 
-    fn add_debug_info(&mut self, elf: &ElfObject<'_>) -> Result<()> {
+    /// @param binary where files that the debug information names are looked for
+    /// @param beside separate debug files of the binary, whether or not they are there
+    fn add_debug_info(&mut self, elf: &ElfObject<'_>, binary: &Path, beside: &[PathBuf]) -> Result<()> {
         self.builder.forget_places();
+        let file = object::File::parse(elf.data())?;
+        let skeletons = Skeletons::of(&file);
+        if let Some(skeletons) = skeletons {
+            self.add_split(&skeletons, &file, binary, beside);
+        }
         let session = elf.debug_session().context("its debug information is unusable")?;
         let mut broken = 0;
         for function in session.functions() {
             match function {
-                Ok(mut function) => {
-                    rename(&mut function, &self.best);
-                    self.taken.add_later(function.address, function.end_address());
-                    self.builder.add_function(&function);
-                }
+                // A skeleton may tell something of its functions, too.
+                Ok(function) if self.taken.contains(function.address) => drop(function),
+                Ok(function) => self.add_function(function),
                 // A broken unit costs its own names only.
                 Err(error) if broken >= MAX_BROKEN => return Err(error).context("its debug information is broken"),
                 Err(_) => broken += 1,
@@ -165,8 +172,30 @@ impl<'data> Names<'data> {
         Ok(())
     }
 
-    fn try_debug_info(&mut self, elf: &ElfObject<'_>) -> bool {
-        self.add_debug_info(elf).map_err(|error| self.problems.push(error)).is_ok()
+    fn add_function(&mut self, function: Function<'_>) {
+        let function = renamed(function, &self.best);
+        self.taken.add_later(function.address, function.end_address());
+        self.builder.add_function(&function);
+    }
+
+    /// Functions in other files, and of files that are not here what the binary itself has.
+    fn add_split(&mut self, skeletons: &Skeletons<'_>, file: &object::File<'_>, binary: &Path, beside: &[PathBuf]) {
+        let load_address = self.load_address;
+        let missing = skeletons.each_function(binary, beside, load_address, &mut |function| self.add_function(function));
+        self.taken.settle();
+        for symbol in function_symbols(file, load_address) {
+            if !self.taken.contains(symbol.address)
+                && let Some(function) = missing.function(&symbol, load_address)
+            {
+                self.add_function(function);
+            }
+        }
+        self.taken.settle();
+        self.problems.extend(missing.problem);
+    }
+
+    fn try_debug_info(&mut self, elf: &ElfObject<'_>, binary: &Path, beside: &[PathBuf]) -> bool {
+        self.add_debug_info(elf, binary, beside).map_err(|error| self.problems.push(error)).is_ok()
     }
 
     fn add_mini(&mut self, mini: &[u8]) {
@@ -181,7 +210,7 @@ impl<'data> Names<'data> {
     }
 
     /// A debug file is taken when it has the binary's build id, or, where that has none, the checksum that its link states.
-    fn add_separate(&mut self, path: &Path, identity: &Identity, crc: Option<u32>) -> Result<()> {
+    fn add_separate(&mut self, path: &Path, binary: &Path, identity: &Identity, crc: Option<u32>) -> Result<()> {
         let mapped = map(path)?;
         let raw = parse_elf(&mapped.bytes)?;
         let own = Identity::of(&raw);
@@ -192,7 +221,7 @@ impl<'data> Names<'data> {
         ensure!(own.has_debug_info, "it has no debug information");
         let plain = inflate(&mapped.bytes)?;
         let elf = parse_elf(plain.as_deref().unwrap_or(&mapped.bytes))?;
-        self.add_debug_info(&elf)?;
+        self.add_debug_info(&elf, binary, &[path.to_owned()])?;
         self.has_symtab |= own.has_symtab;
         self.add_symbols(&object::File::parse(elf.data())?);
         Ok(())
@@ -212,7 +241,12 @@ impl<'data> Names<'data> {
     }
 
     fn add_symbols(&mut self, file: &object::File<'_>) {
-        add_symbols(&mut self.builder, &function_symbols(file, self.load_address), &mut self.taken);
+        self.add_those(&function_symbols(file, self.load_address), file);
+    }
+
+    /// @param symbols those of the file
+    fn add_those(&mut self, symbols: &[FunctionSymbol<'_>], file: &object::File<'_>) {
+        add_symbols(&mut self.builder, symbols, &mut self.taken);
         if self.source == Source::None && file.symbol_table().is_some() {
             self.source = Source::Symtab;
         } else if self.source == Source::None && file.dynamic_symbols().next().is_some() {

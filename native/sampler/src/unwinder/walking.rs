@@ -5,7 +5,7 @@ use crate::binaries::Binaries;
 use crate::bpf_maps::Stop;
 use crate::compiler::Input;
 use crate::deferred::{Deferred, Walked};
-use crate::kernel_mappings::VDSO;
+use crate::vdso::VDSO;
 use crate::kernel_tables::Found;
 use crate::table_maps::State;
 use crate::unwinder::Finished;
