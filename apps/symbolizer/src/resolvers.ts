@@ -1,8 +1,11 @@
 import type { PartitionAssignment, PartitionHandler } from '@perfleet/stream';
+import { Turns } from '@perfleet/symbols';
 import type { Replay } from './replay.ts';
-import { mergeByBinary, Resolver, type ResolverParts } from './resolver.ts';
+import { mergeByBinary, Resolver, type ResolverParts, type Wanted } from './resolver.ts';
 
 const HEARTBEAT_MS = 3_000;
+/** Binaries of one batch. */
+const MOST_AT_ONCE = 8;
 
 /** The resolvers of the partitions that are assigned here, one each. */
 export class Resolvers {
@@ -44,9 +47,8 @@ export class Resolvers {
       onBatch: async ({ messages, heartbeat }) => {
         let invalid = 0;
         await whileBeating(heartbeat, once());
-        for (const wanted of mergeByBinary(messages, () => invalid++)) {
-          await whileBeating(heartbeat, unlessAborted(this.stopped.signal, resolver.resolve(wanted)));
-        }
+        const wanted = mergeByBinary(messages, () => invalid++);
+        await whileBeating(heartbeat, unlessAborted(this.stopped.signal, resolveAll(resolver, wanted)));
         await assignment.commit(messages.at(-1)!.offset + 1n);
         this.parts.stats.skippedMessages += invalid;
       },
@@ -89,6 +91,21 @@ export class Resolvers {
     await Promise.all([...this.unrestored].map((restore) => restore()));
     for (const resolver of this.open) await unlessAborted(this.stopped.signal, resolver.retry());
   }
+}
+
+/** Different binaries side by side, so that they are converted on all cores; those of one binary in order. */
+async function resolveAll(resolver: Resolver, all: readonly Wanted[]): Promise<void> {
+  const byBinary = Map.groupBy(all, ({ binaryId }) => binaryId);
+  const turns = new Turns(MOST_AT_ONCE);
+  const ends = await Promise.allSettled(
+    Array.from(byBinary.values(), (group) =>
+      turns.take(async () => {
+        for (const wanted of group) await resolver.resolve(wanted);
+      }),
+    ),
+  );
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed) throw failed.reason;
 }
 
 /** Keeps the group's membership while `work` runs: a conversion takes longer than a session. */

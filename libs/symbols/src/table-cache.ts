@@ -1,4 +1,6 @@
+import { availableParallelism } from 'node:os';
 import type { SymbolTable } from '@perfleet/native-symbols';
+import { Turns } from './turns.ts';
 
 export interface Unusable {
   readonly reason: string;
@@ -17,23 +19,27 @@ export interface TableLimits {
   readonly tables: number;
   /** What all of them may map; one that is larger by itself stays until the next one comes. */
   readonly bytes: number;
+  /** That are opened at once: a core each, and one thread of Node's pool of four is left. */
+  readonly atOnce?: number;
 }
 
 /**
  * Open tables within limits, least recently used dropped first. A table that is dropped is closed when its last user is
- * done: its memory is outside the JavaScript heap, so the collector would not hurry. Tables are opened one after another, so
- * that conversions do not take all of the thread pool.
+ * done: its memory is outside the JavaScript heap, so the collector would not hurry. So many are opened at once, that
+ * conversions use the cores and do not take all of the thread pool.
  */
 export class TableCache<Query> {
   private readonly entries = new Map<string, Entry>();
-  private opening: Promise<unknown> = Promise.resolve();
+  private readonly opening: Turns;
   private bytes = 0;
 
   constructor(
     private readonly limits: TableLimits,
     /** Must not reject. */
     private readonly open: (query: Query) => Promise<SymbolTable | Unusable>,
-  ) {}
+  ) {
+    this.opening = new Turns(limits.atOnce ?? Math.min(availableParallelism(), 3));
+  }
 
   async use<T>(key: string, query: Query, work: (table: SymbolTable | Unusable) => Promise<T>): Promise<T> {
     const entry = this.entry(key, query);
@@ -57,8 +63,7 @@ export class TableCache<Query> {
     let entry = this.entries.get(key);
     if (entry) this.entries.delete(key);
     else {
-      const opened = this.opening.then(() => this.open(query));
-      this.opening = opened;
+      const opened = this.opening.take(() => this.open(query));
       entry = { opened, bytes: 0, users: 0, dropped: false };
       void this.weigh(entry);
     }
