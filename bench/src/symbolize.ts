@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { identify, SymbolTable } from '@perfleet/native-symbols';
 import { childrenCpu, measure, parseCount } from './measure.ts';
 import { ratio, type Benchmark, type Cell, type Ratio } from './report.ts';
+import { manyBinaries } from './symbolize-many.ts';
 import { makeProgram, textAddresses } from './symbolize-program.ts';
 
 interface Tool {
@@ -26,9 +27,19 @@ export const symbolize: Benchmark = {
       flags: '--binary <file>',
       description: 'an ELF file, instead of a C++ program made for it, node, libjvm and libc',
     },
+    {
+      flags: '--binaries <n>',
+      description: 'instead: addresses (100k) spread over so many binaries of this machine, all of them cold',
+    },
   ],
 
   async run({ quick, options, directory, progress }) {
+    const many = options['binaries'];
+    if (many) {
+      const wanted = parseCount('--binaries', many, 200, 2000);
+      const addresses = parseCount('--addresses', options['addresses'], quick ? 2000 : 100_000, 10_000_000);
+      return manyBinaries({ wanted, addresses, directory: join(directory, 'tables'), progress });
+    }
     const count = parseCount('--addresses', options['addresses'], quick ? 2000 : 1_000_000, 10_000_000);
     const given = options['binary'];
     if (!given) progress('building a C++ program');
