@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TopResponse, UnresolvedBinariesResponse } from '@perfleet/api-contract';
-import { waitFor } from '@perfleet/testing';
+import { requireTool, waitFor } from '@perfleet/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { launchChromium } from '../support/chromium.ts';
 import { runPerfleet, startPerfleet, urlIn, type Running } from '../support/perfleet.ts';
 
 const SOURCE = `
@@ -94,4 +95,24 @@ describe('names of stripped programs', () => {
     const table = await runPerfleet(['unresolved', '--server', server]);
     expect(table.out).toMatch(/samples +share +nodes +since.*\n-.*\n(.*\n)*.*burn-nameless/);
   });
+
+  const chromium = requireTool('chromium');
+  it.skipIf(!chromium.available)(
+    `are on the page, too${chromium.reason && ` (skipped: ${chromium.reason})`}`,
+    async () => {
+      const browser = await launchChromium();
+      try {
+        const page = await browser.newPage();
+        await page.goto(`${server}/#page=top&process=burn-nameless`);
+        const row = page
+          .getByRole('region', { name: 'Binaries without names' })
+          .getByRole('row', { name: 'burn-nameless' });
+        await row.waitFor({ timeout: 60_000 });
+        expect(await row.innerText()).toMatch(/\d.*%.*1.*burn-nameless.*no symbol/s);
+      } finally {
+        await browser.close();
+      }
+    },
+    90_000,
+  );
 });

@@ -9,6 +9,7 @@ import { SqlPanel } from './panels/sql-panel.tsx';
 import { NodeStatus } from './panels/node-status.tsx';
 import { Timeline } from './panels/timeline.tsx';
 import { TopPanel } from './panels/top-panel.tsx';
+import { UnresolvedPanel } from './panels/unresolved-panel.tsx';
 import { useAccess } from './sign-in/access.ts';
 import { signOut } from './sign-in/flow.ts';
 import { selectorOf, timeRange, useViewState, type Page } from './state.ts';
@@ -78,12 +79,15 @@ export function App() {
         )}
         {state.page === 'flame' && <FlamePanel query={query} everyMs={everyMs} state={state} change={change} />}
         {state.page === 'top' && (
-          <TopPanel
-            query={query}
-            everyMs={everyMs}
-            search={state.search}
-            onPick={(search) => change({ page: 'flame', search })}
-          />
+          <>
+            <TopPanel
+              query={query}
+              everyMs={everyMs}
+              search={state.search}
+              onPick={(search) => change({ page: 'flame', search })}
+            />
+            <UnresolvedPanel query={query} everyMs={2 * everyMs} />
+          </>
         )}
         {state.page === 'sql' && <SqlPanel />}
         {state.page === 'nodes' && <FleetPage nodes={fleet.data} error={fleet.error} state={state} change={change} />}
