@@ -29,6 +29,8 @@ mod split_missing;
 mod split_places;
 mod strings;
 mod table;
+#[cfg(test)]
+mod table_hostile;
 mod unit_lines;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
