@@ -5,10 +5,10 @@ use crate::binaries::Binaries;
 use crate::bpf_maps::Stop;
 use crate::compiler::Input;
 use crate::deferred::{Deferred, Walked};
-use crate::vdso::VDSO;
 use crate::kernel_tables::Found;
 use crate::table_maps::State;
 use crate::unwinder::Finished;
+use crate::vdso::VDSO;
 
 impl Unwinder {
     pub(super) fn is_pending(&self, slot: u32) -> bool {
