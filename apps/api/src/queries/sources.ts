@@ -56,9 +56,9 @@ export function sourceOf(selector: Selector, range: TimeRange, need: Need = {}, 
     return `time >= toDateTime({${first}:UInt32}, 'UTC') AND time < toDateTime({${last}:UInt32}, 'UTC')`;
   };
   if (!perWorkload(selector, need.labels)) {
-    // Rows are sorted by workload: its ids are what the engine finds them by.
+    // Rows are sorted by workload: its ids are what the engine finds them by. In the table a series is a number in a dictionary.
     const condition = `${within(range, 0)}${chosen('workload', 'series')}${chosen('series', 'series')}`;
-    const samples = `(SELECT time, series AS key, stack, value FROM samples WHERE ${condition})`;
+    const samples = `(SELECT time, toUInt64(series) AS key, stack, value FROM samples WHERE ${condition})`;
     return { samples, table: 'series', key: 'series', where, params: { ...params, ...times } };
   }
   const { step } = need;
