@@ -1,6 +1,7 @@
-import { RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
+import type { Store } from '@perfleet/clickhouse';
 import { PERIOD, type Fleet } from '@perfleet/simulate';
-import { seriesOf, termOf, writeSeries, writeStacks } from './store-rows.ts';
+import { SqlFleet } from './fleet-sql.ts';
+import { termOf, writeSeries, writeStacks } from './store-rows.ts';
 
 /** A time range of the data and what it must add up to, in nanoseconds of CPU. */
 export interface ExpectedRange {
@@ -8,8 +9,8 @@ export interface ExpectedRange {
   /** Unix seconds, `until` not included. */
   readonly from: number;
   readonly until: number;
-  fleet: number;
-  service: number;
+  readonly fleet: number;
+  readonly service: number;
 }
 
 export interface GeneratedStore {
@@ -21,11 +22,12 @@ export interface GeneratedStore {
 }
 
 const DAY = 86_400;
-const BLOCK = 500_000;
+/** Rows that the engine makes at a time: what it holds of them stays within some hundred MB. */
+const CHUNK_ROWS = 2_000_000;
 
 /**
- * A day of a fleet with about `rows` sample rows, written as prepared blocks. A pod has one window every `windowSeconds`
- * at a phase of its own, so the rows of a range follow its length whatever their number.
+ * A day of a fleet with about `rows` sample rows. A pod has one window every `windowSeconds` at a phase of its own, so the rows of a
+ * range follow its length whatever their number.
  */
 export async function generateStore(
   store: Store,
@@ -35,59 +37,41 @@ export async function generateStore(
 ): Promise<GeneratedStore> {
   const until = Math.floor(Date.now() / 1000 / 600) * 600;
   const from = until - DAY;
-  const service = fleet.services[0]!.name;
-  const range = (name: string, seconds: number, end = until): ExpectedRange => ({
-    name,
-    from: end - seconds,
-    until: end,
-    fleet: 0,
-    service: 0,
-  });
-  const ranges = [
-    range('5 min', 300),
-    range('1 h', 3600),
-    range('hour before', 3600, until - 3600),
-    range('24 h', DAY),
-  ];
-  const windows = Math.max(1, Math.round(rows / fleet.pods.length / rowsPerWindow(fleet)));
+  const windowRows = fleet.pods.length * rowsPerWindow(fleet);
+  const windows = Math.max(1, Math.round(rows / windowRows));
   const windowSeconds = DAY / windows;
-  const series = fleet.pods.map((pod) => seriesOf(fleet, pod));
   await writeSeries(store, fleet, fleet.pods, until);
   const known = new Set<bigint>();
   for (const { name, graph } of fleet.services) await writeStacks(store, graph, termOf(until), known, name);
 
-  let block = new RowBinaryBlock(BLOCK * 28);
-  let written = 0;
-  const flush = async () => {
-    if (block.rows === 0) return;
-    await store.insert('samples', TABLES.samples, block, `bench-${written}`);
-    written += block.rows;
-    block = new RowBinaryBlock(BLOCK * 28);
-    if (written % (BLOCK * 4) === 0)
-      progress(`${(written / 1e6).toFixed(1)} M of ${(rows / 1e6).toFixed(1)} M rows written`);
-  };
-  for (let window = 0; window < windows; window++) {
-    for (const pod of fleet.pods) {
-      const phase = ((pod.index * 0.6180339887) % 1) * windowSeconds;
-      const time = Math.min(until - 1, Math.floor(from + window * windowSeconds + phase));
-      const { length, stacks, counts } = fleet.window(pod, window);
-      let samples = 0;
-      for (let i = 0; i < length; i++) {
-        samples += counts[i]!;
-        const { id, workload } = series[pod.index]!;
-        block.dateTime(time).u64(workload).u64(id).u64(pod.service.graph.stackIds[stacks[i]!]!);
-        block.u64(BigInt(counts[i]! * PERIOD)).row();
-      }
-      for (const each of ranges) {
-        if (time < each.from || time >= each.until) continue;
-        each.fleet += samples * PERIOD;
-        if (pod.service.name === service) each.service += samples * PERIOD;
-      }
-      if (block.rows >= BLOCK) await flush();
-    }
+  // A phase is less than a whole window by more than rounding: the last one begins before the day is over.
+  const offset = ({ index }: { index: number }) => ((index * 0.6180339887) % 1) * windowSeconds * 0.999_999;
+  const made = await SqlFleet.create(store, fleet, { start: from, step: windowSeconds, offset });
+  const atOnce = Math.max(1, Math.floor(CHUNK_ROWS / windowRows));
+  for (let window = 0; window < windows; window += atOnce) {
+    await made.write(window, Math.min(windows, window + atOnce));
+    progress(`window ${Math.min(windows, window + atOnce)} of ${windows} written`);
   }
-  await flush();
-  return { fleet, rows: written, windowSeconds, service, ranges };
+  const range = async (name: string, seconds: number, end = until): Promise<ExpectedRange> => {
+    const [first, last] = [end - seconds, end];
+    const fleetWide = (await made.expected(windows, first, last)) * PERIOD;
+    return {
+      name,
+      from: first,
+      until: last,
+      fleet: fleetWide,
+      service: (await made.expected(windows, first, last, 0)) * PERIOD,
+    };
+  };
+  const ranges = [
+    await range('5 min', 300),
+    await range('1 h', 3600),
+    await range('hour before', 3600, until - 3600),
+    await range('24 h', DAY),
+  ];
+  await made.close();
+  const [written] = await store.query<{ n: string }>('SELECT count() AS n FROM samples');
+  return { fleet, rows: Number(written!.n), windowSeconds, service: fleet.services[0]!.name, ranges };
 }
 
 function rowsPerWindow(fleet: Fleet): number {

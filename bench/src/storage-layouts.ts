@@ -4,46 +4,60 @@ import type { Cell, Table } from './report.ts';
 interface Layout {
   readonly name: string;
   readonly order: string;
-  readonly codecs: { readonly time: string; readonly ids: string; readonly value: string };
+  readonly codecs: { readonly time: string; readonly ids: string; readonly series?: string; readonly value: string };
   /** Another type of the column series. */
   readonly series?: string;
 }
 
 const PLAIN = { time: 'T64, ZSTD(1)', ids: 'ZSTD(1)', value: 'ZSTD(1)' };
-const BY_STACK = '(toStartOfTenMinutes(time), workload, stack, series, time)';
-const BY_SERIES = '(toStartOfTenMinutes(time), series, stack, time)';
+const STEPS = { ...PLAIN, time: "Delta(4), T64('bit'), ZSTD(1)", series: 'ZSTD(3)' };
+const DICTIONARY = 'LowCardinality(UInt64)';
+const within = (minutes: number, rest: string) => `(toStartOfInterval(time, INTERVAL ${minutes} MINUTE), ${rest})`;
+const BY_TIME = 'workload, stack, time, series';
+const BY_SERIES = 'workload, stack, series, time';
 
 /** What the table `samples` could be; the first is what it is. */
 const LAYOUTS: readonly Layout[] = [
-  { name: 'workload, stack, series, time', order: BY_STACK, codecs: PLAIN },
+  { name: '20 min: workload, stack, time, series', order: within(20, BY_TIME), codecs: STEPS, series: DICTIONARY },
+  { name: '10 min: workload, stack, series, time (migrations 9 to 15)', order: within(10, BY_SERIES), codecs: PLAIN },
   {
-    name: 'series, stack, time (migrations 1 to 8)',
-    order: BY_SERIES,
+    name: '10 min: series, stack, time (migrations 1 to 8)',
+    order: within(10, 'series, stack, time'),
     codecs: { time: 'DoubleDelta, ZSTD(1)', ids: 'ZSTD(1)', value: 'T64, ZSTD(1)' },
   },
+  { name: 'first, 10 min', order: within(10, BY_TIME), codecs: STEPS, series: DICTIONARY },
+  { name: 'first, 30 min', order: within(30, BY_TIME), codecs: STEPS, series: DICTIONARY },
+  { name: 'first, 60 min', order: within(60, BY_TIME), codecs: STEPS, series: DICTIONARY },
+  { name: 'first, series UInt64', order: within(20, BY_TIME), codecs: STEPS },
   {
-    name: 'workload, series, stack, time',
-    order: '(toStartOfTenMinutes(time), workload, series, stack, time)',
-    codecs: PLAIN,
+    name: 'first, series before time',
+    order: within(20, BY_SERIES),
+    codecs: { ...STEPS, time: PLAIN.time },
+    series: DICTIONARY,
   },
   {
-    name: 'workload, stack, time, series',
-    order: '(toStartOfTenMinutes(time), workload, stack, time, series)',
-    codecs: PLAIN,
+    name: 'first, time Delta, T64 by bytes',
+    order: within(20, BY_TIME),
+    codecs: { ...STEPS, time: 'Delta(4), T64, ZSTD(1)' },
+    series: DICTIONARY,
   },
-  { name: 'first, by the hour', order: BY_STACK.replace('TenMinutes', 'Hour'), codecs: PLAIN },
-  { name: 'first, time DoubleDelta', order: BY_STACK, codecs: { ...PLAIN, time: 'DoubleDelta, ZSTD(1)' } },
-  { name: 'first, time Delta', order: BY_STACK, codecs: { ...PLAIN, time: 'Delta, ZSTD(1)' } },
-  { name: 'first, value T64', order: BY_STACK, codecs: { ...PLAIN, value: 'T64, ZSTD(1)' } },
-  { name: 'first, ids Delta', order: BY_STACK, codecs: { ...PLAIN, ids: 'Delta, ZSTD(1)' } },
-  { name: 'first, all ZSTD(3)', order: BY_STACK, codecs: { time: 'T64, ZSTD(3)', ids: 'ZSTD(3)', value: 'ZSTD(3)' } },
-  { name: 'first, all ZSTD(9)', order: BY_STACK, codecs: { time: 'T64, ZSTD(9)', ids: 'ZSTD(9)', value: 'ZSTD(9)' } },
-  { name: 'first, series LowCardinality', order: BY_STACK, codecs: PLAIN, series: 'LowCardinality(UInt64)' },
   {
-    name: 'first, by the hour, series LowCardinality',
-    order: BY_STACK.replace('TenMinutes', 'Hour'),
-    codecs: PLAIN,
-    series: 'LowCardinality(UInt64)',
+    name: 'first, time DoubleDelta',
+    order: within(20, BY_TIME),
+    codecs: { ...STEPS, time: 'DoubleDelta, ZSTD(1)' },
+    series: DICTIONARY,
+  },
+  {
+    name: 'first, series ZSTD(1)',
+    order: within(20, BY_TIME),
+    codecs: { ...STEPS, series: 'ZSTD(1)' },
+    series: DICTIONARY,
+  },
+  {
+    name: 'first, ids ZSTD(9)',
+    order: within(20, BY_TIME),
+    codecs: { ...STEPS, ids: 'ZSTD(9)', series: 'ZSTD(9)' },
+    series: DICTIONARY,
   },
 ];
 
@@ -60,9 +74,9 @@ export async function compareLayouts(
   for (const { name, order, codecs, series = 'UInt64' } of LAYOUTS.slice(0, quick ? 2 : undefined)) {
     progress(`layout ${name}`);
     await store.command(
-      `CREATE TABLE layout (time DateTime('UTC') CODEC(${codecs.time}), workload UInt64 CODEC(${codecs.ids}), series ${series} CODEC(${codecs.ids}),
+      `CREATE TABLE layout (time DateTime('UTC') CODEC(${codecs.time}), workload UInt64 CODEC(${codecs.ids}), series ${series} CODEC(${codecs.series ?? codecs.ids}),
          stack UInt64 CODEC(${codecs.ids}), value UInt64 CODEC(${codecs.value}))
-       ENGINE = MergeTree PARTITION BY toDate(time) PRIMARY KEY ${order.replace(', time)', ')')} ORDER BY ${order} SETTINGS min_bytes_for_wide_part = 0, min_rows_for_wide_part = 0`,
+       ENGINE = MergeTree PARTITION BY toDate(time) PRIMARY KEY ${order.replace(/, (time, series|series, time|stack, time)\)$/, ')')} ORDER BY ${order} SETTINGS min_bytes_for_wide_part = 0, min_rows_for_wide_part = 0`,
       { settings: { allow_suspicious_low_cardinality_types: 1 } },
     );
     await store.command('INSERT INTO layout SELECT time, workload, series, stack, value FROM samples');

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openStore, RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
-import { Fleet, PERIOD, redeploy, type CallGraph, type Pod } from '@perfleet/simulate';
+import { openStore, u64, type Store } from '@perfleet/clickhouse';
+import { Fleet, redeploy, type CallGraph, type Pod } from '@perfleet/simulate';
+import { SqlFleet } from './fleet-sql.ts';
 import { parseCount } from './measure.ts';
 import type { Benchmark, Cell } from './report.ts';
 import { compareLayouts } from './storage-layouts.ts';
@@ -13,7 +14,7 @@ import {
   type FleetModel,
   type RowBytes,
 } from './storage-model.ts';
-import { seriesOf, termOf, writeSeries, writeStacks } from './store-rows.ts';
+import { termOf, writeSeries, writeStacks } from './store-rows.ts';
 
 /** bench/calibration/stacks.json: taken from a recording of this profiler, as its `how` says. */
 export interface Calibration {
@@ -33,17 +34,23 @@ const MONTH = { nodes: 1000, podsPerNode: 20, services: 200, deploymentsPerDay: 
 const PODS_PER_SERVICE = (MONTH.nodes * MONTH.podsPerNode) / MONTH.services;
 
 /**
- * A slice of a fleet: some of its services with all their pods, so that a workload's rows are as dense as in the whole. One block
- * for each window of the slice, which is its part of a block of the fleet. Half way one service is deployed again.
+ * A slice of a fleet: some of its services with all their pods, so that a workload's rows are as dense as in the whole. The
+ * first bucket is written in blocks of one window. Half way one service is deployed again.
  */
 export const storage: Benchmark = {
   name: 'storage',
   description:
     'bytes a sample row, all tables included, as inserted and merged, on stacks that recur as recorded ones do',
-  options: [{ flags: '--rows <n>', description: 'sample rows at least, in whole buckets of ten minutes (4M)' }],
+  options: [
+    {
+      flags: '--rows <n>',
+      description:
+        'sample rows at least, in whole buckets of twenty minutes (27M: four hours, in which roll-ups of ten minutes share their stacks)',
+    },
+  ],
 
   async run({ quick, options, directory, root, progress }) {
-    const wanted = parseCount('--rows', options['rows'], quick ? 4_000 : 4_000_000, 200_000_000);
+    const wanted = parseCount('--rows', options['rows'], quick ? 4_000 : 26_000_000, 200_000_000);
     const calibration = JSON.parse(readFileSync(join(root, 'bench/calibration/stacks.json'), 'utf8')) as Calibration;
     const programs = calibration.programs.map((each) => ({ ...each, recurrence: fitRecurrence(each.curve) }));
     const { recurrence } = programs[0]!;
@@ -60,9 +67,7 @@ export const storage: Benchmark = {
     const store = await openStore({ kind: 'embedded', path: join(directory, 'clickhouse') });
     try {
       for (const table of STORED) await store.command(`SYSTEM STOP MERGES ${table}`);
-      const written = await writeSlice(store, fleet, wanted, quick ? 12 : 120, progress);
-      const inserted = await tableBytes(store);
-      for (const table of STORED) await store.command(`SYSTEM START MERGES ${table}`);
+      const written = await writeSlice(store, fleet, wanted, quick ? 12 : 240, progress);
       for (const table of STORED) {
         progress(`merging ${table}`);
         await store.command(`OPTIMIZE TABLE ${table} FINAL`);
@@ -108,11 +113,11 @@ export const storage: Benchmark = {
               ...merged.map(({ table, rows, bytes: size }): Cell[] => [
                 table,
                 rows / written.rows,
-                inserted.find((each) => each.table === table)!.bytes / written.rows,
+                (written.inserted.find((each) => each.table === table)?.bytes ?? 0) / written.insertedRows,
                 size / written.rows,
                 size / Math.max(1, rows),
               ]),
-              ['all', '', total(inserted) / written.rows, total(merged) / written.rows, ''],
+              ['all', '', total(written.inserted) / written.insertedRows, total(merged) / written.rows, ''],
             ],
           },
           {
@@ -142,7 +147,7 @@ export const storage: Benchmark = {
         ],
         notes: [
           `Calibration: ${calibration.how}`,
-          'As inserted: merges stopped, one block for each window of the slice, so each part is far smaller than one of a whole fleet; parts of the last minutes are like that, all older ones are merged.',
+          'As inserted: merges stopped, one block for each window of the slice, so each part is far smaller than one of a whole fleet; parts of the last minutes are like that, all older ones are merged. Stacks, frames and symbols as if one insert had brought them.',
           'Extrapolated: distinct stacks of a day and a month follow from the fitted recurrence, which was seen over thousands of samples and is used for millions; services are alike, each deployment makes all stacks of a service new and replaces its pods; names (symbols) are left out of the month: one row for each native frame.',
         ],
       };
@@ -157,6 +162,9 @@ interface Written {
   readonly samples: number;
   readonly seconds: number;
   readonly service: string;
+  /** Bytes by table and rows of samples while a bucket had not been merged. */
+  readonly inserted: readonly TableBytes[];
+  readonly insertedRows: number;
 }
 
 async function writeSlice(
@@ -168,54 +176,68 @@ async function writeSlice(
 ): Promise<Written> {
   const start = Math.floor(Date.now() / 1000 / 86_400) * 86_400 - 86_400;
   const term = termOf(start);
+  const known = new Set<bigint>();
   const deployed = fleet.services[0]!;
   const next = redeploy(deployed.graph, deployed.name, 1);
-  const known = { stacks: new Set<bigint>(), frames: new Set<bigint>() };
+  const clock = { start, step: WINDOW, offset: (pod: Pod) => pod.node % WINDOW };
+  const generation = (pod: Pod) => (pod.service === deployed ? 1 : 0);
+  const stacksAfter = (service: number) => (service === 0 ? next : fleet.services[service]!.graph).stackIds;
+  const [before, after] = [
+    await SqlFleet.create(store, fleet, clock),
+    await SqlFleet.create(store, fleet, clock, stacksAfter, generation),
+  ];
   await writeSeries(store, fleet, fleet.pods, start);
-  let [rows, samples, window, generation] = [0, 0, 0, 0];
-  const least = 2 * bucketWindows;
-  for (; window < least || rows < wanted || window % bucketWindows !== 0; window++) {
-    if (generation === 0 && window >= bucketWindows && rows >= wanted / 2) {
-      generation = 1;
-      await writeSeries(store, fleet, podsOf(fleet, deployed.name), start + window * WINDOW, generation);
-    }
-    const block = new RowBinaryBlock(1 << 20);
-    const fresh = new Map<CallGraph, number[]>();
-    for (const pod of fleet.pods) {
-      const again = generation === 1 && pod.service === deployed;
-      const graph = again ? next : pod.service.graph;
-      const { id, workload } = seriesOf(fleet, pod, again ? 1 : 0);
-      const time = start + window * WINDOW + (pod.node % WINDOW);
-      const { length, stacks, counts } = fleet.window(pod, window);
-      for (let i = 0; i < length; i++) {
-        const stack = graph.stackIds[stacks[i]!]!;
-        if (!known.stacks.has(stack)) {
-          known.stacks.add(stack);
-          fresh.set(graph, [...(fresh.get(graph) ?? []), stacks[i]!]);
-        }
-        samples += counts[i]!;
-        block
-          .dateTime(time)
-          .u64(workload)
-          .u64(id)
-          .u64(stack)
-          .u64(BigInt(counts[i]! * PERIOD))
-          .row();
-      }
-    }
-    for (const [graph, chosen] of fresh)
-      await writeStacks(store, graph, term, known.frames, `${window}-${chosen[0]}-${graph.stackIds[0]}`, chosen);
-    await store.insert('samples', TABLES.samples, block, `bench-${window}`);
-    rows += block.rows;
-    if (window % bucketWindows === 0)
-      progress(`${(rows / 1e6).toFixed(2)} M of ${(wanted / 1e6).toFixed(2)} M rows written`);
+  // Blocks of one window: what has not been merged.
+  for (let window = 0; window < bucketWindows; window++) await before.write(window, window + 1, true);
+  await writeSeen(store, fleet.services, known, term);
+  const inserted = await tableBytes(store);
+  const insertedRows = await countOf(store, 'samples');
+  for (const table of STORED) await store.command(`SYSTEM START MERGES ${table}`);
+
+  const bucketRows = insertedRows;
+  const windows = bucketWindows * Math.max(2, Math.ceil(wanted / bucketRows));
+  const half = bucketWindows * Math.ceil(windows / bucketWindows / 2);
+  for (let window = bucketWindows; window < windows; window += bucketWindows) {
+    if (window === half) await writeSeries(store, fleet, podsOf(fleet, deployed.name), start + window * WINDOW, 1);
+    await (window < half ? before : after).write(window, window + bucketWindows);
+    progress(`${window + bucketWindows} of ${windows} windows written`);
   }
-  return { rows, samples, seconds: window * WINDOW, service: deployed.name };
+  await writeSeen(store, [...fleet.services, { name: `${deployed.name}-next`, graph: next }], known, term);
+  const samples = await before.expected(windows, start, start + windows * WINDOW + WINDOW);
+  await Promise.all([before, after].map((each) => each.close()));
+  const rows = await countOf(store, 'samples');
+  return { rows, samples, seconds: windows * WINDOW, service: deployed.name, inserted, insertedRows };
+}
+
+/** Stacks that samples refer to, with their frames, as the aggregator writes them when it sees them first. */
+async function writeSeen(
+  store: Store,
+  services: ReadonlyArray<{ readonly name: string; readonly graph: CallGraph }>,
+  known: Set<bigint>,
+  term: number,
+): Promise<void> {
+  const seen = await store.native('SELECT DISTINCT stack FROM samples WHERE stack NOT IN (SELECT stack FROM stacks)');
+  const ids = new Set(u64(seen, 'stack'));
+  for (const { name, graph } of services) {
+    const chosen = [...graph.stackIds.keys()].filter((i) => ids.has(graph.stackIds[i]!));
+    if (chosen.length > 0) await writeStacks(store, graph, term, known, `${name}-${chosen.length}`, chosen);
+  }
 }
 
 const podsOf = (fleet: Fleet, service: string): Pod[] => fleet.pods.filter((pod) => pod.service.name === service);
 
-async function tableBytes(store: Store): Promise<{ table: string; rows: number; bytes: number }[]> {
+async function countOf(store: Store, table: string): Promise<number> {
+  const [row] = await store.query<{ n: string }>(`SELECT count() AS n FROM ${table}`);
+  return Number(row!.n);
+}
+
+interface TableBytes {
+  readonly table: string;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+async function tableBytes(store: Store): Promise<TableBytes[]> {
   const found = await store.query<{ table: string; rows: string; bytes: string }>(
     `SELECT table, sum(rows) AS rows, sum(bytes_on_disk) AS bytes FROM system.parts
      WHERE active AND database = currentDatabase() AND table IN {tables:Array(String)} GROUP BY table ORDER BY bytes DESC`,

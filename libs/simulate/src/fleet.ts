@@ -55,7 +55,8 @@ export const DEFAULT_FLEET: FleetOptions = {
 export class Fleet {
   readonly services: readonly Service[];
   readonly pods: readonly Pod[];
-  private readonly popularity: Zipf;
+  /** Of the stacks of any service. */
+  readonly popularity: Zipf;
   private readonly counts: Uint32Array;
   private readonly out: { length: number; stacks: Uint32Array; counts: Uint32Array };
 

@@ -33,8 +33,9 @@ function mix(x: number): number {
 
 /** Ranks 0 to n - 1 with weights 1 / (rank + 1)^exponent, drawn in constant time (Vose's alias method). */
 export class Zipf {
-  private readonly threshold: Float64Array;
-  private readonly alias: Uint32Array;
+  /** `draw` takes a column `c` below n with the probability `threshold[c]`, else `alias[c]`; who draws elsewhere needs both. */
+  readonly threshold: Float64Array;
+  readonly alias: Uint32Array;
 
   constructor(
     readonly n: number,
