@@ -1,63 +1,86 @@
 import { join } from 'node:path';
-import { zstdCompressSync } from 'node:zlib';
-import { createAggregator } from '@perfleet/aggregator';
-import { openStore, type RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
-import { encodeProfileHeaders, TOPICS, TOPIC_SPECS } from '@perfleet/messages';
-import { createLogger } from '@perfleet/observability';
-import { OTLP_SCHEMA } from '@perfleet/otlp';
-import { DEFAULT_FLEET, Fleet, nodeMessage, PERIOD, Totals } from '@perfleet/simulate';
-import { openEmbeddedStream, type OutgoingMessage, type Stream, type StreamMessage } from '@perfleet/stream';
-import { cpuSeconds, measure, parseCount, residentMb } from './measure.ts';
+import { openStore, type Store } from '@perfleet/clickhouse';
+import { TOPIC_SPECS } from '@perfleet/messages';
+import { DEFAULT_FLEET, Fleet, nodeMessage, PERIOD, type Totals } from '@perfleet/simulate';
+import { openEmbeddedStream, type Stream } from '@perfleet/stream';
+import { parseCount, peakMb, residentMb } from './measure.ts';
+import { insertPrepared } from './pipeline-floor.ts';
+import { outgoing, Publisher, TOPIC, WINDOW } from './pipeline-publish.ts';
 import { measureStages } from './pipeline-stages.ts';
 import { untilMerged } from './query-store.ts';
 import { ratio, type Benchmark, type Cell } from './report.ts';
+import { startService, type Service } from './service.ts';
+import { slowStore } from './slow-store.ts';
 
-const WINDOW = 5;
-const TOPIC = TOPICS.profiles;
-
-interface Published {
-  readonly messages: StreamMessage[];
-  readonly count: number;
-  readonly rows: number;
-  readonly bytes: number;
-  readonly zstdBytes: number;
-  readonly encodeCpu: number;
-  readonly totals: Totals;
-}
+/** How many times as long the store takes where it is to be slow. */
+const SLOWER = 10;
 
 export const pipeline: Benchmark = {
   name: 'pipeline',
   description:
-    'rows per CPU-second from OTLP messages on the stream through the aggregator into the store, against inserting the same rows as prepared blocks',
-  options: [{ flags: '--rows <n>', description: 'sample rows to send through (2M)' }],
+    'rows per CPU-second from OTLP messages on the stream through the aggregator into the store, against inserting the same rows as prepared blocks; memory before a slow store',
+  options: [
+    { flags: '--rows <n>', description: 'sample rows to measure (1M); as many go before them' },
+    {
+      flags: '--slow-seconds <n>',
+      description: `how long to run before a store that takes ${SLOWER} times as long (60)`,
+    },
+  ],
 
-  async run({ quick, options, directory, progress }) {
-    const wanted = parseCount('--rows', options['rows'], quick ? 20_000 : 2_000_000, 200_000_000);
+  async run({ quick, options, directory, root, progress }) {
+    const wanted = parseCount('--rows', options['rows'], quick ? 20_000 : 1_000_000, 200_000_000);
+    const slowSeconds = parseCount('--slow-seconds', options['slowSeconds'], quick ? 2 : 60, 3600);
     const fleetOptions = quick
       ? { ...DEFAULT_FLEET, pods: 60, nodes: 4, services: 6, stacksPerService: 400 }
       : DEFAULT_FLEET;
-    const store = await openStore({ kind: 'embedded', path: join(directory, 'clickhouse') });
+    const engine = await startService(root, ['clickhouse', '--data', join(directory, 'engine'), '--http-port', '0']);
+    const url = /http:\S+/.exec(engine.line)![0];
+    const store = await openStore({ kind: 'server', url });
     const stream = await openEmbeddedStream({ path: join(directory, 'stream.db') });
+    const aggregate = (clickhouse: string) =>
+      startService(root, ['aggregator', '--data', directory, '--clickhouse-url', clickhouse]);
+    let aggregator: Service | null = null;
     try {
       await stream.ensureTopics([{ name: TOPIC, ...TOPIC_SPECS.profiles }]);
-      progress('publishing');
-      const published = await publish(new Fleet(fleetOptions), stream, wanted);
-      progress(`${published.rows} rows in ${published.messages.length} messages; stage by stage`);
+      const fleet = new Fleet(fleetOptions);
+      const publisher = new Publisher(fleet, stream);
+      progress('publishing what goes before');
+      await publisher.publish(wanted, false);
+      aggregator = await aggregate(url);
+      await untilStored(store, publisher.count, aggregator);
+      aggregator.pause();
+      progress('publishing what is measured');
+      const published = await publisher.publish(wanted, true);
+      const { rows } = published;
+      progress(`${rows} rows in ${published.messages.length} messages; stage by stage`);
       const stages = await measureStages(published.messages);
       progress('the floor: prepared blocks');
-      const floor = await insertPrepared(store, stages.blocks);
-      // The generator's objects would be marked again at every collection of garbage while the aggregator is measured.
-      published.messages.length = 0;
-      stages.blocks.length = 0;
+      await untilMerged(store);
+      const floor = await insertPrepared(store, engine, stages.blocks);
+      await untilMerged(store);
       progress('through the aggregator');
-      const whole = await aggregate(store, stream, published.rows);
-      await checkStore(store, published.totals);
+      const whole = await measureWhole(store, engine, aggregator, publisher.count);
+      await checkStore(store, publisher.totals);
       progress('time from message to query');
-      const latency = await timeToQuery(store, stream, new Fleet(fleetOptions), quick ? 2 : 10);
+      const latencyRuns = quick ? 2 : 10;
+      const latency = await timeToQuery(store, stream, fleet, latencyRuns);
+      const aggregatorPeak = peakMb(aggregator.pid);
+      await aggregator.stop();
+      progress('publishing for a slow store');
+      await publisher.publish(wanted, false);
+      const slow = await slowStore(url, SLOWER);
+      aggregator = await aggregate(slow.url);
+      progress(`${slowSeconds} s before a store that takes ${SLOWER} times as long`);
+      const memory = await memoryOf(aggregator, slowSeconds);
+      const slowBlocks = slow.inserts();
+      await aggregator.stop();
+      aggregator = null;
+      await slow.close();
+      const late = publisher.count + latencyRuns - (await deliveries(store));
       progress('waiting for merges');
       await untilMerged(store);
-      const { rows } = published;
       const sizes = await bytesByTable(store);
+      const all = await countOf(store, 'samples');
       const perSecond = (cpu: number) => rows / cpu;
       const stageRows: Cell[][] = [
         ['encode OTLP (the generator, not the product)', perSecond(published.encodeCpu), published.encodeCpu],
@@ -67,13 +90,16 @@ export const pipeline: Benchmark = {
         ['rows to blocks, everything known', perSecond(stages.warm.blocks), stages.warm.blocks],
         ['decode and map, everything new', perSecond(stages.cold.map), stages.cold.map],
         ['rows to blocks, everything new', perSecond(stages.cold.blocks), stages.cold.blocks],
-        ['insert prepared blocks (the floor)', perSecond(floor.cpu), floor.cpu],
+        ['insert prepared blocks, samples alone', perSecond(floor.samples), floor.samples],
+        ['insert prepared blocks, with roll-ups (the floor)', perSecond(floor.withRollUps), floor.withRollUps],
+        ['stream to store: aggregator', perSecond(whole.aggregatorCpu), whole.aggregatorCpu],
+        ['stream to store: engine', perSecond(whole.engineCpu), whole.engineCpu],
         ['stream to store, all of it', perSecond(whole.cpu), whole.cpu],
       ];
       return {
         parameters: {
           rows,
-          messages: published.count,
+          messages: published.messages.length,
           pods: fleetOptions.pods,
           nodes: fleetOptions.nodes,
           'window s': WINDOW,
@@ -82,15 +108,15 @@ export const pipeline: Benchmark = {
           ratio(
             'stream to store, rows a CPU-second',
             perSecond(whole.cpu),
-            'the same rows as prepared blocks',
-            perSecond(floor.cpu),
+            'the same rows as prepared blocks, roll-ups included',
+            perSecond(floor.withRollUps),
             'higher',
           ),
           ratio(
             'decode, rows a CPU-second',
             perSecond(stages.decodeCpu),
-            'the same rows as prepared blocks',
-            perSecond(floor.cpu),
+            'the same rows as prepared blocks, roll-ups included',
+            perSecond(floor.withRollUps),
             'higher',
           ),
         ],
@@ -102,7 +128,7 @@ export const pipeline: Benchmark = {
             rows: [
               ['stream, as sent', published.bytes / rows],
               ['stream, zstd level 3 over 16 messages', published.zstdBytes / rows],
-              ...sizes.map(([table, bytes]): Cell[] => [`store, ${table}`, bytes / rows]),
+              ...sizes.map(([table, bytes]): Cell[] => [`store, ${table}`, bytes / all]),
             ],
           },
           {
@@ -110,115 +136,69 @@ export const pipeline: Benchmark = {
             columns: ['what', 'figure'],
             rows: [
               ['rows a second (wall)', rows / whole.seconds],
-              ['blocks', whole.blocks],
-              ['peak resident MB', whole.peakMb],
-              ['of that before it started, MB', whole.beforeMb],
+              ['peak resident MB of the aggregator', aggregatorPeak],
               ['message to query, median ms', latency],
+            ],
+          },
+          {
+            title: `Memory of an aggregator before a store that takes ${SLOWER} times as long`,
+            columns: ['what', 'figure'],
+            rows: [
+              ['inserts that were answered', slowBlocks],
+              ['messages still to be stored at the end', late],
+              ...memory.map(({ second, mb }): Cell[] => [`resident MB after ${second} s`, mb]),
             ],
           },
         ],
         notes: [
-          `CPU is user and system of the whole process, engine and its merges included. A row is one (second, series, stack); ${(rows / published.count).toFixed(0)} rows a message.`,
+          `CPU is user and system of aggregator and engine, each a process of its own, the engine behind its HTTP interface; merges that run meanwhile included. A row is one (second, series, stack); ${(rows / published.messages.length).toFixed(0)} rows a message.`,
+          'As many rows went through the aggregator before, so that it knows most series, stacks and frames, as one that runs for a day does. The floor knows nothing but rows of samples: it inserts them through the same interface into tables made alike.',
           'The store was checked against the generator: samples by service and stack.',
-          'Message to query: one message is sent to an idle aggregator and the store is asked until it answers with its rows; the block waits until nothing came for a second, at most 3 s.',
+          'Message to query: one message is sent to an idle aggregator and the store is asked until it answers with its rows; the block waits until nothing came for a second.',
         ],
       };
     } finally {
+      await aggregator?.stop();
       await stream.close();
       await store.close();
+      await engine.stop();
     }
   },
 };
 
-/** Whole windows of all nodes until there are `wanted` rows. The times end now, so that retention keeps them. */
-async function publish(fleet: Fleet, stream: Stream, wanted: number): Promise<Published> {
-  const producer = await stream.producer();
-  const totals = new Totals();
-  const byNode = Array.from({ length: fleet.options.nodes }, (_, node) =>
-    fleet.pods.filter((pod) => pod.node === node),
+async function measureWhole(store: Store, engine: Service, aggregator: Service, messages: number) {
+  const [started, before] = [performance.now(), [aggregator.cpu(), engine.cpu()] as const];
+  aggregator.resume();
+  await untilStored(store, messages, aggregator);
+  const seconds = (performance.now() - started) / 1000;
+  const [aggregatorCpu, engineCpu] = [aggregator.cpu() - before[0], engine.cpu() - before[1]];
+  return { seconds, aggregatorCpu, engineCpu, cpu: aggregatorCpu + engineCpu };
+}
+
+async function memoryOf(service: Service, seconds: number): Promise<{ second: number; mb: number }[]> {
+  const seen: { second: number; mb: number }[] = [];
+  const steps = Math.min(6, seconds);
+  for (let step = 1; step <= steps; step++) {
+    await new Promise((resolve) => setTimeout(resolve, (seconds * 1000) / steps));
+    seen.push({ second: Math.round((step * seconds) / steps), mb: residentMb(service.pid) });
+  }
+  return seen;
+}
+
+const deliveries = (store: Store) => countOf(store, 'delivery_log');
+
+/** Deliveries are written last in a block. */
+const untilStored = (store: Store, messages: number, aggregator: Service) =>
+  until(
+    'every message is stored',
+    async () => (await deliveries(store)) >= messages,
+    () => aggregator.errors(),
   );
-  const taken = byNode.map(() => 0);
-  const start = Math.floor(Date.now() / 1000) - 6 * 3600;
-  const messages: StreamMessage[] = [];
-  let [rows, bytes, zstdBytes, encodeCpu] = [0, 0, 0, 0];
-  for (let window = 0; rows < wanted; window++) {
-    const batch: OutgoingMessage[] = [];
-    byNode.forEach((pods, node) => {
-      const before = cpuSeconds();
-      const message = nodeMessage(fleet, pods, window, start + window * WINDOW, WINDOW, totals);
-      encodeCpu += cpuSeconds() - before;
-      taken[node]! += message.samples;
-      rows += message.rows;
-      bytes += message.body.length;
-      batch.push(outgoing(fleet.nodeName(node), window + 1, taken[node]!, message.body));
-    });
-    await producer.send(TOPIC, batch);
-    for (let i = 0; i < batch.length; i += 16)
-      zstdBytes += zstdCompressSync(Buffer.concat(batch.slice(i, i + 16).map(({ value }) => value!))).length;
-    batch.forEach(({ key, value, headers }) =>
-      messages.push({
-        topic: TOPIC,
-        partition: 0,
-        offset: BigInt(messages.length),
-        key: Buffer.from(String(key)),
-        value,
-        headers: headers ?? {},
-        timestamp: Date.now(),
-      }),
-    );
-  }
-  await producer.close();
-  return { messages, count: messages.length, rows, bytes, zstdBytes, encodeCpu, totals };
-}
 
-function outgoing(node: string, seq: number, taken: number, body: Uint8Array): OutgoingMessage {
-  const headers = encodeProfileHeaders({
-    schema: OTLP_SCHEMA,
-    node,
-    epoch: '00000000000000be',
-    epochStart: Date.now() - 60_000,
-    seq,
-    sent: Date.now(),
-    taken,
-    lost: {},
-  });
-  return { key: node, value: body, headers };
+async function countOf(store: Store, table: 'samples' | 'delivery_log'): Promise<number> {
+  const [row] = await store.query<{ n: string }>(`SELECT count() AS n FROM ${table}`);
+  return Number(row!.n);
 }
-
-/** The floor: an identical table, the same rows, nothing else. Merges that it causes while it runs count for it. */
-async function insertPrepared(store: Store, blocks: readonly RowBinaryBlock[]) {
-  await store.command('CREATE TABLE floor AS samples');
-  const result = await measure(async () => {
-    for (const [i, block] of blocks.entries()) await store.insert('floor', TABLES.samples, block, `floor-${i}`);
-  });
-  await untilMerged(store);
-  await store.command('DROP TABLE floor SYNC');
-  return result;
-}
-
-async function aggregate(store: Store, stream: Stream, rows: number) {
-  const beforeMb = residentMb();
-  let peakMb = beforeMb;
-  const timer = setInterval(() => (peakMb = Math.max(peakMb, residentMb())), 100);
-  const aggregator = newAggregator(store, stream);
-  try {
-    const { seconds, cpu } = await measure(async () => {
-      await aggregator.start();
-      await until(
-        'every row is stored',
-        () => aggregator.stats().rows >= rows,
-        () => aggregator.stats().lastError,
-      );
-    });
-    return { seconds, cpu, peakMb, beforeMb, blocks: aggregator.stats().blocks };
-  } finally {
-    clearInterval(timer);
-    await aggregator.stop();
-  }
-}
-
-const newAggregator = (store: Store, stream: Stream) =>
-  createAggregator({ stream, store, topicPrefix: '', logger: createLogger('bench', { level: 'error' }) });
 
 /** @throws Error when a stack's samples differ: a fast pipeline that loses some is worth nothing */
 async function checkStore(store: Store, totals: Totals): Promise<void> {
@@ -238,11 +218,9 @@ async function checkStore(store: Store, totals: Totals): Promise<void> {
 
 /** Median milliseconds from handing a message to the stream until a query answers with its rows. */
 async function timeToQuery(store: Store, stream: Stream, fleet: Fleet, times: number): Promise<number> {
-  const aggregator = newAggregator(store, stream);
   const producer = await stream.producer();
   const all: number[] = [];
   try {
-    await aggregator.start();
     const pods = fleet.pods.slice(0, 5);
     for (let i = 0; i < times; i++) {
       // Seconds of its own: nothing else in the store has them.
@@ -259,24 +237,23 @@ async function timeToQuery(store: Store, stream: Stream, fleet: Fleet, times: nu
           );
           return Number(row?.n) >= rows;
         },
-        () => aggregator.stats().lastError,
+        () => '',
       );
       all.push(performance.now() - sent);
     }
   } finally {
     await producer.close();
-    await aggregator.stop();
   }
   return all.sort((a, b) => a - b)[all.length >> 1]!;
 }
 
-/** Polls every 10 ms, for ten minutes at most. */
+/** Polls every 50 ms, for ten minutes at most. */
 async function until(what: string, done: () => boolean | Promise<boolean>, why: () => string): Promise<void> {
   const deadline = performance.now() + 600_000;
   while (!(await done())) {
     if (performance.now() > deadline)
       throw new Error(`waited 10 minutes until ${what}; last error: ${why() || 'none'}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 

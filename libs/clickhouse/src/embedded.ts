@@ -175,7 +175,7 @@ export class EmbeddedStore implements Store {
     const named = wanted
       ? wanted.map((name) => rows.find((row) => row.name === name) ?? { name, type: 'String', default_type: '' })
       : rows.filter((row) => !['MATERIALIZED', 'ALIAS'].includes(row.default_type));
-    return named.map((row) => `\`${row.name}\` ${row.type}`).join(', ');
+    return named.map((row) => `\`${row.name}\` ${withoutDictionary(row.type)}`).join(', ');
   }
 
   private lanes(connection: ConnectionName = 'query'): Lanes<Session> {
@@ -232,6 +232,9 @@ export class EmbeddedStore implements Store {
     }
   }
 }
+
+/** Numbers in a dictionary are a matter of the table: of what is inserted, the engine calls such a column suspicious and refuses it. */
+const withoutDictionary = (type: string) => type.replace(/LowCardinality\(((?:U?Int|Float)\d+)\)/g, '$1');
 
 const resetOf = (name: string) =>
   name in CONNECTION_SETTINGS ? settingsList({ [name]: CONNECTION_SETTINGS[name]! }) : `${name} = DEFAULT`;

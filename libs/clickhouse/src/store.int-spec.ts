@@ -20,6 +20,7 @@ import {
   type ClickhouseHttp,
   type Store,
 } from './index.ts';
+import { ServerStore } from './server.ts';
 
 const path = mkdtempSync(join(tmpdir(), 'clickhouse-spec-'));
 let store: Store;
@@ -272,6 +273,24 @@ describe('HTTP face', () => {
       'SELECT count() AS n, max(id) AS m, uniqExact(id) AS u, uniqExact(name) AS s FROM bin',
     );
     expect(row).toEqual({ n: '1000', m: String(BIG), u: '1000', s: '1' });
+  });
+
+  it('takes samples, whose series are numbers in a dictionary', async () => {
+    const server = new ServerStore({ url: http.url });
+    const block = new RowBinaryBlock()
+      .dateTime(Math.floor(Date.now() / 1000))
+      .u64(7n)
+      .u64(BIG)
+      .u64(777_777n)
+      .u64(5n)
+      .row();
+    try {
+      for (let i = 0; i < 2; i++) await server.insert('samples', TABLES.samples, block, 'over HTTP');
+    } finally {
+      await server.close();
+    }
+    const rows = await store.query('SELECT toUInt64(series) AS series, value FROM samples WHERE stack = 777777');
+    expect(rows).toEqual([{ series: String(BIG), value: '5' }]);
   });
 
   it('answers as ClickHouse does to curl', async () => {
