@@ -191,7 +191,10 @@ const deliveries = (store: Store) => countOf(store, 'delivery_log');
 const untilStored = (store: Store, messages: number, aggregator: Service) =>
   until(
     'every message is stored',
-    async () => (await deliveries(store)) >= messages,
+    async () => {
+      aggregator.mustRun();
+      return (await deliveries(store)) >= messages;
+    },
     () => aggregator.errors(),
   );
 

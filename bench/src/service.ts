@@ -12,6 +12,8 @@ export interface Service {
   cpu(): number;
   /** What it said on standard error last. */
   errors(): string;
+  /** @throws Error when it has ended */
+  mustRun(): void;
   /** Stands still until `resume`. */
   pause(): void;
   resume(): void;
@@ -45,6 +47,10 @@ export async function startService(
       return user + system;
     },
     errors: () => errors.trim(),
+    mustRun() {
+      if (child.exitCode === null && child.signalCode === null) return;
+      throw new Error(`perfleet ${args[0]} ended (${child.signalCode ?? child.exitCode}): ${errors.trim()}`);
+    },
     pause: () => void child.kill('SIGSTOP'),
     resume: () => void child.kill('SIGCONT'),
     async stop() {

@@ -7,6 +7,8 @@ import { Shutdown, type Logger } from '@perfleet/observability';
 export async function runUntilSignal(logger: Logger, start: (shutdown: Shutdown) => Promise<string>): Promise<never> {
   const shutdown = new Shutdown(logger);
   const stopped = shutdown.untilSignal();
+  // Waiting for a signal keeps no process alive, and the embedded log's timers do not either: an idle aggregator would be over.
+  setInterval(() => undefined, 2 ** 31 - 1);
   try {
     const line = await Promise.race([start(shutdown), stopped]);
     if (line !== undefined) process.stdout.write(`${line}\n`);
