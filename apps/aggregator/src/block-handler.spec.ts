@@ -103,4 +103,22 @@ describe('chunks', () => {
       ],
     ]);
   });
+
+  it('hold a block and no more while the store stands still, whatever waits behind it', async () => {
+    const { sink, accepted, blocks } = noted();
+    const store = Promise.withResolvers<void>();
+    const slow: Sink<bigint> = { ...sink, write: (block, of) => store.promise.then(() => sink.write(block, of)) };
+    const given = assignment();
+    const handler = new BlockHandler(given, slow, { flushMs: 1e9, maxRows: 1e9, maxBytes: 8 << 20 }, false);
+    const messages = Array.from({ length: 40 }, (_, i) => message(i, 1 << 20));
+    let over = false;
+    const running = run(handler, given, messages).then(() => (over = true));
+    // Until nothing is left to do but wait for the store.
+    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+    // Of 40 MiB: the block that is full, and nothing behind it.
+    expect([accepted, over]).toEqual([[4, 4], false]);
+    store.resolve();
+    await running;
+    expect(blocks.map((block) => block.length)).toEqual([8, 8, 8, 8, 8]);
+  });
 });
