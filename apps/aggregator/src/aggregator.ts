@@ -43,7 +43,7 @@ const IDLE_MS = 1000;
 
 /** The only writer of ClickHouse, a Nest microservice over the stream. While the store is away consumption stands still and nothing is dropped. */
 export function createAggregator(options: AggregatorOptions): Aggregator {
-  const { stream, store, topicPrefix, logger, cluster = '', flushMs = 3000, maxRows = 200_000 } = options;
+  const { stream, store, topicPrefix, logger, cluster = '', flushMs = 6000, maxRows = 200_000 } = options;
   const shards = options.shards ?? oneShard(store);
   const stats = emptyStats();
   const limits: BlockLimits = { flushMs, maxRows, maxBytes: MAX_BLOCK_BYTES };
