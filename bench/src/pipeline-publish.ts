@@ -65,6 +65,21 @@ export class Publisher {
     await producer.close();
     return { messages, rows, bytes, zstdBytes, encodeCpu };
   }
+
+  /** The same bodies again and again as later windows of their nodes: load for whoever does not look at what is in them. */
+  async again(messages: readonly StreamMessage[], times: number): Promise<void> {
+    const producer = await this.stream.producer();
+    const { nodes } = this.fleet.options;
+    for (let time = 0; time < times; time++)
+      for (let from = 0; from < messages.length; from += nodes, this.window++) {
+        const batch = messages
+          .slice(from, from + nodes)
+          .map(({ value }, node) => outgoing(this.fleet.nodeName(node), this.window + 1, this.taken[node]!, value!));
+        await producer.send(TOPIC, batch);
+        this.sent += batch.length;
+      }
+    await producer.close();
+  }
 }
 
 export function outgoing(node: string, seq: number, taken: number, body: Uint8Array): OutgoingMessage {
