@@ -14,6 +14,9 @@ export const localTable = (name: string) => ((SHARDED as readonly string[]).incl
  */
 const DEDUPLICATION_SECONDS = 15 * 86_400;
 
+/** Series are numbers in a dictionary, which the engine wants to be told of wherever such a column is made. */
+const SUSPICIOUS = ' SETTINGS allow_suspicious_low_cardinality_types = 1';
+
 /** Whose rows a server takes along when a migration moves some: the first one does it for those that hold the same. */
 export interface Moves {
   /** Of its shard. */
@@ -42,7 +45,7 @@ export interface ClusterFormOptions {
  */
 export function clusterForm({ cluster, migration, moves }: ClusterFormOptions): SchemaForm {
   const distributed = (table: string) =>
-    `CREATE OR REPLACE TABLE ${table} AS ${localTable(table)} ENGINE = Distributed(${quote(cluster)}, currentDatabase(), ${quote(localTable(table))})`;
+    `CREATE OR REPLACE TABLE ${table} AS ${localTable(table)} ENGINE = Distributed(${quote(cluster)}, currentDatabase(), ${quote(localTable(table))})${SUSPICIOUS}`;
   return {
     table: localTable,
     skipped: ({ unlessColumn }: MigrationStep) =>
