@@ -37,7 +37,8 @@ export interface Aggregator {
   stats(): AggregatorStats;
 }
 
-const MAX_BLOCK_BYTES = 64 << 20;
+/** Of messages. A process may have all 16 partitions, each with a block that waits for a slow store, within 512 MB (bench/RESULTS.md, pipeline). */
+const MAX_BLOCK_BYTES = 32 << 20;
 /** Under load a block waits for more: each costs the store five inserts whatever is in it. What stands still waits no longer than this. */
 const IDLE_MS = 1000;
 
