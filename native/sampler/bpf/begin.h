@@ -87,14 +87,3 @@ static __always_inline int begin_walk(struct sample *sample, __u32 tgid)
 	walk->epoch = now ? *now : 0;
 	return 1;
 }
-
-/* A few steps of a walk, for kernels without bpf_loop. True when more are to follow in another call. */
-static __always_inline int walk_on(struct sample *sample)
-{
-#pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < FRAMES_A_CALL; i++) {
-		if (walk_step(&sample->walk))
-			break;
-	}
-	return !sample->walk.stop && ++sample->calls < MAX_CALLS;
-}

@@ -2,50 +2,19 @@
 /* Off-CPU profiles: how long threads are blocked, and where. Runs at every switch of tasks. A thread that is switched out because it
  * cannot go on (not because somebody else may run) is blocked until it is switched in again; waiting for a CPU after it was woken is
  * a part of that. Its stack does not change meanwhile, so it is walked when it is switched out, by the same steps as a tick's.
+ * Which of them are walked, and what they stand for then, is in off_choice.h.
  *
- * Walking all of them would cost what switches cost. A block is chosen by chance, before its length is known, and counts its length
- * divided by its chance when it ends (Horvitz and Thompson, 1952): sums over any set of stacks have the right expectation whatever
- * the chances were, so these may be chosen for cost and spread alone:
- *
- *   chance = min(1, expected length / period) * room
- *
- * - `expected` is what blocks of this place (thread, user ip and sp) have lasted: the root of their mean square, since that is what a
- *   block adds to the spread of the result (the least spread for a number of walks has chances that are proportional to it). A place
- *   that is new is expected to last a period: its first block is chosen. So a thread is walked at most once for each period (1 / rate) that it is blocked, and of waits of a period and longer
- *   every one.
- * - `room` (at most 1) keeps a CPU to its budget of walks, by what it would have taken in the intervals before.
- * - What is chosen beyond twice the budget for some intervals is left out, and counted as such: the only blocks that bias the result.
- *
- * The variance of a block of length d is d * d * (1 / chance - 1): none for waits that are as long as a period, about d * period for
- * short ones, as for ticks. Not seen are blocks that have not ended yet, idle tasks, threads of the kernel (which wait for work), and
- * a thread's last switch.
+ * Blocks that have not ended wait in a map, which user space reads when a window ends (src/open_blocks.rs). Not seen are idle tasks,
+ * threads of the kernel (which wait for work), a thread's last switch, and what began before this program did.
  *
  * The maps are this program's alone: a tick that interrupts it in an NMI takes none of their locks. */
 #pragma once
 
-#define INTERVAL_SHIFT 27 /* of nanoseconds: 134 ms */
-#define FADING 16 /* intervals */
-#define BURST 8 /* budgets, of walks that were not needed before */
-#define CERTAIN 65536u /* a chance of 1 */
-#define LEAST_CHANCE 64u
-#define PLACES 16384
-#define MEMORY 16 /* blocks of a place that its expectation goes back to, about */
-#define MICROSECOND_SHIFT 10 /* about */
+#include "off_choice.h"
+
 #define LONGEST_NS ((1ull << 46) - 1) /* 19 hours; longer blocks count as that */
 /* include/linux/sched.h */
 #define TASK_DEAD 0x80
-
-struct off_settings {
-	__u64 period_us; /* of 1024 ns, as all of these; a block of this length is certain to be chosen while there is room */
-	__u64 budget; /* walks of a CPU in an interval */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct off_settings);
-} off_settings SEC(".maps");
 
 /* Every block that is chosen ends in exactly one of the fields below `taken`, in the books of the buffer that was active then:
  * `stored` when it has ended, the others at once. */
@@ -102,38 +71,6 @@ struct {
 	__type(value, struct off_block);
 } off_blocks SEC(".maps");
 
-/* Expected lengths: a mark of the place in the upper half, microseconds in the lower. Places that share an element spoil each other's
- * expectation, which costs spread and nothing else. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PLACES);
-	__type(key, __u32);
-	__type(value, __u64);
-} off_places SEC(".maps");
-
-struct off_pace {
-	__u64 interval;
-	__u64 demand; /* of the interval: sum of the chances without `room`, of which CERTAIN is 1 */
-	__u64 expected; /* of intervals to come; fades slowly, since threads that wait for timers often wake together */
-	__u64 left; /* walks until nothing more is chosen */
-	__u32 room;
-	__u32 pad;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct off_pace);
-} off_paces SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} off_calls SEC(".maps");
-
 /* TP_PROTO(bool preempt, struct task_struct *prev, struct task_struct *next, …) */
 struct switch_context {
 	__u64 preempt;
@@ -154,14 +91,6 @@ static __always_inline struct off_books *off_books_of(__u32 buffer)
 	return bpf_map_lookup_elem(&off_books, &at);
 }
 
-static __always_inline void off_lost(struct off_books *book, long error)
-{
-	if (error == -E2BIG)
-		book->map_full++;
-	else
-		book->map_busy++;
-}
-
 /* Whether a thread is blocked that is being switched out: TASK_RUNNING is 0. */
 static __always_inline int is_blocked(struct task_struct *task)
 {
@@ -171,77 +100,6 @@ static __always_inline int is_blocked(struct task_struct *task)
 	else
 		state = BPF_CORE_READ((struct task_struct___before_5_14 *)task, state);
 	return state != 0 && !(state & TASK_DEAD);
-}
-
-static __always_inline __u64 expected_us(__u32 place, __u64 period_us)
-{
-	__u32 at = place & (PLACES - 1);
-	__u64 *known = bpf_map_lookup_elem(&off_places, &at);
-	__u64 value = known ? *known : 0;
-	return (value >> 32) == place ? (value & 0xffffffff) : period_us;
-}
-
-static __always_inline __u32 root(__u64 square)
-{
-	__u64 root = 0;
-#pragma clang loop unroll(disable)
-	for (__u32 bit = 31; bit < 32; bit--) {
-		__u64 more = root | 1ull << bit;
-		if (more * more <= square)
-			root = more;
-	}
-	return root;
-}
-
-/* A block of this place has ended after so long. */
-static __always_inline void learn(__u32 place, __u64 ns)
-{
-	struct off_settings *settings;
-	__u32 at = place & (PLACES - 1), zero = 0;
-	__u64 *known = bpf_map_lookup_elem(&off_places, &at);
-	settings = bpf_map_lookup_elem(&off_settings, &zero);
-	if (!known || !settings)
-		return;
-	__u64 us = ns >> MICROSECOND_SHIFT;
-	us = us < 0x7fffffff ? us : 0x7fffffff;
-	__u64 before = expected_us(place, us);
-	*known = (__u64)place << 32 | root(before * before - before * before / MEMORY + us * us / MEMORY);
-}
-
-enum choice { CHOSEN, NOT_CHOSEN, OVER_BUDGET };
-
-/* The chance that the block has, of CERTAIN, and what comes of it. */
-static __always_inline enum choice choose(__u32 place, __u64 now, __u32 *chance)
-{
-	__u32 zero = 0;
-	struct off_settings *settings = bpf_map_lookup_elem(&off_settings, &zero);
-	struct off_pace *pace = bpf_map_lookup_elem(&off_paces, &zero);
-	if (!settings || !pace || !settings->period_us)
-		return NOT_CHOSEN;
-	__u64 interval = now >> INTERVAL_SHIFT, budget = settings->budget;
-	if (pace->interval != interval) {
-		__u64 gap = interval - pace->interval;
-		__u64 faded = gap < FADING ? pace->expected - pace->expected * gap / FADING : 0;
-		__u64 demand = pace->demand > faded ? pace->demand : faded;
-		pace->expected = demand;
-		pace->room = demand > budget * CERTAIN ? budget * CERTAIN * CERTAIN / demand : CERTAIN;
-		pace->interval = interval;
-		pace->demand = 0;
-		pace->left = gap < BURST ? pace->left + 2 * budget * gap : BURST * budget;
-		if (pace->left > BURST * budget)
-			pace->left = BURST * budget;
-	}
-	__u64 of = expected_us(place, settings->period_us) * CERTAIN / settings->period_us;
-	of = of > CERTAIN ? CERTAIN : of < LEAST_CHANCE ? LEAST_CHANCE : of;
-	pace->demand += of;
-	of = of * pace->room / CERTAIN;
-	*chance = of ? of : 1;
-	if ((bpf_get_prandom_u32() & (CERTAIN - 1)) >= *chance)
-		return NOT_CHOSEN;
-	if (!pace->left)
-		return OVER_BUDGET;
-	pace->left--;
-	return CHOSEN;
 }
 
 static __always_inline long count_block(void *counts, const struct key *key, __u64 now, __u64 ns)
@@ -282,7 +140,7 @@ static __always_inline void unblock(struct task_struct *task)
 		if (book) {
 			book->taken++;
 			if (error)
-				off_lost(book, error);
+				ENTER_LOSS(book, error);
 			else
 				book->stored++;
 		}
@@ -322,7 +180,7 @@ static __always_inline void keep_block(struct sample *sample)
 	}
 	if (error) {
 		book->taken++;
-		off_lost(book, error);
+		ENTER_LOSS(book, error);
 	}
 	book->run_ns += bpf_ktime_get_ns() - sample->walk.now;
 }
@@ -366,7 +224,7 @@ static __always_inline struct sample *block(struct switch_context *ctx)
 	long error = put_off_stack(kernel_frames(ctx, sample));
 	if (error) {
 		book->taken++;
-		off_lost(book, error);
+		ENTER_LOSS(book, error);
 		return 0;
 	}
 	sample->key.kernel_stack = sample->chunk;
@@ -378,44 +236,11 @@ static __always_inline struct sample *block(struct switch_context *ctx)
 	return 0;
 }
 
-static long step_of_off_loop(__u32 index, void *unused)
-{
-	struct sample *sample = this_sample(SWITCH);
-	return sample ? walk_step(&sample->walk) : 1;
-}
-
-SEC("raw_tp/sched_switch")
-int off_cpu(struct switch_context *ctx)
+/* The sample of the thread that is switched out; the one that is switched in goes on. */
+static __always_inline struct sample *at_switch(struct switch_context *ctx)
 {
 	unblock((void *)ctx->next);
-	struct sample *sample = block(ctx);
-	if (!sample)
-		return 0;
-	bpf_loop(MAX_USER_FRAMES + 1, step_of_off_loop, 0, 0);
-	keep_block(sample);
-	return 0;
+	return block(ctx);
 }
 
-/* The same for kernels without bpf_loop. */
-SEC("raw_tp/sched_switch")
-int off_cpu_by_calls(struct switch_context *ctx)
-{
-	unblock((void *)ctx->next);
-	if (block(ctx))
-		bpf_tail_call(ctx, &off_calls, 0);
-	return 0;
-}
-
-SEC("raw_tp/sched_switch")
-int off_walk_by_calls(struct switch_context *ctx)
-{
-	struct sample *sample = this_sample(SWITCH);
-	if (!sample)
-		return 0;
-	if (walk_on(sample))
-		bpf_tail_call(ctx, &off_calls, 0);
-	if (!sample->walk.stop)
-		sample->walk.stop = STOP_DEPTH;
-	keep_block(sample);
-	return 0;
-}
+WALKING_PROGRAMS("raw_tp/sched_switch", struct switch_context, SWITCH, off_cpu, off_calls, at_switch, keep_block)

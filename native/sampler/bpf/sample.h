@@ -39,6 +39,9 @@ struct books {
 	__u64 run_ns;
 };
 
+/* Counts in the books of either cause what was not stored for this error of a map. */
+#define ENTER_LOSS(book, error) ((void)((error) == -E2BIG ? (book)->map_full++ : (book)->map_busy++))
+
 /* What has led to a sample. A tick may interrupt the program that a switch of tasks runs: each has memory of its own. */
 enum cause { TICK, SWITCH, CAUSES };
 

@@ -3,9 +3,7 @@
  * active. User space switches buffers, waits until nobody writes the old one any more, and reads it.
  *
  * Every sample that is taken ends in exactly one of stored, deferred (walked in user space), map_full, map_busy and filtered of
- * its own buffer, so that a buffer's books balance whatever the moment of the switch. src/bpf_maps.rs mirrors these structures.
- *
- * The user stack is walked by bpf_loop where the kernel has it (5.17), else by tail calls of a few frames each. */
+ * its own buffer, so that a buffer's books balance whatever the moment of the switch. src/bpf_maps.rs mirrors these structures. */
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -15,8 +13,6 @@
 
 #define MAX_KERNEL_FRAMES 127
 #define NO_CONTROLLER 0xffffffffu
-#define FRAMES_A_CALL 16
-#define MAX_CALLS 33
 
 struct config {
 	__u32 only_tgid; /* 0 = everybody */
@@ -31,13 +27,7 @@ const volatile struct config config = {};
 #include "stacks.h"
 #include "defer.h"
 #include "begin.h"
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} calls SEC(".maps");
+#include "programs.h"
 
 /* Adds the sample to its buffer. 0 or a negative error. */
 static __always_inline long count_sample(struct sample *sample, void *counts)
@@ -64,14 +54,6 @@ static __always_inline long count_sample(struct sample *sample, void *counts)
 	return 0;
 }
 
-static __always_inline void lost(struct books *book, long error)
-{
-	if (error == -E2BIG)
-		book->map_full++;
-	else
-		book->map_busy++;
-}
-
 /* Enters the sample into the books, whatever became of its walk. */
 static __always_inline void enter(struct sample *sample)
 {
@@ -90,7 +72,7 @@ static __always_inline void enter(struct sample *sample)
 	}
 	long error = buffer ? count_sample(sample, &counts_1) : count_sample(sample, &counts_0);
 	if (error)
-		lost(book, error);
+		ENTER_LOSS(book, error);
 	else
 		book->stored++;
 }
@@ -130,7 +112,7 @@ static __always_inline struct sample *begin(struct perf_event_context *ctx)
 	sample->walk.now = bpf_ktime_get_ns();
 	long error = put_stack(buffer, kernel_frames(ctx, sample));
 	if (error) {
-		lost(book, error);
+		ENTER_LOSS(book, error);
 		return 0;
 	}
 	sample->key.kernel_stack = sample->chunk;
@@ -142,49 +124,7 @@ static __always_inline struct sample *begin(struct perf_event_context *ctx)
 	return 0;
 }
 
-static long step_of_loop(__u32 index, void *unused)
-{
-	struct sample *sample = this_sample(TICK);
-	return sample ? walk_step(&sample->walk) : 1;
-}
-
-SEC("perf_event")
-int take_sample(struct perf_event_context *ctx)
-{
-	struct sample *sample = begin(ctx);
-	if (!sample)
-		return 0;
-	/* One step more than there are frames: it finds out that the stack is cut. */
-	bpf_loop(MAX_USER_FRAMES + 1, step_of_loop, 0, 0);
-	finish(sample);
-	return 0;
-}
-
-/* The same for kernels without bpf_loop. */
-SEC("perf_event")
-int take_sample_by_calls(struct perf_event_context *ctx)
-{
-	struct sample *sample = begin(ctx);
-	if (!sample)
-		return 0;
-	bpf_tail_call(ctx, &calls, 0);
-	finish(sample);
-	return 0;
-}
-
-SEC("perf_event")
-int walk_by_calls(struct perf_event_context *ctx)
-{
-	struct sample *sample = this_sample(TICK);
-	if (!sample)
-		return 0;
-	if (walk_on(sample))
-		bpf_tail_call(ctx, &calls, 0);
-	if (!sample->walk.stop)
-		sample->walk.stop = STOP_DEPTH;
-	finish(sample);
-	return 0;
-}
+WALKING_PROGRAMS("perf_event", struct perf_event_context, TICK, take_sample, calls, begin, finish)
 
 #include "off_cpu.h"
 

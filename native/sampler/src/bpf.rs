@@ -91,7 +91,7 @@ impl Bpf {
         if let Some(off_cpu) = &mut self.off_cpu {
             off_cpu.close(old)?;
             off_cpu.hold(blocked.into_iter());
-            off_cpu.read(old, &mut rows)?;
+            off_cpu.read(old, switched, &mut rows)?;
         }
         rows.sort_by_key(|row| row.first_ns);
         if std::mem::take(&mut self.records_lost) {

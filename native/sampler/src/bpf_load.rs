@@ -64,7 +64,7 @@ impl Descriptors {
             counts: [map("counts_0")?, map("counts_1")?],
         };
         if descriptors.by_calls {
-            let next = program_fd(object, "walk_by_calls")?;
+            let next = program_fd(object, "take_sample_on_by_calls")?;
             crate::bpf_maps::set(map("calls")?, &0u32, &(next as u32)).context("cannot link the parts of the BPF program")?;
         }
         Ok(descriptors)

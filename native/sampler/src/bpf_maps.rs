@@ -57,7 +57,7 @@ pub enum Stop {
 
 /// `struct key`
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     pub kernel_stack: u64,
     pub user_stack: u64,
@@ -318,7 +318,18 @@ pub fn books<T: Plain + Default + std::ops::Add<Output = T>>(map: i32, buffer: u
 }
 
 /// Takes every element out of a hash map that nobody writes to.
-pub fn take_all<K: Plain, V: Plain>(map: i32, mut each: impl FnMut(&K, &V)) -> Result<()> {
+pub fn take_all<K: Plain, V: Plain>(map: i32, each: impl FnMut(&K, &V)) -> Result<()> {
+    in_batches(map, libbpf_sys::bpf_map_lookup_and_delete_batch, each)
+}
+
+/// Every element of a hash map that stays as it is. What is added or removed meanwhile may be among them or not.
+pub fn read_all<K: Plain, V: Plain>(map: i32, each: impl FnMut(&K, &V)) -> Result<()> {
+    in_batches(map, libbpf_sys::bpf_map_lookup_batch, each)
+}
+
+type Batch = unsafe extern "C" fn(i32, *mut c_void, *mut c_void, *mut c_void, *mut c_void, *mut u32, *const libbpf_sys::bpf_map_batch_opts) -> i32;
+
+fn in_batches<K: Plain, V: Plain>(map: i32, batch: Batch, mut each: impl FnMut(&K, &V)) -> Result<()> {
     let mut size = BATCH;
     let mut keys: Vec<K> = Vec::with_capacity(size);
     let mut values: Vec<V> = Vec::with_capacity(size);
@@ -329,17 +340,8 @@ pub fn take_all<K: Plain, V: Plain>(map: i32, mut each: impl FnMut(&K, &V)) -> R
         let mut count = size as u32;
         let from: *mut c_void = if begun { at.as_mut_ptr().cast() } else { std::ptr::null_mut() };
         // SAFETY: both vectors have room for `count` elements of the map's sizes, and `at` for the mark (4 bytes).
-        let error = unsafe {
-            libbpf_sys::bpf_map_lookup_and_delete_batch(
-                map,
-                from,
-                at.as_mut_ptr().cast(),
-                keys.as_mut_ptr().cast(),
-                values.as_mut_ptr().cast(),
-                &mut count,
-                std::ptr::null(),
-            )
-        };
+        let error =
+            unsafe { batch(map, from, at.as_mut_ptr().cast(), keys.as_mut_ptr().cast(), values.as_mut_ptr().cast(), &mut count, std::ptr::null()) };
         match -error {
             0 | libc::ENOENT => {}
             // A bucket holds more than fits.

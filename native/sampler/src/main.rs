@@ -50,6 +50,8 @@ mod mapping_lists;
 mod names;
 #[cfg(feature = "bpf")]
 mod off_cpu;
+#[cfg(feature = "bpf")]
+mod open_blocks;
 mod options;
 mod own_processes;
 #[cfg(feature = "bpf")]

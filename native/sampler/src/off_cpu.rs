@@ -1,8 +1,10 @@
 //! Time that threads are blocked (bpf/off_cpu.h says what is measured, and how it is estimated): settings, counts and stacks of that
 //! program. Its counts have the two buffers of all counts; its stacks stay in the kernel, since a thread may be blocked for many
-//! windows, and what was walked here waits here until the block has ended.
+//! windows, and what was walked here waits here until the block has ended. Stacks of blocks that were told before their end
+//! (open_blocks.rs) are kept here, since the kernel forgets those that it has not seen for long.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use libbpf_rs::{Link, Object};
@@ -12,6 +14,7 @@ use crate::bpf_load::{map_fd, program_fd};
 use crate::bpf_maps::{self as maps, Chunk, Key, OffBooks, OffCount, OffSettings, Stop};
 use crate::buffers::Row;
 use crate::deferred::Walked;
+use crate::open_blocks::{OffBlock, OpenBlocks};
 use crate::unwinder::Finished;
 use crate::walks::Walks;
 
@@ -29,7 +32,41 @@ struct Descriptors {
     settings: i32,
     books: i32,
     stacks: i32,
+    blocks: i32,
     counts: [i32; 2],
+}
+
+/// Of a block, leaf first.
+struct Stacks {
+    kernel: Vec<u64>,
+    user: Vec<u64>,
+    stop: Stop,
+    whole_kernel: bool,
+}
+
+impl Stacks {
+    /// `walked`: the user stack, when it is not in the kernel.
+    fn of(key: &Key, walked: Option<Walked>, mut find: impl FnMut(u64) -> Option<Chunk>) -> Stacks {
+        let (kernel, whole_kernel) = maps::stack_of(&mut find, key.kernel_stack);
+        let (user, stop) = match walked {
+            Some(walked) => (walked.frames, walked.stop),
+            None if key.walked_by_user() => (Vec::new(), Stop::NotDeferred),
+            None => {
+                let (user, whole) = maps::stack_of(&mut find, key.user_stack);
+                (user, if whole { key.stop() } else { Stop::NotDeferred })
+            }
+        };
+        Stacks { kernel, user, stop, whole_kernel }
+    }
+
+    fn row(&self, key: &Key, samples: u64, first_ns: u64, blocked_ns: u64) -> Row {
+        let (kernel, user) = (self.kernel.clone(), self.user.clone());
+        Row { key: *key, kernel, user, stop: self.stop, samples, first_ns, blocked_ns: Some(blocked_ns) }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.whole_kernel && self.stop != Stop::NotDeferred
+    }
 }
 
 pub struct OffCpu {
@@ -38,7 +75,10 @@ pub struct OffCpu {
     fds: Descriptors,
     books: [OffBooks; 2],
     held: HashMap<u64, (u64, Walked)>,
-    /// Ended blocks whose stack was not there any more.
+    open: OpenBlocks,
+    /// Of blocks that were told before their end.
+    told: HashMap<Key, Rc<Stacks>>,
+    /// Samples whose stack was not there any more.
     stackless: u64,
     /// Samples read so far.
     drained: u64,
@@ -54,7 +94,7 @@ impl OffCpu {
         let name = if by_calls { "off_cpu_by_calls" } else { "off_cpu" };
         let program = program_fd(object, name)?;
         if by_calls {
-            let next = program_fd(object, "off_walk_by_calls")?;
+            let next = program_fd(object, "off_cpu_on_by_calls")?;
             maps::set(map("off_calls")?, &0u32, &(next as u32)).context("cannot link the parts of the BPF program")?;
         }
         let fds = Descriptors {
@@ -62,9 +102,21 @@ impl OffCpu {
             settings: map("off_settings")?,
             books: map("off_books")?,
             stacks: map("off_stacks")?,
+            blocks: map("off_blocks")?,
             counts: [map("off_counts_0")?, map("off_counts_1")?],
         };
-        Ok(OffCpu { name, fds, books: Default::default(), held: HashMap::new(), stackless: 0, drained: 0, walks: Walks::default(), link: None })
+        Ok(OffCpu {
+            name,
+            fds,
+            books: Default::default(),
+            held: HashMap::new(),
+            open: OpenBlocks::default(),
+            told: HashMap::new(),
+            stackless: 0,
+            drained: 0,
+            walks: Walks::default(),
+            link: None,
+        })
     }
 
     pub fn attach(&mut self, object: &mut Object, rate: u64) -> Result<()> {
@@ -109,34 +161,47 @@ impl OffCpu {
         }
     }
 
-    /// Takes everything out of a buffer that nobody writes to.
-    pub fn read(&mut self, buffer: usize, rows: &mut Vec<Row>) -> Result<()> {
-        let OffCpu { fds, held, stackless, drained, .. } = self;
-        let mut known: HashMap<u64, Option<Chunk>> = HashMap::new();
-        let mut find = |id: u64| *known.entry(id).or_insert_with(|| maps::get::<u64, Chunk>(fds.stacks, &id));
+    /// Takes everything out of a buffer that nobody writes to, and tells of blocks that have not ended the part until it was switched
+    /// (nanoseconds of CLOCK_MONOTONIC).
+    pub fn read(&mut self, buffer: usize, switched: u64, rows: &mut Vec<Row>) -> Result<()> {
+        let OffCpu { fds, held, open, told, stackless, drained, .. } = self;
+        let mut chunks: HashMap<u64, Option<Chunk>> = HashMap::new();
+        let mut find = |id: u64| *chunks.entry(id).or_insert_with(|| maps::get::<u64, Chunk>(fds.stacks, &id));
+        let mut blocks: HashMap<u32, OffBlock> = HashMap::new();
+        maps::read_all::<u32, OffBlock>(fds.blocks, |&thread, block| {
+            blocks.insert(thread, *block);
+        })?;
+        let is_known = |key: &Key| !key.walked_by_user() || held.contains_key(&key.user_stack) || told.contains_key(key);
+        for part in open.tell(&blocks, switched, self.link.is_none(), is_known) {
+            let stacks = told.entry(part.key).or_insert_with(|| {
+                let walked = held.remove(&part.key.user_stack).map(|(_, walked)| walked);
+                Rc::new(Stacks::of(&part.key, walked, &mut find))
+            });
+            *stackless += u64::from(!stacks.is_whole());
+            rows.push(stacks.row(&part.key, 1, switched, part.ns));
+        }
         maps::take_all::<Key, OffCount>(fds.counts[buffer], |key, count| {
             *drained += count.samples;
-            let (kernel, whole_kernel) = maps::stack_of(&mut find, key.kernel_stack);
-            let (user, stop) = if key.walked_by_user() {
-                held.remove(&key.user_stack).map_or((Vec::new(), Stop::NotDeferred), |(_, walked)| (walked.frames, walked.stop))
-            } else {
-                let (user, whole) = maps::stack_of(&mut find, key.user_stack);
-                (user, if whole { key.stop() } else { Stop::NotDeferred })
-            };
-            if !whole_kernel || stop == Stop::NotDeferred {
-                *stackless += count.samples;
-            }
-            rows.push(Row { key: *key, kernel, user, stop, samples: count.samples, first_ns: count.first_ns, blocked_ns: Some(count.ns) });
-        })
+            let stacks = told.get(key).cloned().unwrap_or_else(|| {
+                let walked = held.remove(&key.user_stack).map(|(_, walked)| walked);
+                Rc::new(Stacks::of(key, walked, &mut find))
+            });
+            *stackless += if stacks.is_whole() { 0 } else { count.samples };
+            rows.push(stacks.row(key, count.samples, count.first_ns, open.settle(key, count.ns)));
+        })?;
+        open.end_drain();
+        let kept = open.keys();
+        told.retain(|key, _| kept.contains(key));
+        Ok(())
     }
 
     fn sum(&self) -> OffBooks {
         self.books[0] + self.books[1]
     }
 
-    /// Chosen blocks that have ended or were lost, and those lost.
+    /// Chosen blocks that have ended or were lost, and parts of those that had not; and those lost.
     pub fn taken(&self) -> u64 {
-        self.sum().taken
+        self.sum().taken + self.open.parts()
     }
 
     pub fn lost(&self) -> u64 {
@@ -162,7 +227,8 @@ impl OffCpu {
         let sum = self.sum();
         json!({
             "blocks": sum.blocks, "taken": sum.taken, "mapFull": sum.map_full, "mapBusy": sum.map_busy, "overBudget": sum.over_budget,
-            "filtered": sum.filtered, "notDeferred": sum.not_deferred, "stackless": self.stackless, "stacks": self.walks.to_json(),
+            "filtered": sum.filtered, "notDeferred": sum.not_deferred, "stackless": self.stackless, "told": self.open.parts(),
+            "late": self.open.late(), "stacks": self.walks.to_json(),
         })
     }
 }

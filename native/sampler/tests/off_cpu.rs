@@ -5,6 +5,7 @@ mod support;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use support::decode::Window;
 use support::programs::Program;
@@ -144,6 +145,78 @@ fn blocked_time_is_what_the_program_says() {
     let program = Program::compile("waiter", WAITER, "c", &["gcc", "-O2", "-fomit-frame-pointer", "-Wl,--build-id", "-pthread"]).unwrap();
     agrees(&program, 199.0, &[]);
     agrees(&program, 199.0, &["--walk-by-calls"]);
+}
+
+/// Two threads that wait for longer than windows last: `naps` until it has slept (it says how long), `stays` until the program ends,
+/// which is after the sampler has.
+const SLEEPER: &str = r#"
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+static uint64_t now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000ull + t.tv_nsec; }
+#define KEEP(x) __asm__ volatile("" : "+r"(x))
+static pthread_mutex_t never = PTHREAD_MUTEX_INITIALIZER;
+__attribute__((noinline)) long stays(long n) { pthread_mutex_lock(&never); KEEP(n); return n; }
+__attribute__((noinline)) uint64_t naps(void) {
+  uint64_t b = now(); struct timespec t = {3, 300000000}; nanosleep(&t, 0); uint64_t e = now(); KEEP(e); return e - b;
+}
+static void *other(void *_) { pthread_setname_np(pthread_self(), "other"); stays(1); return 0; }
+int main(void) {
+  pthread_t thread; char line[16];
+  pthread_mutex_lock(&never);
+  if (!fgets(line, sizeof line, stdin)) return 1;
+  pthread_create(&thread, 0, other, 0);
+  printf("%llu\n", (unsigned long long)naps());
+  fflush(stdout);
+  return fgets(line, sizeof line, stdin) ? 0 : 1;
+}
+"#;
+
+#[test]
+fn a_block_is_told_window_by_window_before_it_ends_and_once_in_all() {
+    if skipped("a_block_is_told_window_by_window_before_it_ends_and_once_in_all") {
+        return;
+    }
+    let _turn = my_turn();
+    let program = Program::compile("sleeper", SLEEPER, "c", &["gcc", "-O2", "-fomit-frame-pointer", "-Wl,--build-id", "-pthread"]).unwrap();
+    let mut child = Command::new(&program.path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let pid = child.id().to_string();
+    let (mut line, begin) = (String::new(), Instant::now());
+    let output = sample_while(&["--pid", &pid, "--off-cpu", "--window", "1", "--rung", "1", "--rate", "99"], || {
+        child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    });
+    let longest = begin.elapsed().as_nanos() as f64;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_books(&output);
+    let slept: f64 = line.trim().parse().unwrap();
+    let mut parts: HashMap<&str, Vec<f64>> = HashMap::new();
+    for window in &output.windows {
+        let mut here: HashMap<&str, f64> = HashMap::new();
+        for row in &window.blocked {
+            let frames = window.stacks[row.stack as usize].iter();
+            let names: Vec<&str> = frames.map(|&frame| program.name(window, frame)).collect();
+            let Some(which) = ["naps", "stays"].into_iter().find(|which| names.contains(which)) else { continue };
+            assert_eq!(&*row.thread == "other", which == "stays", "{}", row.thread);
+            *here.entry(which).or_default() += row.ns as f64;
+        }
+        for (which, ns) in here {
+            parts.entry(which).or_default().push(ns);
+        }
+    }
+    let stats = &output.stats.last().unwrap()["offCpu"];
+    let sum = |which: &str| parts.get(which).map_or(0.0, |parts| parts.iter().sum::<f64>());
+    // Both are new places, whose first block is certain to be chosen: what is told is what was, but for the system calls' way.
+    assert!((slept * 0.99..=slept * 1.01).contains(&sum("naps")), "{} of {slept} ns: {parts:?}, {stats}", sum("naps"));
+    // It began before the nap and had not ended when the sampler did.
+    assert!(sum("stays") >= slept * 0.99, "{} of {slept} ns: {parts:?}, {stats}", sum("stays"));
+    assert!(sum("stays") <= longest, "{} of {longest} ns: {parts:?}, {stats}", sum("stays"));
+    // A window of a second has ended before they did.
+    assert!(parts["naps"].len() >= 2 && parts["stays"].len() >= 2, "{parts:?}");
+    assert_eq!((&stats["late"], &stats["stackless"]), (&0.into(), &0.into()), "{stats}");
 }
 
 #[test]
