@@ -84,7 +84,7 @@ function sideSql(selector: Selector, range: TimeRange): SqlText {
   const pods = sourceOf(selector, range, { labels: ['pod_uid'] }, 'pods');
   return {
     sql: `SELECT (
-  SELECT sum(if(period = 0, 0, intDiv(v, period))) FROM (SELECT key, sum(value) AS v FROM ${counted.samples} GROUP BY key) AS s
+  SELECT sum(intDivOrZero(v, period)) FROM (SELECT key, sum(value) AS v FROM ${counted.samples} GROUP BY key) AS s
   INNER JOIN (SELECT ${counted.key} AS key, any(period) AS period FROM ${counted.table} WHERE ${counted.where} GROUP BY key) AS l USING (key)
 ) AS samples, (
   SELECT uniqExactIf(pod_key, pod_key != '') FROM (SELECT DISTINCT key FROM ${pods.samples}) AS s

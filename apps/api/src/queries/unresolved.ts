@@ -16,7 +16,7 @@ function unresolvedSql(selector: Selector, range: TimeRange, limit: number): Sql
   return {
     sql: `WITH chosen AS (
   SELECT stack, l.node_name AS node, min(s.first) AS first, max(s.last) AS last,
-         sum(if(l.sample_period = 0, 0, intDiv(s.v, l.sample_period))) AS n
+         sum(intDivOrZero(s.v, l.sample_period)) AS n
   FROM (
     SELECT key, stack, min(time) AS first, max(time) AS last, sum(value) AS v FROM ${samples}
     GROUP BY key, stack
