@@ -181,24 +181,41 @@ export function assertNoMixUp(stream: Stream, { short, other }: Context): number
   return shared;
 }
 
-/** Ten seconds of programs that sleep for one each: the last one has not ended, emulation is slow to start the others. */
-const LEAST_ASLEEP = 5e9;
+/** Nanoseconds; programs that sleep for less wait for the sampler. */
+const LEAST_SLEEP = 0.9e9;
+/** Emulation wakes sleepers late: that is blocked time, too. */
+const LATE = 1.25;
 
-/** The blocked time of `sleep` is where the kernel sleeps. @throws Error when too little is, or more than there was */
-export function assertSleeps({ hello, windows }: Stream): string {
+/**
+ * The blocked time of `sleep` is where the kernel sleeps, and as long as it was told to. The longest is told before it ends.
+ * @param seconds of each program
+ * @returns seconds told / seconds slept
+ * @throws Error when too little is told, or more than there was
+ */
+export function assertSleeps({ hello, windows }: Stream, seconds: readonly number[]): string {
   if (!hello.features?.includes('off-cpu')) throw new Error(`no blocked time: ${hello.reason}`);
-  let asleep = 0;
+  const told = new Map<number, number>();
+  let parts = 0;
   for (const { offCpu, strings, processes, stacks, frames } of windows) {
     for (let row = 0; row < offCpu.count.length; row++) {
-      if (strings[processes.comm[offCpu.process[row]!]!] !== 'sleep') continue;
+      const process = offCpu.process[row]!;
+      if (strings[processes.comm[process]!] !== 'sleep') continue;
       const stack = offCpu.stack[row]!;
       const names = [...stacks.frame.subarray(stacks.offset[stack], stacks.offset[stack + 1])].map(
         (frame) => strings[frames.function[frame]!]!,
       );
       if (!names[0]?.startsWith('__schedule')) throw new Error(`a blocked stack begins with ${names.slice(0, 3)}`);
-      if (names.some((name) => name.includes('nanosleep'))) asleep += Number(offCpu.nanoseconds[row]);
+      if (!names.some((name) => name.includes('nanosleep'))) continue;
+      const pid = processes.pid[process]!;
+      told.set(pid, (told.get(pid) ?? 0) + Number(offCpu.nanoseconds[row]));
+      parts++;
     }
   }
-  if (asleep < LEAST_ASLEEP || asleep > 12e9) throw new Error(`${asleep / 1e9} s asleep of about 10`);
-  return `${(asleep / 1e9).toFixed(1)} s`;
+  const long = [...told.values()].filter((ns) => ns >= LEAST_SLEEP);
+  const [asleep, slept] = [long, seconds].map((each) => each.reduce((sum, time) => sum + time, 0)) as [number, number];
+  const text = `${(asleep / 1e9).toFixed(2)}/${slept} s`;
+  if (long.length !== seconds.length || asleep < slept * 0.99e9 || asleep > slept * LATE * 1e9)
+    throw new Error(`${text} in ${long.length} of ${seconds.length} programs`);
+  if (parts <= told.size) throw new Error(`${text}, but nothing was told before it ended`);
+  return text;
 }

@@ -25,6 +25,8 @@ export interface Scenario {
 const LOCKED = '/opt/setpriv --bounding-set=-sys_resource,-ipc_lock --inh-caps=-all';
 /** A user without privileges, who has read access to everything here. */
 const NOBODY = '/opt/setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all';
+/** Seconds of each program that sleeps: longer than those that wait for the sampler. */
+const SLEPT = [1, 5, 1, 1];
 const PARANOID = '/proc/sys/kernel/perf_event_paranoid';
 
 /** Loads, samples, walks: what both ways of walking have in common. */
@@ -50,20 +52,21 @@ function walked(name: string, args: string): string {
   `;
 }
 
-/** Programs that sleep for a second, one after another. */
+/** Programs that sleep, one after another, once the sampler looks: SLEPT seconds in all, one of them for longer than windows are. */
 function blocked(name: string, args: string): string {
   return `
-    ( while :; do sleep 1; done ) &
-    loop=$!
-    sample ${name} --rung 1 --off-cpu --rate 99 --window 2 --duration 10 ${args}
-    kill $loop; wait
+    sample ${name} --rung 1 --off-cpu --rate 99 --window 2 --duration 16 ${args} &
+    sampler=$!
+    until [ -s /out/${name}.bin ]; do sleep 0.1; done
+    for seconds in ${SLEPT.join(' ')}; do sleep $seconds; done
+    wait $sampler
   `;
 }
 
 function checkBlocked(stream: Stream): string {
   assertRung(stream, 1);
   assertBalanced(stream);
-  return assertSleeps(stream);
+  return assertSleeps(stream, SLEPT);
 }
 
 function reason(stream: Stream, rung: number, words: RegExp): string {
