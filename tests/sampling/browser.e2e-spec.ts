@@ -110,6 +110,12 @@ describe.skipIf(!tool.available)(`the page in Chromium${tool.available ? '' : ` 
       timeoutMs: 30_000,
       what: 'stacks that end in the scheduler',
     });
+    await page.getByPlaceholder(/function, file/).fill('');
+    await page.getByLabel('type', { exact: true }).selectOption('wall_clock');
+    await waitFor(async () => ((await page.getByTestId('total').textContent()) ?? '').endsWith('of wall clock'), {
+      timeoutMs: 30_000,
+      what: 'a total of CPU time and blocked time together',
+    });
   });
 
   it('logs no error in the console', () => expect(errors).toEqual([]));

@@ -21,8 +21,12 @@ export function formatRate(value: number, seconds: number, type: string, unit: s
   return `${(value / 1e9 / seconds).toFixed(2)} ${of}`;
 }
 
-const BUSY: Readonly<Record<string, string>> = { cpu: 'cores', off_cpu: 'threads' };
-const TIME_OF: Readonly<Record<string, string>> = { cpu: 'of CPU', off_cpu: 'blocked' };
+const BUSY: Readonly<Record<string, string>> = { cpu: 'cores', off_cpu: 'threads', wall_clock: 'threads' };
+const TIME_OF: Readonly<Record<string, string>> = {
+  cpu: 'of CPU',
+  off_cpu: 'blocked',
+  wall_clock: 'of wall clock',
+};
 
 export function formatShare(value: number, of: number): string {
   if (of <= 0) return '–';

@@ -1,11 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { compileSelector, labelExpression } from './compile.ts';
+import { compileSelector, labelExpression, selectedDerivedType } from './compile.ts';
+import { derivedFrom } from './derived.ts';
 import { parseSelector } from './parse.ts';
 
 const compiled = (text: string, prefix?: string) => {
   const result = parseSelector(text);
   if (!result.ok) throw new Error(result.error);
   return compileSelector(result.value, prefix);
+};
+
+const selected = (text: string) => {
+  const result = parseSelector(text);
+  return result.ok ? selectedDerivedType(result.value) : undefined;
 };
 
 describe('compileSelector', () => {
@@ -30,6 +36,27 @@ describe('compileSelector', () => {
     expect(compiled('{__name__="cpu", service_name="a", k8s.pod.name="b"}').where).toBe(
       'type = {p0:String} AND service = {p1:String} AND pod = {p2:String}',
     );
+  });
+
+  it('reads a derived type as the types that it is made of, in their one unit', () => {
+    const where = 'type IN ({p0_0:String}, {p0_1:String}) AND unit = {p0_unit:String} AND service = {p1:String}';
+    const params = { p0_0: 'cpu', p0_1: 'off_cpu', p0_unit: 'nanoseconds', p1: 'a' };
+    for (const text of ['wall_clock{service="a"}', '{__profile_type__="wall_clock", service="a"}']) {
+      expect(compiled(text)).toEqual({ where, params });
+      expect(selected(text)?.type).toBe('wall_clock');
+    }
+    // Nothing that is stored has this type.
+    expect(compiled('{type!="wall_clock"}').where).toBe('type != {p0:String}');
+    expect(compiled('{service="wall_clock"}').where).toBe('service = {p0:String}');
+    for (const text of ['cpu{}', 'wall{}', '{type!="wall_clock"}', '{service="wall_clock"}'])
+      expect(selected(text)).toBeUndefined();
+  });
+
+  it('has a derived type where all of its parts are, in its unit', () => {
+    const stored = (...types: string[]) => types.map((type) => ({ type, unit: 'nanoseconds' }));
+    expect(derivedFrom(stored('cpu', 'off_cpu', 'wall')).map(({ type }) => type)).toEqual(['wall_clock']);
+    expect(derivedFrom(stored('cpu', 'wall'))).toEqual([]);
+    expect(derivedFrom([{ type: 'cpu', unit: 'cycles' }, ...stored('off_cpu')])).toEqual([]);
   });
 
   it('takes no name from the prototype of an object for a column', () => {

@@ -1,3 +1,4 @@
+import { derivedType, derivedTypeOf, type DerivedType } from './derived.ts';
 import type { Matcher, Selector } from './model.ts';
 
 /** Columns of the `series` table that are labels. */
@@ -54,6 +55,20 @@ export function labelExpression(label: string, param: string): CompiledSelector 
   return { where: `labels[{${param}:String}]`, params: { [param]: label } };
 }
 
+/** The derived type that a selector chooses, if it does. */
+export function selectedDerivedType(selector: Selector): DerivedType | undefined {
+  return derivedTypeOf(selector, (label) => seriesColumn(label) === 'type');
+}
+
+/** Any part of a derived type, in its unit. */
+function anyPart({ of, unit }: DerivedType, prefix: string): CompiledSelector {
+  const names = of.map((_, i) => `${prefix}_${i}`);
+  return {
+    where: `type IN (${names.map((name) => `{${name}:String}`).join(', ')}) AND unit = {${prefix}_unit:String}`,
+    params: { ...Object.fromEntries(names.map((name, i) => [name, of[i]!])), [`${prefix}_unit`]: unit },
+  };
+}
+
 /**
  * The condition on `series` for a selector; "1" when it selects everything.
  * Regular expressions are RE2, checked by ClickHouse when the query runs.
@@ -65,6 +80,13 @@ export function compileSelector(selector: Selector, prefix = 'p'): CompiledSelec
   const all: readonly Matcher[] =
     selector.type === '' ? selector.matchers : [{ label: 'type', op: '=', value: selector.type }, ...selector.matchers];
   all.forEach(({ label, op, value }, i) => {
+    const derived = op === '=' && seriesColumn(label) === 'type' ? derivedType(value) : undefined;
+    if (derived) {
+      const parts = anyPart(derived, `${prefix}${i}`);
+      Object.assign(params, parts.params);
+      conditions.push(parts.where);
+      return;
+    }
     const left = labelExpression(label, `${prefix}${i}_label`);
     Object.assign(params, left.params);
     const name = `${prefix}${i}`;

@@ -1,5 +1,12 @@
 import { pyroscopeTypeOf, type PyroscopeType } from '@perfleet/pyroscope';
-import { compileSelector, labelExpression, SERIES_LABELS, type Selector } from '@perfleet/selector';
+import {
+  compileSelector,
+  derivedFrom,
+  labelExpression,
+  selectedDerivedType,
+  SERIES_LABELS,
+  type Selector,
+} from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from '../queries/db.ts';
@@ -33,6 +40,19 @@ function bounded<T>(rows: readonly T[], what: string): readonly T[] {
   return rows;
 }
 
+interface StoredType {
+  readonly type: string;
+  readonly unit: string;
+}
+
+/** What a reader is to see of these types: those that are derived from them, too; these alone where they were asked for. */
+function withDerived(stored: readonly StoredType[], selectors: readonly Selector[]): readonly StoredType[] {
+  if (stored.length === 0) return stored;
+  const selected = selectors.map(selectedDerivedType).filter((derived) => derived !== undefined);
+  if (selectors.length > 0 && selected.length === selectors.length) return [...new Set(selected)];
+  return [...stored, ...derivedFrom(stored)];
+}
+
 export async function profileTypes(
   db: Db,
   selectors: readonly Selector[],
@@ -42,7 +62,8 @@ export async function profileTypes(
   const { where, params } = matching(selectors, range);
   const sql = `SELECT DISTINCT type, unit FROM series WHERE ${where} ORDER BY type, unit LIMIT ${MAX_ROWS + 1}`;
   const { rows } = await db.ask(sql, params, options);
-  return bounded(rows, 'profile types').map(([type, unit]) => pyroscopeTypeOf(String(type), String(unit)));
+  const stored = bounded(rows, 'profile types').map(([type, unit]) => ({ type: String(type), unit: String(unit) }));
+  return withDerived(stored, selectors).map(({ type, unit }) => pyroscopeTypeOf(type, unit));
 }
 
 /** Names of labels that at least one series has. */
@@ -91,13 +112,25 @@ export async function seriesLabels(
   const sql = `SELECT DISTINCT ${columns.join(', ')}, if(${wanted.includes(PROFILE_TYPE) ? 1 : 0}, unit, '') AS type_unit
 FROM series WHERE ${where} ORDER BY ALL LIMIT ${MAX_ROWS + 1}`;
   const { rows } = await db.ask(sql, Object.assign(params, ...labels.map((label) => label.params)) as Params, options);
-  return bounded(rows, 'series').map((row) => {
-    const set = wanted.map((name, i): readonly [string, string] => {
-      const value = String(row[i]);
-      return [name, name === PROFILE_TYPE ? pyroscopeTypeOf(value, String(row.at(-1))).id : value];
-    });
-    const others = names.length === 0 ? Object.entries(row[wanted.length] as Record<string, string>) : [];
-    return [...set, ...others].filter(([, value]) => value !== '').sort(([a], [b]) => (a < b ? -1 : 1));
+  const at = wanted.indexOf(PROFILE_TYPE);
+  const others = (row: readonly unknown[]) =>
+    names.length === 0 ? Object.entries(row[wanted.length] as Record<string, string>) : [];
+  const setOf = (row: readonly unknown[], type?: StoredType): LabelSet =>
+    [
+      ...wanted.map(
+        (name, i) => [name, i === at && type ? pyroscopeTypeOf(type.type, type.unit).id : String(row[i])] as const,
+      ),
+      ...others(row),
+    ]
+      .filter(([, value]) => value !== '')
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+  const found = bounded(rows, 'series');
+  if (at < 0) return found.map((row) => setOf(row));
+  // Rows that differ in their type only have what is derived from these types, too.
+  const alike = Map.groupBy(found, (row) => JSON.stringify([...row.slice(0, at), ...row.slice(at + 1, -1)]));
+  return [...alike.values()].flatMap((same) => {
+    const stored = same.map((row) => ({ type: String(row[at]), unit: String(row.at(-1)) }));
+    return withDerived(stored, selectors).map((type) => setOf(same[0]!, type));
   });
 }
 
@@ -127,7 +160,10 @@ export async function seriesPoints(
   const groupBy = [...new Set(request.groupBy)];
   // These steps end where others begin: a second at their end is the bucket's of a roll-up behind it.
   const { samples, table, key, where, params } = sourceOf(selector, range, { labels: groupBy, step: 1 });
-  const labels = groupBy.map((name, i) => labelExpression(name, `group${i}`));
+  // The type is the one that was asked for, whatever it is made of.
+  const labels = groupBy.map((name, i) =>
+    name === PROFILE_TYPE ? { where: "''", params: {} } : labelExpression(name, `group${i}`),
+  );
   const columns = labels.map((_, i) => `g${i}, `).join('');
   const sql = `SELECT ${columns}k, sum(v) AS total FROM (
   SELECT key, intDiv(toInt64(toUnixTimestamp(time)) * 1000 - {start:Int64} + {step:Int64} - 1, {step:Int64}) AS k, sum(value) AS v

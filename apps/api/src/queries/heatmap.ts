@@ -1,6 +1,6 @@
 import type { HeatmapResponse } from '@perfleet/api-contract';
 import { u32, u64 } from '@perfleet/clickhouse';
-import type { Selector } from '@perfleet/selector';
+import { selectedDerivedType, SERIES_LABELS, type Selector } from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
@@ -13,6 +13,8 @@ export const MAX_HEATMAP_STEPS = 1000;
 export const MAX_BUCKETS = 100;
 /** Steps when the request states none. */
 const DEFAULT_STEPS = 120;
+
+const ALL_BUT_TYPE = [...SERIES_LABELS.filter((label) => label !== 'type'), 'toString(labels)'].join(', ');
 
 export interface HeatmapRequest {
   readonly selector: Selector;
@@ -35,7 +37,9 @@ export function heatmapSql({ selector, range, step, buckets, by }: HeatmapReques
   // A pod's id is a label that no roll-up has: without a label every series counts.
   const need = { step, labels: [by ?? 'pod_uid'] };
   const { samples, table, key, where, params } = sourceOf(selector, range, need);
-  const thing: SqlText = by === undefined ? { sql: key, params: {} } : labelSql(by);
+  // The parts of a derived type are series of their own, of one thing.
+  const series = selectedDerivedType(selector) ? `cityHash64(${ALL_BUT_TYPE})` : key;
+  const thing: SqlText = by === undefined ? { sql: series, params: {} } : labelSql(by);
   return {
     sql: `SELECT t, toUInt32(least(${buckets - 1}, intDiv(v * ${buckets}, peak))) AS bucket, count() AS count, sum(v) AS value, any(peak) AS most
 FROM (

@@ -1,5 +1,5 @@
 import type { LabelsResponse, LabelValuesResponse, ProfileTypesResponse } from '@perfleet/api-contract';
-import { SERIES_LABELS, type Selector } from '@perfleet/selector';
+import { derivedFrom, SERIES_LABELS, type Selector } from '@perfleet/selector';
 import { notFound } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
@@ -43,11 +43,14 @@ export async function queryLabelValues(
   return { values: values.slice(0, limit) };
 }
 
+/** What is stored, then what is derived from it. */
 export async function queryProfileTypes(db: Db, options: AskOptions): Promise<ProfileTypesResponse> {
   const { rows } = await db.ask(
     `SELECT DISTINCT type, unit FROM workloads ORDER BY type LIMIT ${MAX_LABELS}`,
     {},
     options,
   );
-  return { types: rows.map(([type, unit]) => ({ type: String(type), unit: String(unit) })) };
+  const stored = rows.map(([type, unit]) => ({ type: String(type), unit: String(unit) }));
+  const derived = derivedFrom(stored).map(({ type, unit }) => ({ type, unit }));
+  return { types: [...stored, ...derived] };
 }

@@ -1,7 +1,7 @@
 import { arrays, u64 } from '@perfleet/clickhouse';
 import { halvesOf, xxh64 } from '@perfleet/ids';
 import { OTHER, type FrameColumns, type StackColumns } from '@perfleet/profile';
-import type { Selector } from '@perfleet/selector';
+import { selectedDerivedType, type Selector } from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import type { AskOptions, Db } from './db.ts';
@@ -33,10 +33,12 @@ export interface StackSet extends ValueType {
   readonly total: number;
 }
 
-/** Values of different types do not add up, so a selector must come down to one. */
+/** Values of different types do not add up, so a selector must come down to one, or to one that is derived from them. */
 export async function valueType(db: Db, selector: Selector, options: AskOptions): Promise<ValueType> {
   const { rows } = await db.ask(...args(typesSql(selector)), options);
   const types = rows.map(([type, unit]) => ({ type: String(type), unit: String(unit) }));
+  const derived = selectedDerivedType(selector);
+  if (derived) return { type: derived.type, unit: types.length > 0 ? derived.unit : '' };
   if (types.length > 1) {
     const names = types.map(({ type }) => type).join(', ');
     throw badRequest(

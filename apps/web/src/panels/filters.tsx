@@ -99,7 +99,11 @@ function TypeSelect({
   );
 }
 
-const TITLES: Readonly<Record<string, string>> = { cpu: 'CPU', off_cpu: 'off-CPU (blocked)' };
+const TITLES: Readonly<Record<string, string>> = {
+  cpu: 'CPU',
+  off_cpu: 'off-CPU (blocked)',
+  wall_clock: 'wall clock (CPU + blocked)',
+};
 
 function LabelSelect({
   label,
