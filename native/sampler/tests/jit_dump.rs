@@ -89,6 +89,76 @@ fn counts(windows: &[Window]) -> HashMap<String, f64> {
     counts
 }
 
+/// Runs two functions that V8 has compiled, and prints the microseconds of CPU time that this took. V8 writes names through a buffer
+/// of 2 MiB: others fill it before, and again afterwards, since it may compile anew what runs.
+const SCRIPT: &str = r#"
+function hotInner(n) { let sum = 0; for (let i = 0; i < n; i++) sum = (sum * 31 + i) | 0; return sum; }
+function hotOuter(n) { let sum = 0; for (let i = 0; i < n; i++) sum ^= hotInner(2000); return sum; }
+const fill = () => { for (let i = 0; i < process.argv[2]; i++) new Function('a', `return a + ${i}`)(i); };
+for (let i = 0; i < 200; i++) hotOuter(100);
+fill();
+process.stdout.write('ready\n');
+process.stdin.once('data', () => {
+  const before = process.cpuUsage(), end = Date.now() + 1000;
+  while (Date.now() < end) hotOuter(100);
+  const { user, system } = process.cpuUsage(before);
+  fill();
+  process.stdout.write(`${user + system}\n`);
+});
+"#;
+
+/// Samples in the hot functions, and how many there have to be.
+fn in_node(option: &str) -> (f64, f64) {
+    let dir = std::env::temp_dir().join(format!("perfleet-node-{}{option}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("hot.cjs"), SCRIPT).unwrap();
+    let mut node = Command::new("node");
+    // A line of a map is shorter than a function's record with its code.
+    let functions = if option == "--perf-prof" { "5000" } else { "20000" };
+    let node = node.args([option, "--always-sparkplug", "hot.cjs", functions]).current_dir(&dir).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = node.spawn().unwrap();
+    let pid = child.id();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let mut used = 0f64;
+    let output = sample_while(&["--pid", &pid.to_string(), "--window", "60", "--rate", "499", "--rung", "1"], || {
+        child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        used = lines.next().unwrap().unwrap().parse().unwrap();
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    let _ = std::fs::remove_file(format!("/tmp/perf-{pid}.map"));
+    assert_books(&output);
+    let mut hot = 0;
+    for window in &output.windows {
+        for sample in &window.samples {
+            let is_hot = |&frame: &u32| {
+                let (function, file) = (&window.frames.function[frame as usize], &window.frames.file[frame as usize]);
+                (function == "hotInner" || function == "hotOuter") && file.ends_with("hot.cjs") && window.frames.kind[frame as usize] == "v8js"
+            };
+            hot += if window.stacks[sample.stack as usize].iter().any(is_hot) { sample.count } else { 0 };
+        }
+    }
+    (f64::from(hot), used * 499.0 / 1e6)
+}
+
+#[test]
+fn names_the_functions_of_a_real_node() {
+    if skipped("names_the_functions_of_a_real_node") {
+        return;
+    }
+    if !Command::new("node").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        return println!("SKIP names_the_functions_of_a_real_node: no node");
+    }
+    let _turn = my_turn();
+    for option in ["--perf-prof", "--perf-basic-prof"] {
+        let (hot, expected) = in_node(option);
+        // What threads of V8 (its compiler, its collector) used besides is no JavaScript.
+        assert!((hot - expected).abs() < 5.0 * expected.sqrt() + 0.15 * expected, "{option}: {hot} of {expected} samples have their names");
+    }
+}
+
 #[test]
 fn names_code_by_its_jitdump_and_by_when_it_ran() {
     if skipped("names_code_by_its_jitdump_and_by_when_it_ran") {
