@@ -4,9 +4,12 @@ mod support;
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use support::programs::Program;
-use support::{Output, my_turn, sampler, skipped};
+use support::decode::Window;
+use support::programs::{Program, Running};
+use support::{Output, assert_books, my_turn, sampler, skipped};
 
 /// Children of a process, zombies left out.
 fn children(pid: u32) -> Vec<u32> {
@@ -63,6 +66,84 @@ fn files_are_parsed_without_privileges_by_a_process_that_ends_with_the_sampler()
     parent.wait().unwrap();
     while status(child).contains("State:") && !status(child).contains("State:\tZ") {
         std::thread::yield_now();
+    }
+}
+
+/// What a file that hangs or crashes its parser costs: nothing of the sampling, not even the stacks of a program that is new then.
+#[test]
+fn a_parser_that_hangs_or_crashes_does_not_stop_the_sampling() {
+    if skipped("a_parser_that_hangs_or_crashes_does_not_stop_the_sampling") {
+        return;
+    }
+    let _turn = my_turn();
+    let Some(program) = Program::cpp("before", &[]) else { return println!("SKIP a_parser_that_hangs…: no g++") };
+    let another = Program::cpp("after", &["-DOTHER"]).unwrap();
+    let mut parent = sampler(&["--rung", "1", "--rate", "199", "--window", "1"]);
+    let (mut out, stdin) = (parent.stdout.take().unwrap(), parent.stdin.take());
+    let mut output = Output::new();
+    assert!(output.read(&mut out));
+    // Whatever process makes tables is stopped before it has made one, or soon after: it never answers.
+    let (stop, sampler) = (AtomicBool::new(false), parent.id());
+    let all_stopped = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                for child in children(sampler) {
+                    let mut stopped = all_stopped.lock().unwrap();
+                    // SAFETY: takes numbers.
+                    if !stopped.contains(&child) && unsafe { libc::kill(child as i32, libc::SIGSTOP) } == 0 {
+                        stopped.push(child);
+                    }
+                }
+            }
+        });
+        let _running = program.start(&["20"]);
+        // Those without work are ended by the sampler after two seconds: what is there after four windows was asked for a table.
+        let hanging = || all_stopped.lock().unwrap().iter().copied().find(|&child| status(child).contains("State:\tT"));
+        let mut first = hanging();
+        let mut since = 0;
+        while first.is_none() || output.windows.len() < since + 4 {
+            assert!(output.read(&mut out), "the sampler has ended: {:?}", output.logs);
+            if first.is_none() || hanging() != first {
+                (first, since) = (hanging(), output.windows.len());
+            }
+        }
+        let from = output.windows.len();
+        let new = another.start(&["20"]);
+        complete_samples(&mut output, &mut out, &another, &new, from);
+        stop.store(true, Ordering::Relaxed);
+    });
+    // They die as by a file that breaks the parser.
+    for child in children(sampler) {
+        // SAFETY: takes numbers.
+        unsafe { libc::kill(child as i32, libc::SIGSEGV) };
+        // SAFETY: as above.
+        unsafe { libc::kill(child as i32, libc::SIGCONT) };
+    }
+    let from = output.windows.len();
+    let new = another.start(&["20"]);
+    complete_samples(&mut output, &mut out, &another, &new, from);
+    drop(stdin);
+    while output.read(&mut out) {}
+    assert!(parent.wait().unwrap().success());
+    assert_books(&output);
+    // One table was lost by it, at least.
+    assert!(output.stats.last().unwrap()["tables"]["failed"].as_u64().unwrap() > 0, "{:?}", output.stats.last());
+}
+
+/// Reads on until the program has fifty samples, in the windows from that one on, that show all of its own functions.
+fn complete_samples(output: &mut Output, out: &mut impl Read, program: &Program, running: &Running, from: usize) {
+    let pid: u32 = running.pid().parse().unwrap();
+    let complete = |output: &Output| -> u32 {
+        let of_window = |window: &Window| -> u32 {
+            let own = window.samples.iter().filter(|sample| window.processes[sample.process as usize].pid == pid);
+            let names = |stack: u32| window.stacks[stack as usize].iter().map(|&frame| program.name(window, frame)).collect::<Vec<_>>();
+            own.filter(|sample| ["rec", "work", "main"].iter().all(|name| names(sample.stack).contains(name))).map(|sample| sample.count).sum()
+        };
+        output.windows[from..].iter().map(of_window).sum()
+    };
+    while complete(output) < 50 {
+        assert!(output.read(out), "the sampler has ended: {:?}", output.logs);
     }
 }
 
