@@ -57,7 +57,7 @@ function blocked(name: string, args: string): string {
   return `
     sample ${name} --rung 1 --off-cpu --rate 99 --window 2 --duration 16 ${args} &
     sampler=$!
-    until [ -s /out/${name}.bin ]; do sleep 0.1; done
+    begun ${name} $sampler
     for seconds in ${SLEPT.join(' ')}; do sleep $seconds; done
     wait $sampler
   `;
@@ -182,7 +182,7 @@ export const SCENARIOS: readonly Scenario[] = [
       cpu=/sys/devices/system/cpu/cpu1/online
       sample hot-plug --rate 99 --window 1 --duration 20 &
       sampler=$!
-      until [ -s /out/hot-plug.bin ]; do sleep 0.1; done
+      begun hot-plug $sampler
       sleep 1; echo 0 > $cpu; sleep 2; echo 1 > $cpu; sleep 2
       # Within one window.
       echo 0 > $cpu; echo 1 > $cpu; sleep 3
@@ -198,7 +198,7 @@ export const SCENARIOS: readonly Scenario[] = [
     guest: `
       sample suspend --rate 99 --window 1 --duration 20 &
       sampler=$!
-      until [ -s /out/suspend.bin ]; do sleep 0.1; done
+      begun suspend $sampler
       sleep 1; echo deep > /sys/power/mem_sleep; echo +3 > /sys/class/rtc/rtc0/wakealarm; echo mem > /sys/power/state; echo "@@ resumed"; sleep 3
       in_cgroup taskset 2 chain 20
       wait $sampler

@@ -25,6 +25,11 @@ sample() {
   perfleet-sampler "$@" <&3 > "$stream"
 }
 
+# Waits until a sampler that runs in the background has said hello, or has ended. Usage: begun NAME PID
+begun() {
+  until [ -s "/out/$1.bin" ] || ! kill -0 "$2" 2> /dev/null; do sleep 0.1; done
+}
+
 # Programs that are sampled: in the cgroup of the test, and gone after each scenario.
 in_cgroup() {
   sh -c 'echo $$ > /sys/fs/cgroup/perfleet-test/cgroup.procs; exec "$@"' in_cgroup "$@" &
