@@ -7,10 +7,13 @@
 -- minutes read twice as many rows, still few of those of a day.
 -- Values of roll-ups are multiples of a period.
 --
--- Stop aggregators (SIGTERM) before they are replaced by this version: the new table does not know the deduplication tokens of the
--- old one, so a block that a killed aggregator had not committed would be written twice. Twice the space of `samples` is needed
--- while rows are moved.
+-- While rows are moved nobody else writes: a limit of parts that is already reached makes the engine refuse inserts, and an aggregator
+-- of the version before waits, as for any store that is away. What slipped in all the same is noticed, and the step begins anew. Stop
+-- aggregators (SIGTERM) before they are replaced by this version nevertheless: the new table does not know the deduplication tokens
+-- of the old one, so a block that a killed aggregator had not committed would be written twice. Twice the space of `samples` is
+-- needed meanwhile.
 
+ALTER TABLE samples MODIFY SETTING max_parts_in_total = 1;
 DROP VIEW IF EXISTS samples_10m_of_samples;
 DROP VIEW IF EXISTS samples_1d_of_samples;
 
@@ -32,6 +35,8 @@ ORDER BY (toStartOfInterval(time, INTERVAL 20 MINUTE), workload, stack, time, se
 TTL time + INTERVAL 14 DAY
 SETTINGS non_replicated_deduplication_window = 100000, ttl_only_drop_parts = 1, allow_suspicious_low_cardinality_types = 1;
 INSERT INTO samples_next (time, workload, series, stack, value) SELECT time, workload, series, stack, value FROM samples;
+SELECT throwIf((SELECT count() FROM samples) <> (SELECT count() FROM samples_next), 'samples were written while they were moved: stop aggregators of the version before');
+ALTER TABLE samples_next MODIFY SETTING max_parts_in_total = 1;
 EXCHANGE TABLES samples AND samples_next;
 -- end
 -- Whatever its size: what it held has been taken along.
@@ -43,6 +48,7 @@ FROM samples AS s GROUP BY toStartOfTenMinutes(s.time), s.workload, s.stack;
 CREATE MATERIALIZED VIEW IF NOT EXISTS samples_1d_of_samples TO samples_1d AS
 SELECT toStartOfDay(s.time) AS time, s.workload AS workload, s.stack AS stack, sum(s.value) AS value
 FROM samples AS s GROUP BY toStartOfDay(s.time), s.workload, s.stack;
+ALTER TABLE samples RESET SETTING max_parts_in_total;
 
 ALTER TABLE samples_10m MODIFY COLUMN value UInt64 CODEC(GCD, ZSTD(1));
 ALTER TABLE samples_1d MODIFY COLUMN value UInt64 CODEC(GCD, ZSTD(1));

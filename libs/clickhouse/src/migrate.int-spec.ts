@@ -5,7 +5,9 @@ import { seriesId } from '@perfleet/ids';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedStore } from './embedded.ts';
 import { migrate, MIGRATIONS, RowBinaryBlock, serveClickhouse, storeEngine, TABLES, type Store } from './index.ts';
+import { withCommand } from './migrate.fixture.ts';
 import { splitSteps } from './migrate.ts';
+import { TTL_DAYS } from './tables.ts';
 import { underSchemaLock } from './schema-lock.ts';
 import { ServerStore } from './server.ts';
 
@@ -47,21 +49,16 @@ const sums = async () => {
 
 /** Fails once at each statement that moves something, before it or behind it. */
 function interrupting(failures: Set<string>): Store {
-  return new Proxy(store, {
-    get(target, property) {
-      const member = Reflect.get(target, property, target) as unknown;
-      if (property !== 'command') return typeof member === 'function' ? (member.bind(target) as unknown) : member;
-      return async (sql: string) => {
-        const fail = (when: string) => {
-          if (!/^(EXCHANGE|INSERT|CREATE MAT)/.test(sql) || failures.has(when + sql)) return;
-          failures.add(when + sql);
-          throw new Error(`killed ${when} ${sql.slice(0, 60)}`);
-        };
-        fail('before');
-        await target.command(sql);
-        fail('behind');
-      };
-    },
+  return withCommand(store, async (sql) => {
+    const fail = (when: string) => {
+      if (!/^(EXCHANGE|INSERT|CREATE MAT|ALTER TABLE samples (MODIFY|RESET) SETTING)/.test(sql)) return;
+      if (failures.has(when + sql)) return;
+      failures.add(when + sql);
+      throw new Error(`killed ${when} ${sql.slice(0, 60)}`);
+    };
+    fail('before');
+    await store.command(sql);
+    fail('behind');
   });
 }
 
@@ -82,6 +79,8 @@ describe('migrations', () => {
       while (!(await done())) rounds++;
     };
     await migrateTo(13);
+    // What an operator chose is not forgotten.
+    await store.command('ALTER TABLE samples MODIFY TTL time + INTERVAL 21 DAY');
     // From here on roll-ups follow what is inserted, and are not made again.
     await store.command(
       `INSERT INTO samples (time, series, stack, value) SELECT ${T0} + number * 7, 3, 10 + number % 2, 1 + number FROM numbers(2000)`,
@@ -127,6 +126,8 @@ describe('migrations', () => {
     expect(await store.query(`SELECT count() AS n FROM frames`)).toEqual([{ n: '2' }]);
     const left = `SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE '%_next'`;
     expect(await store.query(left)).toEqual([]);
+    const days = `SELECT ${TTL_DAYS} AS days FROM system.tables WHERE database = currentDatabase() AND name = 'samples'`;
+    expect(await store.query(days)).toEqual([{ days: '21' }]);
   });
 
   it('wait for the process that is at it', async () => {

@@ -2,6 +2,7 @@
 import { underSchemaLock } from './schema-lock.ts';
 import { splitStatements } from './sql-text.ts';
 import { ClickHouseError, type Store } from './store.ts';
+import { TTL_DAYS } from './tables.ts';
 
 const files = import.meta.glob('../migrations/*.sql', { query: '?raw', import: 'default', eager: true }) as Record<
   string,
@@ -118,7 +119,9 @@ export async function applyMigration(
   for (const step of steps) {
     const { unlessColumn } = step;
     const done = unlessColumn && (await hasColumn(store, form.table(unlessColumn.table), unlessColumn.column));
-    const statements = done ? form.skipped(step) : step.statements.flatMap((statement) => form.statements(statement));
+    const days = unlessColumn && !done ? await daysKept(store, form.table(unlessColumn.table)) : null;
+    const kept = step.statements.map((statement) => withDays(statement, days));
+    const statements = done ? form.skipped(step) : kept.flatMap((statement) => form.statements(statement));
     for (const statement of statements) {
       try {
         await store.command(statement);
@@ -133,6 +136,18 @@ export async function applyMigration(
     }
   }
   await store.command(`INSERT INTO schema_migrations (version, name) VALUES (${version}, '${name}')`);
+}
+
+/** What an operator chose for a table goes over to the one that takes its place. @returns null when it has no TTL, or is not there */
+async function daysKept(store: Store, table: string): Promise<number | null> {
+  const sql = `SELECT ${TTL_DAYS} AS days FROM system.tables WHERE database = currentDatabase() AND name = {table:String}`;
+  const [row] = await store.query<{ days: string }>(sql, { table });
+  return row?.days ? Number(row.days) : null;
+}
+
+function withDays(statement: string, days: number | null): string {
+  if (days === null || !/^CREATE TABLE\b/i.test(statement)) return statement;
+  return statement.replace(/\b(TTL \w+ \+ INTERVAL )\d+ DAY\b/, `$1${days} DAY`);
 }
 
 async function hasColumn(store: Store, table: string, column: string): Promise<boolean> {

@@ -37,3 +37,6 @@ export const ROLL_UPS = [
   { table: 'samples_10m', seconds: 600 },
   { table: 'samples_1d', seconds: 86_400 },
 ] as const;
+
+/** Days of a table's TTL, over system.tables: what `perfleet admin retention` set, or the migration that made it; '' where there is none. */
+export const TTL_DAYS = String.raw`extract(create_table_query, 'TTL \\w+ \\+ toIntervalDay\\((\\d+)\\)')`;

@@ -1,3 +1,4 @@
+import { TTL_DAYS } from '@perfleet/clickhouse';
 import { holders, type Servers } from './servers.ts';
 
 /** Days for which each tier is kept. */
@@ -21,8 +22,7 @@ const NAMES_BEYOND = 100;
 export async function readRetention(servers: Servers): Promise<Retention> {
   const [store] = holders(servers, 'samples');
   const rows = await store!.query<{ name: string; days: string }>(
-    `SELECT name, extract(create_table_query, 'TTL \\\\w+ \\\\+ toIntervalDay\\\\((\\\\d+)\\\\)') AS days FROM system.tables
-     WHERE database = currentDatabase() AND name IN {names:Array(String)}`,
+    `SELECT name, ${TTL_DAYS} AS days FROM system.tables WHERE database = currentDatabase() AND name IN {names:Array(String)}`,
     { names: Object.values(TIERS).map((name) => servers.table(name)) },
   );
   const of = (table: string) => Number(rows.find(({ name }) => name === servers.table(table))?.days);

@@ -55,6 +55,8 @@ export function clusterForm({ cluster, migration, moves }: ClusterFormOptions): 
       const moved = /^(?:INSERT INTO|TRUNCATE TABLE(?: IF EXISTS)?)\s+(\w+)/i.exec(statement)?.[1];
       if (moved && !(isSharded(moved) ? moves.sharded : moves.everywhere)) return [];
       const local = idempotent(renamed(statement));
+      // Whether a move was whole is looked at by who moved.
+      if (/^SELECT throwIf\b/i.test(local)) return moves.sharded ? [local] : [];
       if (moved) return [...sources(local).map((table) => `SYSTEM SYNC REPLICA ${table}`), local];
       const created = /^CREATE TABLE IF NOT EXISTS (\w+)/i.exec(local)?.[1];
       if (created) {
@@ -67,7 +69,8 @@ export function clusterForm({ cluster, migration, moves }: ClusterFormOptions): 
       if (!/^(ALTER|EXCHANGE|RENAME)\b/i.test(local)) return [local];
       const changed = SHARDED.filter((table) => new RegExp(`\\b${table}\\b`).test(statement));
       // The next replica must find it done: one that is behind would refuse to do it again.
-      const synchronous = /^ALTER\b/i.test(local) && !/\bSETTINGS\b/i.test(local) ? ' SETTINGS alter_sync = 2' : '';
+      const isReplicated = /^ALTER\b/i.test(local) && !/\b(?:SETTINGS|(?:MODIFY|RESET) SETTING)\b/i.test(local);
+      const synchronous = isReplicated ? ' SETTINGS alter_sync = 2' : '';
       return [local + synchronous, ...changed.map(distributed)];
     },
   };
