@@ -1,4 +1,5 @@
 import { IntColumn, RaggedColumn } from './columns.ts';
+import { decodeLink, LINK_BYTES } from './links.ts';
 import type { AttributeValue, DecodeLimits, Dictionary } from './model.ts';
 import { WireReader } from './wire-reader.ts';
 
@@ -46,6 +47,7 @@ export function decodeDictionary(readers: readonly WireReader[], limits: DecodeL
   };
   const line = { function: new IntColumn(), line: [] as number[] };
   const stacks = new RaggedColumn();
+  const links: Uint8Array[] = [];
   let entries = 0;
 
   for (reader of readers) decodePart();
@@ -62,6 +64,10 @@ export function decodeDictionary(readers: readonly WireReader[], limits: DecodeL
           break;
         case 3:
           decodeFunction();
+          break;
+        case 4:
+          if (reader.wire === 2) links.push(decodeLink(reader.data()));
+          else reader.skip();
           break;
         case 5:
           strings.push(reader.text(limits.stringBytes));
@@ -256,6 +262,10 @@ export function decodeDictionary(readers: readonly WireReader[], limits: DecodeL
       line: Float64Array.from(line.line),
     },
     stacks: stackTable,
+    links: Uint8Array.from(
+      { length: links.length * LINK_BYTES },
+      (_, i) => links[Math.floor(i / LINK_BYTES)]![i % LINK_BYTES]!,
+    ),
   };
 }
 

@@ -199,6 +199,7 @@ function checkIndex(reader: WireReader, index: number, length: number, what: str
 
 class SampleBuilder {
   private readonly stack = new IntColumn();
+  private readonly link = new IntColumn();
   private readonly attributes = new RaggedColumn();
   private readonly values: number[] = [];
   private readonly valueOffsets: number[] = [0];
@@ -213,7 +214,7 @@ class SampleBuilder {
   read(): void {
     const { reader, dictionary } = this;
     const outer = reader.enter();
-    let stack = 0;
+    let [stack, link] = [0, 0];
     while (reader.next()) {
       if (reader.field === 1) {
         reader.expect(0);
@@ -224,12 +225,14 @@ class SampleBuilder {
             checkIndex(reader, reader.varint32(), dictionary.attributes.value.length, 'attribute'),
           ),
         );
-      } else if (reader.field === 4) reader.repeated(0, () => this.values.push(reader.int64()));
+      } else if (reader.field === 3 && reader.wire === 0) link = reader.varint32();
+      else if (reader.field === 4) reader.repeated(0, () => this.values.push(reader.int64()));
       else if (reader.field === 5) reader.repeated(1, () => this.timestamps.push(reader.fixed64()));
       else reader.skip();
     }
     reader.leave(outer);
     this.stack.push(stack);
+    this.link.push(link);
     this.attributes.endRow();
     this.valueOffsets.push(this.values.length);
     this.timestampOffsets.push(this.timestamps.length);
@@ -239,6 +242,7 @@ class SampleBuilder {
     return {
       length: this.stack.length,
       stack: this.stack.done(),
+      link: Uint32Array.from(this.link.done()),
       attributes: this.attributes.done(),
       values: { offsets: Uint32Array.from(this.valueOffsets), values: Float64Array.from(this.values) },
       timestamps: { offsets: Uint32Array.from(this.timestampOffsets), values: BigUint64Array.from(this.timestamps) },

@@ -1,4 +1,5 @@
 import { KEYS } from './attributes.ts';
+import type { SpanLink } from './links.ts';
 import type { AttributeValue } from './model.ts';
 import { WireWriter } from './wire-writer.ts';
 
@@ -72,6 +73,8 @@ export class ProfilesEncoder {
   private readonly functions = new Table(3, '0 0');
   private readonly attributes = new Table(6, '');
   private readonly stacks = new Table(7, '');
+  /** Most messages have none, and then not even the unset one. */
+  private links: Table | null = null;
   /** Attribute of each `profile.frame.type`: every location has one of a few. */
   private readonly kinds = new Map<string, number>();
   private readonly resources: ResourceEncoder[] = [];
@@ -126,6 +129,12 @@ export class ProfilesEncoder {
     return this.stacks.intern(locations.join(' '), (w) => w.packed(1, locations));
   }
 
+  link({ traceId, spanId }: SpanLink): number {
+    return (this.links ??= new Table(4, '')).intern(`${traceId} ${spanId}`, (w) =>
+      w.data(1, Buffer.from(traceId, 'hex')).data(2, Buffer.from(spanId, 'hex')),
+    );
+  }
+
   resource(attributes: ReadonlyArray<readonly [string, AttributeValue]>): ResourceEncoder {
     const resource = new ResourceEncoder(this, attributes);
     this.resources.push(resource);
@@ -135,7 +144,8 @@ export class ProfilesEncoder {
   /** Bytes, at least those of `finish()` and at most a few dozen per resource and profile more. Constant time. */
   get estimatedBytes(): number {
     const { mappings, locations, functions, attributes, stacks } = this;
-    const tables = mappings.size + locations.size + functions.size + attributes.size + stacks.size;
+    const tables =
+      mappings.size + locations.size + functions.size + attributes.size + stacks.size + (this.links?.size ?? 0);
     return FRAMING + this.stringTable.length + tables + this.resourceBytes;
   }
 
@@ -150,7 +160,7 @@ export class ProfilesEncoder {
     for (const resource of resources) out.data(1, resource);
     const tables = [this.mappings, this.locations, this.functions]
       .map((t) => t.writer)
-      .concat(this.stringTable, this.attributes.writer, this.stacks.writer);
+      .concat(this.stringTable, this.attributes.writer, this.stacks.writer, this.links?.writer ?? []);
     const dictionary = new Uint8Array(tables.reduce((sum, t) => sum + t.length, 0));
     let at = 0;
     for (const table of tables) {
@@ -213,16 +223,18 @@ export class ProfileEncoder {
    * @param attributes indices of `attribute`
    * @param value undefined: the sample counts one per timestamp
    * @param timestamps Unix nanoseconds, when known
+   * @param link index of `link`; 0 = none
    */
   sample(
     stack: number,
     attributes: readonly number[],
     value: number | bigint | undefined,
     timestamps: readonly bigint[] = [],
+    link = 0,
   ): void {
     const before = this.writer.length;
     this.writer.message(2, (w) => {
-      w.integer(1, stack).packed(2, attributes);
+      w.integer(1, stack).packed(2, attributes).integer(3, link);
       if (value !== undefined) w.packed(4, [value]);
       w.packedFixed64(5, timestamps);
     });

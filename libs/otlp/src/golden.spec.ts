@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeProfiles } from './decode.ts';
 import { OtlpDecodeError } from './errors.ts';
+import { LINK_BYTES, linkAt } from './links.ts';
 import { DEFAULT_LIMITS, type AttributeValue, type Ragged } from './model.ts';
+import { profilesFromJson } from './json.ts';
 import { WireWriter } from './wire-writer.ts';
 
 /** What the official Python bindings wrote, and what they say is in it (fixtures/generate.py). */
@@ -88,6 +90,7 @@ describe('messages of the official bindings', () => {
     expect(samples.length).toBe(expected.samples.length);
     expect([...samples.stack]).toEqual(column(expected.samples, 'stack_index'));
     expect(ragged(samples.attributes)).toEqual(lists(expected.samples, 'attribute_indices'));
+    expect([...samples.link]).toEqual(column(expected.samples, 'link_index'));
     expect(ragged(samples.values)).toEqual(lists(expected.samples, 'values'));
     const times = (s: Fields) => ((s['timestamps_unix_nano'] as string[]) ?? []).map(BigInt);
     const { offsets, values } = samples.timestamps;
@@ -95,6 +98,18 @@ describe('messages of the official bindings', () => {
       expected.samples.map(times),
     );
     expect(resources[1]!.profiles[0]!.samples.length).toBe(1);
+  });
+
+  it('links', () => {
+    const { dictionary, resources: of } = decodeProfiles(fixture('sender'));
+    const { link } = of[0]!.profiles[0]!.samples;
+    expect([...link].map((index) => linkAt(dictionary, index))).toContainEqual({
+      traceId: '000102030405060708090a0b0c0d0e0f',
+      spanId: '0001020304050607',
+    });
+    // Of zeros: none.
+    expect(d.links.length).toBe(2 * LINK_BYTES);
+    expect(linkAt(d, 1)).toBeNull();
   });
 
   it('an empty message has tables with the unset entry', () => {
@@ -107,6 +122,29 @@ describe('messages of the official bindings', () => {
     ]);
     expect([...stacks.offsets]).toEqual([0, 0]);
   });
+});
+
+it('ids of spans in JSON are hexadecimal, by either spelling of the fields', () => {
+  const traceId = '4BF92F3577b34da6a3ce929d0e0e4736';
+  for (const [table, trace, span] of [
+    ['linkTable', 'traceId', 'spanId'],
+    ['link_table', 'trace_id', 'span_id'],
+  ] as const) {
+    const links = [
+      {},
+      { [trace]: traceId, [span]: '00f067aa0ba902b7' },
+      { [trace]: 'AAECAwQFBgcICQoLDA0ODw==', [span]: 7 },
+      { [span]: '00f067aa0ba902b7' },
+    ];
+    const d = decodeProfiles(profilesFromJson(JSON.stringify({ dictionary: { [table]: links } }))).dictionary;
+    expect([0, 1, 2, 3, 4].map((index) => linkAt(d, index))).toEqual([
+      null,
+      { traceId: traceId.toLowerCase(), spanId: '00f067aa0ba902b7' },
+      null,
+      { traceId: '0'.repeat(32), spanId: '00f067aa0ba902b7' },
+      null,
+    ]);
+  }
 });
 
 describe('what the wire format allows', () => {

@@ -46,12 +46,16 @@ export interface Dictionary {
   readonly lines: { readonly function: Int32Array; readonly line: Float64Array };
   /** Location indices, leaf first. */
   readonly stacks: Ragged;
+  /** Rows of `LINK_BYTES`: trace id and span id as on the wire, zeros = unknown. Not every index of a sample is one of a row. */
+  readonly links: Uint8Array;
 }
 
 export interface SampleTable {
   readonly length: number;
   readonly stack: Int32Array;
   readonly attributes: Ragged;
+  /** For `linkAt`: whatever was sent; 0 = none. */
+  readonly link: Uint32Array;
   readonly values: Ragged<Float64Array>;
   /** Unix nanoseconds. A sample without values counts one per timestamp. */
   readonly timestamps: Ragged<BigUint64Array>;

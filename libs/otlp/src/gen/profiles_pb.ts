@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file profiles.proto.
  */
 export const file_profiles: GenFile = /*@__PURE__*/
-  fileDesc("Cg5wcm9maWxlcy5wcm90bxINcGVyZmxlZXQub3RscCKDAQoORXhwb3J0UHJvZmlsZXMSOgoRcmVzb3VyY2VfcHJvZmlsZXMYASADKAsyHy5wZXJmbGVldC5vdGxwLlJlc291cmNlUHJvZmlsZXMSNQoKZGljdGlvbmFyeRgCIAEoCzIhLnBlcmZsZWV0Lm90bHAuUHJvZmlsZXNEaWN0aW9uYXJ5InMKEFJlc291cmNlUHJvZmlsZXMSKQoIcmVzb3VyY2UYASABKAsyFy5wZXJmbGVldC5vdGxwLlJlc291cmNlEjQKDnNjb3BlX3Byb2ZpbGVzGAIgAygLMhwucGVyZmxlZXQub3RscC5TY29wZVByb2ZpbGVzIjcKCFJlc291cmNlEisKCmF0dHJpYnV0ZXMYASADKAsyFy5wZXJmbGVldC5vdGxwLktleVZhbHVlIjkKDVNjb3BlUHJvZmlsZXMSKAoIcHJvZmlsZXMYAiADKAsyFi5wZXJmbGVldC5vdGxwLlByb2ZpbGUi6QEKB1Byb2ZpbGUSLQoLc2FtcGxlX3R5cGUYASABKAsyGC5wZXJmbGVldC5vdGxwLlZhbHVlVHlwZRImCgdzYW1wbGVzGAIgAygLMhUucGVyZmxlZXQub3RscC5TYW1wbGUSFgoOdGltZV91bml4X25hbm8YAyABKAYSFQoNZHVyYXRpb25fbmFubxgEIAEoBBItCgtwZXJpb2RfdHlwZRgFIAEoCzIYLnBlcmZsZWV0Lm90bHAuVmFsdWVUeXBlEg4KBnBlcmlvZBgGIAEoAxIZChFhdHRyaWJ1dGVfaW5kaWNlcxgLIAMoBSI5CglWYWx1ZVR5cGUSFQoNdHlwZV9zdHJpbmRleBgBIAEoBRIVCg11bml0X3N0cmluZGV4GAIgASgFImYKBlNhbXBsZRITCgtzdGFja19pbmRleBgBIAEoBRIZChFhdHRyaWJ1dGVfaW5kaWNlcxgCIAMoBRIOCgZ2YWx1ZXMYBCADKAMSHAoUdGltZXN0YW1wc191bml4X25hbm8YBSADKAYinwIKElByb2ZpbGVzRGljdGlvbmFyeRItCg1tYXBwaW5nX3RhYmxlGAEgAygLMhYucGVyZmxlZXQub3RscC5NYXBwaW5nEi8KDmxvY2F0aW9uX3RhYmxlGAIgAygLMhcucGVyZmxlZXQub3RscC5Mb2NhdGlvbhIvCg5mdW5jdGlvbl90YWJsZRgDIAMoCzIXLnBlcmZsZWV0Lm90bHAuRnVuY3Rpb24SFAoMc3RyaW5nX3RhYmxlGAUgAygJEjcKD2F0dHJpYnV0ZV90YWJsZRgGIAMoCzIeLnBlcmZsZWV0Lm90bHAuS2V5VmFsdWVBbmRVbml0EikKC3N0YWNrX3RhYmxlGAcgAygLMhQucGVyZmxlZXQub3RscC5TdGFjayKAAQoHTWFwcGluZxIUCgxtZW1vcnlfc3RhcnQYASABKAQSFAoMbWVtb3J5X2xpbWl0GAIgASgEEhMKC2ZpbGVfb2Zmc2V0GAMgASgEEhkKEWZpbGVuYW1lX3N0cmluZGV4GAQgASgFEhkKEWF0dHJpYnV0ZV9pbmRpY2VzGAUgAygFInEKCExvY2F0aW9uEhUKDW1hcHBpbmdfaW5kZXgYASABKAUSDwoHYWRkcmVzcxgCIAEoBBIiCgVsaW5lcxgDIAMoCzITLnBlcmZsZWV0Lm90bHAuTGluZRIZChFhdHRyaWJ1dGVfaW5kaWNlcxgEIAMoBSIsCgRMaW5lEhYKDmZ1bmN0aW9uX2luZGV4GAEgASgFEgwKBGxpbmUYAiABKAMibgoIRnVuY3Rpb24SFQoNbmFtZV9zdHJpbmRleBgBIAEoBRIcChRzeXN0ZW1fbmFtZV9zdHJpbmRleBgCIAEoBRIZChFmaWxlbmFtZV9zdHJpbmRleBgDIAEoBRISCgpzdGFydF9saW5lGAQgASgDIiEKBVN0YWNrEhgKEGxvY2F0aW9uX2luZGljZXMYASADKAUiZgoPS2V5VmFsdWVBbmRVbml0EhQKDGtleV9zdHJpbmRleBgBIAEoBRImCgV2YWx1ZRgCIAEoCzIXLnBlcmZsZWV0Lm90bHAuQW55VmFsdWUSFQoNdW5pdF9zdHJpbmRleBgDIAEoBSJVCghLZXlWYWx1ZRILCgNrZXkYASABKAkSJgoFdmFsdWUYAiABKAsyFy5wZXJmbGVldC5vdGxwLkFueVZhbHVlEhQKDGtleV9zdHJpbmRleBgDIAEoBSKmAQoIQW55VmFsdWUSFgoMc3RyaW5nX3ZhbHVlGAEgASgJSAASFAoKYm9vbF92YWx1ZRgCIAEoCEgAEhMKCWludF92YWx1ZRgDIAEoA0gAEhYKDGRvdWJsZV92YWx1ZRgEIAEoAUgAEhUKC2J5dGVzX3ZhbHVlGAcgASgMSAASHwoVc3RyaW5nX3ZhbHVlX3N0cmluZGV4GAggASgFSABCBwoFdmFsdWViBnByb3RvMw");
+  fileDesc("Cg5wcm9maWxlcy5wcm90bxINcGVyZmxlZXQub3RscCKDAQoORXhwb3J0UHJvZmlsZXMSOgoRcmVzb3VyY2VfcHJvZmlsZXMYASADKAsyHy5wZXJmbGVldC5vdGxwLlJlc291cmNlUHJvZmlsZXMSNQoKZGljdGlvbmFyeRgCIAEoCzIhLnBlcmZsZWV0Lm90bHAuUHJvZmlsZXNEaWN0aW9uYXJ5InMKEFJlc291cmNlUHJvZmlsZXMSKQoIcmVzb3VyY2UYASABKAsyFy5wZXJmbGVldC5vdGxwLlJlc291cmNlEjQKDnNjb3BlX3Byb2ZpbGVzGAIgAygLMhwucGVyZmxlZXQub3RscC5TY29wZVByb2ZpbGVzIjcKCFJlc291cmNlEisKCmF0dHJpYnV0ZXMYASADKAsyFy5wZXJmbGVldC5vdGxwLktleVZhbHVlIjkKDVNjb3BlUHJvZmlsZXMSKAoIcHJvZmlsZXMYAiADKAsyFi5wZXJmbGVldC5vdGxwLlByb2ZpbGUi6QEKB1Byb2ZpbGUSLQoLc2FtcGxlX3R5cGUYASABKAsyGC5wZXJmbGVldC5vdGxwLlZhbHVlVHlwZRImCgdzYW1wbGVzGAIgAygLMhUucGVyZmxlZXQub3RscC5TYW1wbGUSFgoOdGltZV91bml4X25hbm8YAyABKAYSFQoNZHVyYXRpb25fbmFubxgEIAEoBBItCgtwZXJpb2RfdHlwZRgFIAEoCzIYLnBlcmZsZWV0Lm90bHAuVmFsdWVUeXBlEg4KBnBlcmlvZBgGIAEoAxIZChFhdHRyaWJ1dGVfaW5kaWNlcxgLIAMoBSI5CglWYWx1ZVR5cGUSFQoNdHlwZV9zdHJpbmRleBgBIAEoBRIVCg11bml0X3N0cmluZGV4GAIgASgFInoKBlNhbXBsZRITCgtzdGFja19pbmRleBgBIAEoBRIZChFhdHRyaWJ1dGVfaW5kaWNlcxgCIAMoBRISCgpsaW5rX2luZGV4GAMgASgFEg4KBnZhbHVlcxgEIAMoAxIcChR0aW1lc3RhbXBzX3VuaXhfbmFubxgFIAMoBiLIAgoSUHJvZmlsZXNEaWN0aW9uYXJ5Ei0KDW1hcHBpbmdfdGFibGUYASADKAsyFi5wZXJmbGVldC5vdGxwLk1hcHBpbmcSLwoObG9jYXRpb25fdGFibGUYAiADKAsyFy5wZXJmbGVldC5vdGxwLkxvY2F0aW9uEi8KDmZ1bmN0aW9uX3RhYmxlGAMgAygLMhcucGVyZmxlZXQub3RscC5GdW5jdGlvbhInCgpsaW5rX3RhYmxlGAQgAygLMhMucGVyZmxlZXQub3RscC5MaW5rEhQKDHN0cmluZ190YWJsZRgFIAMoCRI3Cg9hdHRyaWJ1dGVfdGFibGUYBiADKAsyHi5wZXJmbGVldC5vdGxwLktleVZhbHVlQW5kVW5pdBIpCgtzdGFja190YWJsZRgHIAMoCzIULnBlcmZsZWV0Lm90bHAuU3RhY2siKQoETGluaxIQCgh0cmFjZV9pZBgBIAEoDBIPCgdzcGFuX2lkGAIgASgMIoABCgdNYXBwaW5nEhQKDG1lbW9yeV9zdGFydBgBIAEoBBIUCgxtZW1vcnlfbGltaXQYAiABKAQSEwoLZmlsZV9vZmZzZXQYAyABKAQSGQoRZmlsZW5hbWVfc3RyaW5kZXgYBCABKAUSGQoRYXR0cmlidXRlX2luZGljZXMYBSADKAUicQoITG9jYXRpb24SFQoNbWFwcGluZ19pbmRleBgBIAEoBRIPCgdhZGRyZXNzGAIgASgEEiIKBWxpbmVzGAMgAygLMhMucGVyZmxlZXQub3RscC5MaW5lEhkKEWF0dHJpYnV0ZV9pbmRpY2VzGAQgAygFIiwKBExpbmUSFgoOZnVuY3Rpb25faW5kZXgYASABKAUSDAoEbGluZRgCIAEoAyJuCghGdW5jdGlvbhIVCg1uYW1lX3N0cmluZGV4GAEgASgFEhwKFHN5c3RlbV9uYW1lX3N0cmluZGV4GAIgASgFEhkKEWZpbGVuYW1lX3N0cmluZGV4GAMgASgFEhIKCnN0YXJ0X2xpbmUYBCABKAMiIQoFU3RhY2sSGAoQbG9jYXRpb25faW5kaWNlcxgBIAMoBSJmCg9LZXlWYWx1ZUFuZFVuaXQSFAoMa2V5X3N0cmluZGV4GAEgASgFEiYKBXZhbHVlGAIgASgLMhcucGVyZmxlZXQub3RscC5BbnlWYWx1ZRIVCg11bml0X3N0cmluZGV4GAMgASgFIlUKCEtleVZhbHVlEgsKA2tleRgBIAEoCRImCgV2YWx1ZRgCIAEoCzIXLnBlcmZsZWV0Lm90bHAuQW55VmFsdWUSFAoMa2V5X3N0cmluZGV4GAMgASgFIqYBCghBbnlWYWx1ZRIWCgxzdHJpbmdfdmFsdWUYASABKAlIABIUCgpib29sX3ZhbHVlGAIgASgISAASEwoJaW50X3ZhbHVlGAMgASgDSAASFgoMZG91YmxlX3ZhbHVlGAQgASgBSAASFQoLYnl0ZXNfdmFsdWUYByABKAxIABIfChVzdHJpbmdfdmFsdWVfc3RyaW5kZXgYCCABKAVIAEIHCgV2YWx1ZWIGcHJvdG8z");
 
 /**
  * @generated from message perfleet.otlp.ExportProfiles
@@ -177,6 +177,11 @@ export type Sample = Message<"perfleet.otlp.Sample"> & {
   attributeIndices: number[];
 
   /**
+   * @generated from field: int32 link_index = 3;
+   */
+  linkIndex: number;
+
+  /**
    * @generated from field: repeated int64 values = 4;
    */
   values: bigint[];
@@ -214,6 +219,11 @@ export type ProfilesDictionary = Message<"perfleet.otlp.ProfilesDictionary"> & {
   functionTable: Function[];
 
   /**
+   * @generated from field: repeated perfleet.otlp.Link link_table = 4;
+   */
+  linkTable: Link[];
+
+  /**
    * @generated from field: repeated string string_table = 5;
    */
   stringTable: string[];
@@ -235,6 +245,28 @@ export type ProfilesDictionary = Message<"perfleet.otlp.ProfilesDictionary"> & {
  */
 export const ProfilesDictionarySchema: GenMessage<ProfilesDictionary> = /*@__PURE__*/
   messageDesc(file_profiles, 7);
+
+/**
+ * @generated from message perfleet.otlp.Link
+ */
+export type Link = Message<"perfleet.otlp.Link"> & {
+  /**
+   * @generated from field: bytes trace_id = 1;
+   */
+  traceId: Uint8Array;
+
+  /**
+   * @generated from field: bytes span_id = 2;
+   */
+  spanId: Uint8Array;
+};
+
+/**
+ * Describes the message perfleet.otlp.Link.
+ * Use `create(LinkSchema)` to create a new message.
+ */
+export const LinkSchema: GenMessage<Link> = /*@__PURE__*/
+  messageDesc(file_profiles, 8);
 
 /**
  * @generated from message perfleet.otlp.Mapping
@@ -271,7 +303,7 @@ export type Mapping = Message<"perfleet.otlp.Mapping"> & {
  * Use `create(MappingSchema)` to create a new message.
  */
 export const MappingSchema: GenMessage<Mapping> = /*@__PURE__*/
-  messageDesc(file_profiles, 8);
+  messageDesc(file_profiles, 9);
 
 /**
  * @generated from message perfleet.otlp.Location
@@ -303,7 +335,7 @@ export type Location = Message<"perfleet.otlp.Location"> & {
  * Use `create(LocationSchema)` to create a new message.
  */
 export const LocationSchema: GenMessage<Location> = /*@__PURE__*/
-  messageDesc(file_profiles, 9);
+  messageDesc(file_profiles, 10);
 
 /**
  * @generated from message perfleet.otlp.Line
@@ -325,7 +357,7 @@ export type Line = Message<"perfleet.otlp.Line"> & {
  * Use `create(LineSchema)` to create a new message.
  */
 export const LineSchema: GenMessage<Line> = /*@__PURE__*/
-  messageDesc(file_profiles, 10);
+  messageDesc(file_profiles, 11);
 
 /**
  * @generated from message perfleet.otlp.Function
@@ -357,7 +389,7 @@ export type Function = Message<"perfleet.otlp.Function"> & {
  * Use `create(FunctionSchema)` to create a new message.
  */
 export const FunctionSchema: GenMessage<Function> = /*@__PURE__*/
-  messageDesc(file_profiles, 11);
+  messageDesc(file_profiles, 12);
 
 /**
  * @generated from message perfleet.otlp.Stack
@@ -374,7 +406,7 @@ export type Stack = Message<"perfleet.otlp.Stack"> & {
  * Use `create(StackSchema)` to create a new message.
  */
 export const StackSchema: GenMessage<Stack> = /*@__PURE__*/
-  messageDesc(file_profiles, 12);
+  messageDesc(file_profiles, 13);
 
 /**
  * @generated from message perfleet.otlp.KeyValueAndUnit
@@ -401,7 +433,7 @@ export type KeyValueAndUnit = Message<"perfleet.otlp.KeyValueAndUnit"> & {
  * Use `create(KeyValueAndUnitSchema)` to create a new message.
  */
 export const KeyValueAndUnitSchema: GenMessage<KeyValueAndUnit> = /*@__PURE__*/
-  messageDesc(file_profiles, 13);
+  messageDesc(file_profiles, 14);
 
 /**
  * @generated from message perfleet.otlp.KeyValue
@@ -428,7 +460,7 @@ export type KeyValue = Message<"perfleet.otlp.KeyValue"> & {
  * Use `create(KeyValueSchema)` to create a new message.
  */
 export const KeyValueSchema: GenMessage<KeyValue> = /*@__PURE__*/
-  messageDesc(file_profiles, 14);
+  messageDesc(file_profiles, 15);
 
 /**
  * @generated from message perfleet.otlp.AnyValue
@@ -481,5 +513,5 @@ export type AnyValue = Message<"perfleet.otlp.AnyValue"> & {
  * Use `create(AnyValueSchema)` to create a new message.
  */
 export const AnyValueSchema: GenMessage<AnyValue> = /*@__PURE__*/
-  messageDesc(file_profiles, 15);
+  messageDesc(file_profiles, 16);
 
