@@ -35,6 +35,7 @@ export async function measureStages(messages: readonly StreamMessage[]) {
       const batches = [...new Set(pending.flatMap(({ batch }) => batch ?? []))];
       const { samples, series, stacks, frames } = await mapper.block({
         samples: pending.map(({ mapped }) => mapped!.samples),
+        linked: pending.map(({ mapped }) => mapped!.linked),
         series: batches.map((batch) => batch.series),
         stacks: batches.map((batch) => batch.stacks),
         frames: batches.map((batch) => batch.frames),

@@ -23,6 +23,13 @@ export interface MappedMessages {
   readonly samples: Uint8Array;
   /** Message `i`'s samples end before row `ends[i]`. */
   readonly ends: Uint32Array;
+  /**
+   * Those of `samples` that have a link, once more: rows of `LINKED_ROW_BYTES`, for `block`: as `samples`, with trace id (16 bytes)
+   * and span id (8 bytes) before the value.
+   */
+  readonly linked: Uint8Array;
+  /** Message `i`'s end before row `linkedEnds[i]`. */
+  readonly linkedEnds: Uint32Array;
   /** Samples in each, in the sense of the header `taken`. */
   readonly stored: Float64Array;
   /** Samples whose time could not be true and was moved to the nearest that could. */
@@ -38,6 +45,8 @@ export interface MappedMessages {
 export interface BlockParts {
   /** Rows of samples of the messages that count. */
   readonly samples: readonly Uint8Array[];
+  /** Those with a link. */
+  readonly linked: readonly Uint8Array[];
   readonly series: readonly TableRows[];
   readonly stacks: readonly TableRows[];
   readonly frames: readonly TableRows[];
@@ -50,12 +59,13 @@ export interface BlockTable {
   /** RowBinary. */
   readonly bytes: Buffer;
   readonly rows: number;
-  /** Ids of the rows, 8 bytes each, little endian; empty for samples. */
+  /** Ids of the rows, 8 bytes each, little endian; empty for samples, with a link or not. */
   readonly ids: Buffer;
 }
 
 export interface BlockTables {
   readonly samples: BlockTable;
+  readonly linked: BlockTable;
   readonly series: BlockTable;
   readonly stacks: BlockTable;
   readonly frames: BlockTable;

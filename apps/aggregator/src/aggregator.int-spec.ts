@@ -15,7 +15,9 @@ import {
   PERIOD,
   profileMessage,
   readAll,
+  SPANS,
   topics,
+  TRACE,
   withRefusedCommit,
   type ResourceAttributes,
 } from './fixtures.ts';
@@ -24,6 +26,8 @@ const directory = mkdtempSync(join(tmpdir(), 'aggregator-spec-'));
 const logger = createLogger('test', { level: 'error' });
 const NOW = Math.floor(Date.now() / 1000) - 10;
 const FULL = KNOWN_COUNT * PERIOD;
+/** Of them in a span. */
+const LINKED = 3 * PERIOD;
 let store: Store;
 let stream: Stream;
 let prefix = '';
@@ -41,7 +45,7 @@ afterAll(async () => {
 beforeEach(async () => {
   prefix = `r${++round}-`;
   for (const table of [
-    ...['samples', 'samples_10m', 'samples_1d', 'series', 'workloads', 'stacks', 'frames', 'symbols'],
+    ...['samples', 'linked_samples', 'samples_10m', 'samples_1d', 'series', 'workloads', 'stacks', 'frames', 'symbols'],
     ...['delivery_log', 'node_event_log'],
   ]) {
     await store.command(`TRUNCATE TABLE ${table}`);
@@ -94,6 +98,22 @@ describe('aggregator', () => {
         { t: NOW, ...labels, value: String(3 * PERIOD), frames: ['libapp+0x1000', 'libapp+0x2000', 'handler'] },
         { t: NOW + 1, ...labels, value: String(PERIOD), frames: ['libapp+0x1000', '[unknown]'] },
       ]);
+      expect(
+        await store.query(
+          'SELECT toUnixTimestamp(time) AS t, trace_id, span_id, service, value, length(frames) AS depth FROM spans ORDER BY span_id',
+        ),
+      ).toEqual(
+        [2, 1].map((count, i) => {
+          return {
+            t: NOW,
+            trace_id: TRACE,
+            span_id: SPANS[i],
+            service: 'web',
+            value: String(count * PERIOD),
+            depth: '3',
+          };
+        }),
+      );
       const symbols = {
         binaryId: `gnu:${BUILD_ID}`,
         kind: 'native',
@@ -152,6 +172,7 @@ describe('aggregator', () => {
     });
     for (const table of ['samples', 'samples_10m', 'samples_1d'])
       expect(await value(`SELECT sum(value) FROM ${table}`)).toBe(3 * FULL);
+    expect(await value('SELECT sum(value) FROM linked_samples')).toBe(3 * LINKED);
     expect(await store.query('SELECT messages, duplicates, stored, balance FROM deliveries')).toEqual([
       { messages: '3', duplicates: '0', stored: String(3 * KNOWN_COUNT), balance: '0' },
     ]);
@@ -177,9 +198,11 @@ describe('aggregator', () => {
     await expect.poll(() => first.stats().errors, { timeout: 20_000 }).toBeGreaterThan(0);
     await first.stop().catch(() => undefined);
     expect(await value('SELECT sum(value) FROM samples')).toBe(FULL);
+    expect(await value('SELECT sum(value) FROM linked_samples')).toBe(LINKED);
     await send(topics(prefix).profiles, profileMessage({ seq: 2, taken: 2 * KNOWN_COUNT }, knownBody(NOW)));
     await running(make(), () => arrive(2));
     expect(await value('SELECT sum(value) FROM samples')).toBe(2 * FULL);
+    expect(await value('SELECT sum(value) FROM linked_samples')).toBe(2 * LINKED);
   });
 
   it('sends what it cannot read to dead, goes on, and counts the loss', async () => {

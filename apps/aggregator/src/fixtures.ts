@@ -4,10 +4,13 @@ import type { OutgoingMessage, PartitionAssignment, Stream, StreamMessage } from
 
 export const PERIOD = 10_000_000;
 export const BUILD_ID = 'ab12';
+export const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+/** Of two samples and of one. */
+export const SPANS = ['00f067aa0ba902b7', '00f067aa0ba902b8'] as const;
 
 /**
  * Two stacks, root first:
- *   main (native libapp 0x1000) > work (native libapp 0x2000) > work (named) : `shop` count 3
+ *   main (native libapp 0x1000) > work (native libapp 0x2000) > work (named) : `shop` count 3, in two spans of a trace
  *   main (native libapp 0x1000)                                              : `shop` count 2, in two threads
  */
 export function knownBody(timeSeconds: number): Uint8Array {
@@ -35,7 +38,8 @@ export function knownBody(timeSeconds: number): Uint8Array {
     e.attribute('process.pid', pid),
     e.attribute('thread.name', `t${pid}`),
   ];
-  profile.sample(e.stack([named, work, main]), labels(1), 3);
+  profile.sample(e.stack([named, work, main]), labels(1), 2, [], e.link({ traceId: TRACE, spanId: SPANS[0] }));
+  profile.sample(e.stack([named, work, main]), labels(1), 1, [], e.link({ traceId: TRACE, spanId: SPANS[1] }));
   profile.sample(e.stack([main]), labels(1), 1);
   profile.sample(e.stack([main]), labels(2), 1);
   profile.sample(e.stack([anonymous, main]), labels(2), 1, [time + 1_000_000_000n]);

@@ -11,7 +11,7 @@ export interface ProfilesSinkParts extends Omit<SinkParts, 'store'> {
   readonly shards: Shards;
 }
 
-/** Series, stacks and frames first, then samples, and the deliveries last: a replay decides alike. */
+/** Series, stacks and frames first, then samples, with a link and all, and the deliveries last: a replay decides alike. */
 export function profilesSink(parts: ProfilesSinkParts, mapper: ProfileMapper): Sink<ProfilesItem> {
   const { shards, producer, deadTopic, stats } = parts;
   const oneAtATime = exclusive();
@@ -86,9 +86,10 @@ async function writeTables(
     block.token(`${table}:${createHash('sha256').update(ids).digest('hex')}`);
   const rows = (table: BlockTable) => RowBinaryBlock.of(table.bytes, table.rows);
   // One block after another: partitions share most stacks and frames, and each is to find what the one before it wrote.
-  const samples = await oneAtATime(async () => {
-    const { samples, series, stacks, frames } = await mapper.block({
+  const { samples, linked } = await oneAtATime(async () => {
+    const { samples, linked, series, stacks, frames } = await mapper.block({
       samples: live.map((item) => item.mapped!.samples),
+      linked: live.map((item) => item.mapped!.linked),
       series: batches.map((batch) => batch.series),
       stacks: batches.map((batch) => batch.stacks),
       frames: batches.map((batch) => batch.frames),
@@ -98,8 +99,9 @@ async function writeTables(
     await store.insert('stacks', TABLES.stacks, rows(stacks), token('stacks', stacks));
     await store.insert('frames', TABLES.frames, rows(frames), token('frames', frames));
     await mapper.written(series.ids, stacks.ids, frames.ids, seen);
-    return samples;
+    return { samples, linked };
   });
+  await store.insert('linked_samples', TABLES.linked_samples, rows(linked), block.token('linked_samples'));
   await store.insert('samples', TABLES.samples, rows(samples), block.token('samples'));
   return samples;
 }

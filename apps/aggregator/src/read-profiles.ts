@@ -1,4 +1,4 @@
-import { SAMPLE_ROW_BYTES, type MappedMessages, type MessageMapper } from '@perfleet/mapping';
+import { LINKED_ROW_BYTES, SAMPLE_ROW_BYTES, type MappedMessages, type MessageMapper } from '@perfleet/mapping';
 import { decodeProfileHeaders, type ProfileHeaders } from '@perfleet/messages';
 import { OTLP_SCHEMA } from '@perfleet/otlp';
 import type { StreamMessage } from '@perfleet/stream';
@@ -9,6 +9,8 @@ const MAX_SKEW_MS = 60_000;
 export interface MappedProfiles {
   /** Its own rows of samples. */
   readonly samples: Uint8Array;
+  /** Those of them that have a link. */
+  readonly linked: Uint8Array;
   readonly stored: number;
   readonly clamped: number;
 }
@@ -43,9 +45,11 @@ export async function readProfiles(mapper: MessageMapper, messages: readonly Str
   usable.forEach(({ at }, i) => {
     const item = items[at]!;
     const reason = batch.reasons[i]!;
-    const rows = (row: number) => row * SAMPLE_ROW_BYTES;
-    const samples = batch.samples.subarray(rows(batch.ends[i - 1] ?? 0), rows(batch.ends[i]!));
-    const mapped = { samples, stored: batch.stored[i]!, clamped: batch.clamped[i]! };
+    const rows = (bytes: Uint8Array, ends: Uint32Array, size: number) =>
+      bytes.subarray((ends[i - 1] ?? 0) * size, ends[i]! * size);
+    const samples = rows(batch.samples, batch.ends, SAMPLE_ROW_BYTES);
+    const linked = rows(batch.linked, batch.linkedEnds, LINKED_ROW_BYTES);
+    const mapped = { samples, linked, stored: batch.stored[i]!, clamped: batch.clamped[i]! };
     // The body has become rows: holding it until the block is written would double the memory.
     items[at] = reason
       ? { ...item, batch, reason }

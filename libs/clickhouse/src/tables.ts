@@ -9,6 +9,9 @@ const columns = (text: string): Column[] =>
 /** Columns of the tables in the order in which the encoders write them. */
 export const TABLES = {
   samples: columns('time DateTime; workload UInt64; series UInt64; stack UInt64; value UInt64'),
+  linked_samples: columns(
+    'time DateTime; workload UInt64; series UInt64; stack UInt64; trace_id FixedString(16); span_id FixedString(8); value UInt64',
+  ),
   series: columns(
     'series UInt64; workload UInt64; cluster String; node String; namespace String; pod String; pod_uid String; container String; container_id String; ' +
       'service String; process String; type String; unit String; period UInt64; labels Map(String, String); seen DateTime',

@@ -1,3 +1,5 @@
+import { LINK_BYTES } from '@perfleet/otlp';
+
 export { MessageMapper, ProfileMapper } from '@perfleet/native-mapping';
 export type {
   BlockParts,
@@ -10,3 +12,5 @@ export type {
 
 /** Bytes of a row in `MappedMessages.samples`. */
 export const SAMPLE_ROW_BYTES = 36;
+/** Bytes of a row in `MappedMessages.linked`. */
+export const LINKED_ROW_BYTES = SAMPLE_ROW_BYTES + LINK_BYTES;

@@ -4,7 +4,7 @@ import { decodeProfiles, OtlpDecodeError, ProfilesEncoder } from '@perfleet/otlp
 import { WireWriter } from '@perfleet/otlp/wire';
 import { Random } from '@perfleet/simulate';
 import { describe, expect, it } from 'vitest';
-import { ProfileMapper, SAMPLE_ROW_BYTES, type BlockTables, type MappedMessages } from './index.ts';
+import { LINKED_ROW_BYTES, ProfileMapper, SAMPLE_ROW_BYTES, type BlockTables, type MappedMessages } from './index.ts';
 import { damaged, randomMessage } from './random-message.fixture.ts';
 import { encodeFrames, encodeSamples, encodeSeries, encodeStacks } from './reference/encode.ts';
 import { mapProfiles } from './reference/map-profiles.ts';
@@ -31,6 +31,7 @@ function expected(body: Uint8Array, shiftMs = 0): MessageRows | string {
 function blockOf(mapper: ProfileMapper, ...mapped: MappedMessages[]): Promise<BlockTables> {
   return mapper.block({
     samples: mapped.map(({ samples }) => samples),
+    linked: mapped.map(({ linked }) => linked),
     series: mapped.map(({ series }) => series),
     stacks: mapped.map(({ stacks }) => stacks),
     frames: mapped.map(({ frames }) => frames),
@@ -48,7 +49,10 @@ const once = <R extends { id: bigint }>(rows: readonly R[]) => [
   ...new Map([...rows].reverse().map((row) => [row.id, row])).values(),
 ];
 
-async function compare(bodies: readonly Uint8Array[], shiftMs = 0): Promise<{ used: number; refused: Set<string> }> {
+async function compare(
+  bodies: readonly Uint8Array[],
+  shiftMs = 0,
+): Promise<{ used: number; linked: number; refused: Set<string> }> {
   const mapper = newMapper();
   const mapped = await mapper.open().map(bodies.map((body) => message(body, shiftMs)));
   const wanted = bodies.map((body) => expected(body, shiftMs));
@@ -59,10 +63,15 @@ async function compare(bodies: readonly Uint8Array[], shiftMs = 0): Promise<{ us
   expect([...mapped.ends].map((end, i) => end - (mapped.ends[i - 1] ?? 0))).toEqual(
     rows.map((one) => one?.samples.length ?? 0),
   );
+  expect([...mapped.linkedEnds].map((end, i) => end - (mapped.linkedEnds[i - 1] ?? 0))).toEqual(
+    rows.map((one) => one?.linked.length ?? 0),
+  );
   const used = rows.filter((one) => one !== null);
   const block = await blockOf(mapper, mapped);
   const samples = used.flatMap((one) => one.samples);
   expect(hex(block.samples)).toBe(hex(encodeSamples(samples)));
+  const linked = encodeSamples(used.flatMap((one) => one.linked));
+  expect([block.linked.rows, hex(block.linked)]).toEqual([linked.rows, hex(linked)]);
   const sorted = <R extends { id: bigint }>(all: readonly R[]) =>
     once(all).sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   const want = {
@@ -76,7 +85,7 @@ async function compare(bodies: readonly Uint8Array[], shiftMs = 0): Promise<{ us
       hex(want[table]),
     );
   }
-  return { used: used.length, refused: new Set(mapped.reasons.filter(Boolean)) };
+  return { used: used.length, linked: linked.rows, refused: new Set(mapped.reasons.filter(Boolean)) };
 }
 
 /** Rows in the order of their ids, with the last column, `seen`, that they still lack. */
@@ -92,13 +101,16 @@ describe('against the reference', () => {
   const rounds = Number(process.env['MAPPING_ROUNDS'] ?? 60);
 
   it(`makes the same rows of random messages (seed ${seed})`, async () => {
-    let used = 0;
+    let [used, linked] = [0, 0];
     for (let round = 0; round < rounds; round++) {
       const random = new Random(seed, round);
       const bodies = Array.from({ length: 10 }, () => randomMessage(random));
-      used += (await compare(bodies, [0, 7_000, -90_000_000_000][round % 3])).used;
+      const compared = await compare(bodies, [0, 7_000, -90_000_000_000][round % 3]);
+      used += compared.used;
+      linked += compared.linked;
     }
     expect(used).toBeGreaterThan(rounds * 5);
+    expect(linked).toBeGreaterThan(rounds * 5);
   });
 
   it(`refuses the same damaged messages for the same reasons (seed ${seed})`, async () => {
@@ -245,6 +257,41 @@ describe('hostile messages', () => {
     profile.sample(stack, [e.attribute('perfleet.label.l03', 1), e.attribute('perfleet.label.l05', '')], 1);
     profile.sample(stack, [], 1);
     await compare([e.finish()]);
+  });
+
+  it('keep every sample whatever is wrong with their links', async () => {
+    const [trace, span] = [new Uint8Array(16).fill(1), new Uint8Array(8).fill(2)];
+    const body = new WireWriter()
+      .message(2, (d) => {
+        // Not the unset one, which index 0 stands for all the same.
+        d.message(4, (l) => l.data(1, trace).data(2, span));
+        d.message(4, (l) => l.data(1, trace).data(2, span));
+        d.message(4, (l) => l.data(1, trace.subarray(1)).data(2, span));
+        d.message(4, (l) => l.data(1, trace).data(2, new Uint8Array(9)));
+        d.message(4, (l) => l.data(1, new Uint8Array(16)).data(2, new Uint8Array(8)));
+        d.message(4, (l) => l.data(2, span));
+        d.data(4, Uint8Array.of(0x0a, 0x7f));
+        d.tag(4, 0).varint(7);
+      })
+      .message(1, (r) =>
+        r.message(2, (scope) =>
+          scope.message(2, (p) => {
+            for (const link of [0, 1, 2, 3, 4, 5, 6, 7, 99, 0xffff_ffff, -1])
+              p.message(2, (s) => s.tag(3, 0).varint(BigInt(link)));
+            p.message(2, (s) => s.data(3, Uint8Array.of(1)));
+          }),
+        ),
+      )
+      .bytes()
+      .slice();
+    expect(await compare([body])).toEqual({ used: 1, linked: 2, refused: new Set() });
+    const { samples, linked } = await newMapper()
+      .open()
+      .map([message(body)]);
+    expect([samples.length / SAMPLE_ROW_BYTES, linked.length / LINKED_ROW_BYTES]).toEqual([12, 2]);
+    const ids = (row: number) =>
+      Buffer.from(linked.subarray(row * LINKED_ROW_BYTES + 28, (row + 1) * LINKED_ROW_BYTES - 8)).toString('hex');
+    expect([ids(0), ids(1)]).toEqual(['01'.repeat(16) + '02'.repeat(8), '00'.repeat(16) + '02'.repeat(8)]);
   });
 
   it('has no more locations in a stack than the limit, in one field or in many', async () => {

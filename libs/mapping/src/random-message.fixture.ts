@@ -24,6 +24,8 @@ const KEYS = [
   'perfleet.label.attribution',
   'perfleet.label.team',
   'perfleet.label.zone',
+  'perfleet.label.span_id',
+  'perfleet.label.trace_id',
   'perfleet.label.\u{ff5e}',
   'perfleet.label.😀',
   `perfleet.label.${'n'.repeat(127)}é`,
@@ -60,7 +62,7 @@ export function randomMessage(random: Random): Uint8Array {
     for (let i = random.below(most + 1); i > 0; i--) work(i);
   };
   const often = () => random.below(8) !== 0;
-  const sizes = { strings: 0, mappings: 0, locations: 0, functions: 0, attributes: 0, stacks: 0 };
+  const sizes = { strings: 0, mappings: 0, locations: 0, functions: 0, attributes: 0, stacks: 0, links: 0 };
   /** An index of a table; beyond its end once in a great while. */
   const index = (table: keyof typeof sizes) =>
     random.below(3000) === 0 ? sizes[table] + random.below(3) : random.below(Math.max(1, sizes[table]));
@@ -120,7 +122,20 @@ export function randomMessage(random: Random): Uint8Array {
         unknown(l);
       });
     for (let i = 0; i < sizes.stacks; i++) w.message(7, (s) => indices(s, 1, 'locations', i % 7 === 0 ? 300 : 12));
+    for (let i = 0; i < sizes.links; i++) link(w);
     unknown(w);
+  };
+  /** Ids of a few values; now and then of a wrong length, without one of them, or no message at all. */
+  const link = (w: WireWriter) => {
+    const id = (bytes: number) => new Uint8Array(often() ? bytes : pick([0, 7, 8, 16, 17])).fill(random.below(3));
+    if (!often()) w.data(4, Uint8Array.from(pick([[], [0x0a], [0x0a, 0x10, 1], [0x08, 0x01], [0x00]])));
+    else if (!often()) w.tag(4, 0).varint(pick(NUMBERS));
+    else
+      w.message(4, (l) => {
+        if (often()) l.data(1, id(16));
+        if (often()) l.data(2, id(8));
+        unknown(l);
+      });
   };
 
   for (const table of Object.keys(sizes) as (keyof typeof sizes)[]) sizes[table] = often() ? 1 + random.below(60) : 0;
@@ -148,6 +163,8 @@ export function randomMessage(random: Random): Uint8Array {
       w.message(2, (s) => {
         s.integer(1, index('stacks'));
         indices(s, 2, 'attributes', 4);
+        if (often()) s.integer(3, random.below(20) ? random.below(sizes.links + 2) : pick(NUMBERS));
+        else if (!often()) s.data(3, new Uint8Array(2));
         const counts = Array.from({ length: random.below(4) }, () => pick(NUMBERS));
         if (often()) for (const count of counts) s.tag(4, 0).varint(count);
         times(3, () => s.tag(5, 1).raw(new Uint8Array(BigUint64Array.of(pick(NANOSECONDS)).buffer)));

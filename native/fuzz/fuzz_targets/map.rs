@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use perfleet_mapping::{Batch, Input, Offered, SAMPLE_ROW, Scratch, Written, each_row};
+use perfleet_mapping::{Batch, Input, LINKED_ROW, Offered, SAMPLE_ROW, Scratch, Written, each_row};
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -13,6 +13,8 @@ fuzz_target!(|bytes: &[u8]| {
     let (mut scratch, mut batch) = (Scratch::default(), Batch::default());
     let counts = scratch.map(&input, "c", &written, &mut Offered::default(), &mut batch);
     assert_eq!(batch.samples.len() % SAMPLE_ROW, 0);
+    assert_eq!(batch.linked.len() % LINKED_ROW, 0);
+    assert!(batch.linked.len() / LINKED_ROW <= batch.samples.len() / SAMPLE_ROW);
     assert!(counts.is_ok() || batch.samples.is_empty());
     for table in [&batch.series, &batch.stacks, &batch.frames] {
         assert_eq!(each_row(&table.bytes, &table.ends).count(), table.ends.len());

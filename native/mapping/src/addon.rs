@@ -33,6 +33,8 @@ pub struct TableRows {
 pub struct MappedMessages {
     pub samples: Buffer,
     pub ends: Uint32Array,
+    pub linked: Buffer,
+    pub linked_ends: Uint32Array,
     pub stored: Float64Array,
     pub clamped: Uint32Array,
     pub reasons: Vec<String>,
@@ -44,6 +46,7 @@ pub struct MappedMessages {
 #[napi(object)]
 pub struct BlockParts {
     pub samples: Vec<Uint8Array>,
+    pub linked: Vec<Uint8Array>,
     pub series: Vec<TableRows>,
     pub stacks: Vec<TableRows>,
     pub frames: Vec<TableRows>,
@@ -60,6 +63,7 @@ pub struct BlockTable {
 #[napi(object)]
 pub struct BlockTables {
     pub samples: BlockTable,
+    pub linked: BlockTable,
     pub series: BlockTable,
     pub stacks: BlockTable,
     pub frames: BlockTable,
@@ -134,10 +138,16 @@ impl MessageMapper {
     }
 }
 
+/// One message: where its rows end, of samples and of those with a link, and what is in it.
+pub struct Done {
+    ends: [u32; 2],
+    counts: std::result::Result<Counts, String>,
+}
+
 pub struct Map(Arc<Shared>, Arc<Mutex<Offered>>, Vec<Message>);
 
 impl Task for Map {
-    type Output = (Batch, Vec<(u32, std::result::Result<Counts, String>)>);
+    type Output = (Batch, Vec<Done>);
     type JsValue = MappedMessages;
 
     fn compute(&mut self) -> Result<Self::Output> {
@@ -152,20 +162,24 @@ impl Task for Map {
                 // For one message at a time, so that whoever writes waits for no more than that.
                 let written = shared.written.read().unwrap_or_else(PoisonError::into_inner);
                 let counts = scratch.map_guarded(&input, &shared.cluster, &written, &mut offered, &mut batch);
-                done.push(((batch.samples.len() / samples::ROW) as u32, counts));
+                let ends = [batch.samples.len() / samples::ROW, batch.linked.len() / samples::LINKED_ROW].map(|rows| rows as u32);
+                done.push(Done { ends, counts });
             }
             (batch, done)
         }))
     }
 
     fn resolve(&mut self, _: Env, (batch, done): Self::Output) -> Result<MappedMessages> {
-        let counts = |(_, counts): &(u32, std::result::Result<Counts, String>)| counts.clone().unwrap_or_default();
+        let counts = |one: &Done| one.counts.clone().unwrap_or_default();
+        let ends = |of: usize| done.iter().map(|one| one.ends[of]).collect::<Vec<_>>();
         Ok(MappedMessages {
             samples: batch.samples.into(),
-            ends: done.iter().map(|(end, _)| *end).collect::<Vec<_>>().into(),
+            ends: ends(0).into(),
+            linked: batch.linked.into(),
+            linked_ends: ends(1).into(),
             stored: done.iter().map(|one| counts(one).stored).collect::<Vec<_>>().into(),
             clamped: done.iter().map(|one| counts(one).clamped).collect::<Vec<_>>().into(),
-            reasons: done.iter().map(|(_, counts)| counts.clone().err().unwrap_or_default()).collect(),
+            reasons: done.iter().map(|one| one.counts.clone().err().unwrap_or_default()).collect(),
             series: batch.series.into(),
             stacks: batch.stacks.into(),
             frames: batch.frames.into(),
@@ -193,7 +207,7 @@ impl Task for Decode {
 pub struct Block(Arc<Shared>, BlockParts);
 
 impl Task for Block {
-    type Output = [Table; 4];
+    type Output = [Table; 5];
     type JsValue = BlockTables;
 
     fn compute(&mut self) -> Result<Self::Output> {
@@ -205,7 +219,8 @@ impl Task for Block {
         // As RowBinary has a Date.
         let date = (term as u16).to_le_bytes();
         Ok([
-            block::samples(parts.samples.iter().map(|part| &**part)),
+            block::samples::<{ samples::ROW }>(parts.samples.iter().map(|part| &**part)),
+            block::samples::<{ samples::LINKED_ROW }>(parts.linked.iter().map(|part| &**part)),
             block::fresh(slices(&parts.series), &written.series, day, &seen),
             block::fresh(slices(&parts.stacks), &written.stacks, term, &date),
             block::fresh(slices(&parts.frames), &written.frames, term, &date),
@@ -213,8 +228,8 @@ impl Task for Block {
     }
 
     fn resolve(&mut self, _: Env, tables: Self::Output) -> Result<BlockTables> {
-        let [samples, series, stacks, frames] = tables.map(BlockTable::from);
-        Ok(BlockTables { samples, series, stacks, frames })
+        let [samples, linked, series, stacks, frames] = tables.map(BlockTable::from);
+        Ok(BlockTables { samples, linked, series, stacks, frames })
     }
 }
 

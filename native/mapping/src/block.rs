@@ -12,9 +12,10 @@ pub struct Table {
     pub ids: Vec<u8>,
 }
 
-pub fn samples<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Table {
-    let bytes = samples::merge(parts);
-    let rows = (bytes.len() / samples::ROW) as u32;
+/// `ROW` is `samples::ROW` or `samples::LINKED_ROW`.
+pub fn samples<'a, const ROW: usize>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Table {
+    let bytes = samples::merge::<ROW>(parts);
+    let rows = (bytes.len() / ROW) as u32;
     Table { bytes, rows, ids: Vec::new() }
 }
 

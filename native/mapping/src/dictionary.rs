@@ -3,6 +3,7 @@
 //! "unset" entry of every table.
 
 use crate::limits::{MAX_ROW_ATTRIBUTES, MAX_STACK_DEPTH, MAX_STRING_BYTES, MAX_TABLE_ENTRIES};
+use crate::links::{Link, link_of};
 use crate::wire::{Reader, Result, Span, WireError, short_varint};
 
 /// Rows of u32: row `i` is `values[offsets[i]..offsets[i + 1]]`.
@@ -74,6 +75,7 @@ pub struct Dictionary {
     pub line_numbers: Vec<i64>,
     /// Location indices, leaf first.
     pub stacks: Ragged,
+    links: Vec<Link>,
 }
 
 const EMPTY_MESSAGE: &[u8] = &[0x0a, 0];
@@ -97,6 +99,7 @@ impl Dictionary {
         self.line_functions.clear();
         self.line_numbers.clear();
         self.stacks.clear();
+        self.links.clear();
     }
 
     /// Memory that is kept for the next message.
@@ -110,7 +113,16 @@ impl Dictionary {
             + self.line_functions.capacity();
         let wide = self.strings.capacity() + self.location_addresses.capacity() + self.line_numbers.capacity();
         let ragged = self.mapping_attributes.bytes() + self.location_attributes.bytes() + self.stacks.bytes();
-        narrow * 4 + wide * 8 + self.attribute_values.capacity() * 12 + ragged
+        narrow * 4 + wide * 8 + self.attribute_values.capacity() * 12 + self.links.capacity() * size_of::<Link>() + ragged
+    }
+
+    /// What a sample's `link_index` stands for. One that stands for nothing is no link, and no reason to lose the sample.
+    #[inline]
+    pub fn link(&self, index: u32) -> Option<&Link> {
+        if index == 0 {
+            return None;
+        }
+        self.links.get(index as usize).filter(|link| **link != Link::default())
     }
 
     /// # Errors
@@ -144,6 +156,11 @@ impl Dictionary {
             1 => self.mapping(reader),
             2 => self.location(reader),
             3 => self.function(reader),
+            4 if reader.wire == 2 => {
+                let link = reader.data()?;
+                self.links.push(link_of(Reader::at(reader.bytes(), link)).unwrap_or_default());
+                Ok(())
+            }
             5 => {
                 let text = reader.text(MAX_STRING_BYTES)?;
                 self.strings.push(text);

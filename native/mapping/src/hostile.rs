@@ -1,7 +1,7 @@
 //! A short run of what `native/fuzz` does at length: seeded mutations of its seeds must neither panic nor leave rows
 //! that break their form, and one message must not show in the next.
 
-use crate::{Batch, Counts, Input, Offered, SAMPLE_ROW, Scratch, Written, each_row};
+use crate::{Batch, Counts, Input, LINKED_ROW, Offered, SAMPLE_ROW, Scratch, Written, each_row};
 
 const SEEDS: [&str; 4] = ["python", "odd-1", "odd-2", "odd-3"];
 const NOW: i64 = 1_700_000_000_000;
@@ -19,6 +19,8 @@ fn map(scratch: &mut Scratch, body: &[u8]) -> (Result<Counts, String>, Batch) {
 
 fn check(batch: &Batch, counts: &Result<Counts, String>) {
     assert_eq!(batch.samples.len() % SAMPLE_ROW, 0);
+    assert_eq!(batch.linked.len() % LINKED_ROW, 0);
+    assert!(batch.linked.len() / LINKED_ROW <= batch.samples.len() / SAMPLE_ROW);
     assert!(counts.is_ok() || batch.samples.is_empty());
     for table in [&batch.series, &batch.stacks, &batch.frames] {
         assert_eq!(each_row(&table.bytes, &table.ends).count(), table.ends.len());

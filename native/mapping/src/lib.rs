@@ -9,6 +9,7 @@ mod frames;
 #[cfg(test)]
 mod hostile;
 mod limits;
+mod links;
 mod map;
 mod profiles;
 mod recent;
@@ -20,4 +21,4 @@ mod wire;
 
 pub use map::{Batch, Counts, Input, Offered, Scratch, Written};
 pub use row_binary::{Rows, each_row};
-pub use samples::ROW as SAMPLE_ROW;
+pub use samples::{LINKED_ROW, ROW as SAMPLE_ROW};

@@ -44,9 +44,24 @@ impl Default for Written {
 pub struct Batch {
     /// `samples::push`, message by message.
     pub samples: Vec<u8>,
+    /// `samples::push_linked` of those that have a link, message by message.
+    pub linked: Vec<u8>,
     pub series: Rows,
     pub stacks: Rows,
     pub frames: Rows,
+}
+
+impl Batch {
+    /// Ends of what has samples, for `back_to`.
+    fn here(&self) -> [usize; 2] {
+        [self.samples.len(), self.linked.len()]
+    }
+
+    /// Drops the samples behind it.
+    fn back_to(&mut self, [samples, linked]: [usize; 2]) {
+        self.samples.truncate(samples);
+        self.linked.truncate(linked);
+    }
 }
 
 /// Ids of rows that stand in a batch already, whichever message had them first.
@@ -96,10 +111,10 @@ impl Scratch {
     /// Appends a message's rows to `batch`, but for those that are `written` or `offered`. # Errors: why the message cannot be used; then it has no samples there.
     pub fn map(&mut self, input: &Input<'_>, cluster: &str, written: &Written, offered: &mut Offered, batch: &mut Batch) -> Result<Counts, String> {
         self.decode(input.body)?;
-        let start = batch.samples.len();
+        let start = batch.here();
         let mapped = self.rows(input, cluster, written, offered, batch);
         mapped.map_err(|Spent(why)| {
-            batch.samples.truncate(start);
+            batch.back_to(start);
             why.to_owned()
         })
     }
@@ -113,10 +128,10 @@ impl Scratch {
         offered: &mut Offered,
         batch: &mut Batch,
     ) -> Result<Counts, String> {
-        let start = batch.samples.len();
+        let start = batch.here();
         catch_unwind(AssertUnwindSafe(|| self.map(input, cluster, written, offered, batch))).unwrap_or_else(|_| {
             *self = Scratch::default();
-            batch.samples.truncate(start);
+            batch.back_to(start);
             [&mut batch.series, &mut batch.stacks, &mut batch.frames].into_iter().for_each(Rows::abandon);
             Err("the mapper failed on it, which is a mistake of the mapper".into())
         })
@@ -220,6 +235,7 @@ impl Scratch {
                     }
                 }
             }
+            let link = d.link(message.samples.links[sample]);
             each_value(&message.samples, of, sample, |nanoseconds, value| {
                 counts.stored += if kind.counted { value } else { 1.0 };
                 let told = if nanoseconds > 0 { (nanoseconds / 1_000_000) as i64 + input.shift_ms } else { input.timestamp };
@@ -227,6 +243,9 @@ impl Scratch {
                 counts.clamped += u32::from(ms != told);
                 let seconds = ms.div_euclid(1000).clamp(0, i64::from(u32::MAX)) as u32;
                 samples::push(&mut batch.samples, seconds, series, ids[index], value * kind.factor);
+                if let Some(link) = link {
+                    samples::push_linked(&mut batch.linked, &batch.samples, link);
+                }
             });
         }
         Ok(())

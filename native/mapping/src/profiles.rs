@@ -35,6 +35,8 @@ pub struct Profile {
 pub struct Samples {
     pub stacks: Vec<u32>,
     pub attributes: Ragged,
+    /// Whatever was sent: `Dictionary::link` says what it stands for.
+    pub links: Vec<u32>,
     pub value_offsets: Vec<u32>,
     pub values: Vec<i64>,
     pub time_offsets: Vec<u32>,
@@ -59,7 +61,8 @@ impl Message {
     /// Memory that is kept for the next message.
     pub fn bytes(&self) -> usize {
         let s = &self.samples;
-        let narrow = s.stacks.capacity() + s.value_offsets.capacity() + s.time_offsets.capacity() + s.attributes.values.capacity();
+        let narrow =
+            s.stacks.capacity() + s.links.capacity() + s.value_offsets.capacity() + s.time_offsets.capacity() + s.attributes.values.capacity();
         self.dictionary.bytes() + narrow * 4 + (s.values.capacity() + s.times.capacity()) * 8 + self.attributes.capacity() * 24
     }
 
@@ -73,6 +76,7 @@ impl Message {
         let s = &mut self.samples;
         s.stacks.clear();
         s.attributes.clear();
+        s.links.clear();
         s.values.clear();
         s.times.clear();
         for offsets in [&mut s.value_offsets, &mut s.time_offsets] {
@@ -245,7 +249,7 @@ impl Message {
 
 fn sample(samples: &mut Samples, dictionary: &Dictionary, reader: &mut Reader<'_>) -> Result<()> {
     let outer = reader.enter()?;
-    let mut stack = 0;
+    let (mut stack, mut link) = (0, 0);
     while reader.next()? {
         match reader.field {
             1 => {
@@ -261,6 +265,7 @@ fn sample(samples: &mut Samples, dictionary: &Dictionary, reader: &mut Reader<'_
                     Ok(())
                 })?;
             }
+            3 if reader.wire == 0 => link = reader.varint32()?,
             4 => {
                 let into = &mut samples.values;
                 reader.repeated(0, |reader| {
@@ -280,6 +285,7 @@ fn sample(samples: &mut Samples, dictionary: &Dictionary, reader: &mut Reader<'_
     }
     reader.leave(outer);
     samples.stacks.push(stack);
+    samples.links.push(link);
     samples.attributes.end_row();
     samples.value_offsets.push(samples.values.len() as u32);
     samples.time_offsets.push(samples.times.len() as u32);

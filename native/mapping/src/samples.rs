@@ -1,11 +1,16 @@
 //! Rows of samples: 36 bytes as RowBinary has them (time u32, workload u64, series u64, stack u64, value u64), little endian.
-//! Between a message and its block the value is an f64: counts of an absurd size are added up as numbers are.
+//! Those of samples with a link have it before the value. Between a message and its block the value is an f64: counts of an
+//! absurd size are added up as numbers are.
 
+use crate::links::Link;
 use crate::recent::Keyed;
 use crate::series::SeriesIds;
 
 pub const ROW: usize = 36;
+pub const LINKED_ROW: usize = ROW + size_of::<Link>();
+/// Of a row without a link; its value stands behind it.
 const KEY: usize = 28;
+const VALUE: usize = 8;
 
 #[inline]
 pub fn push(out: &mut Vec<u8>, time: u32, of: SeriesIds, stack: u64, value: f64) {
@@ -18,8 +23,17 @@ pub fn push(out: &mut Vec<u8>, time: u32, of: SeriesIds, stack: u64, value: f64)
     out.extend_from_slice(&row);
 }
 
-/// Rows of one second, series and stack are added up; they stand in the order of their first.
-pub fn merge<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
+/// The row that `samples` ends with, once more and with its link.
+#[inline]
+pub fn push_linked(out: &mut Vec<u8>, samples: &[u8], link: &Link) {
+    let (key, value) = samples[samples.len() - ROW..].split_at(KEY);
+    out.extend_from_slice(key);
+    out.extend_from_slice(link);
+    out.extend_from_slice(value);
+}
+
+/// Rows of one second, series, stack and link are added up; they stand in the order of their first.
+pub fn merge<'a, const ROW: usize>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
     let rows: usize = parts.clone().map(|part| part.len() / ROW).sum();
     let keyed = Keyed::default();
     // 1 + the row; 0 = free. At most half full.
@@ -36,9 +50,10 @@ pub fn merge<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
                 break;
             }
             let known = &mut merged[(at - 1) * ROW..at * ROW];
-            if known[..KEY] == row[..KEY] {
+            let key = ROW - VALUE;
+            if known[..key] == row[..key] {
                 let sum = f64_of(known) + f64_of(row);
-                known[KEY..].copy_from_slice(&sum.to_le_bytes());
+                known[key..].copy_from_slice(&sum.to_le_bytes());
                 break;
             }
             slot = (slot + 1) & mask;
@@ -46,7 +61,7 @@ pub fn merge<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
     }
     for row in merged.chunks_exact_mut(ROW) {
         let value = whole(f64_of(row));
-        row[KEY..].copy_from_slice(&value.to_le_bytes());
+        row[ROW - VALUE..].copy_from_slice(&value.to_le_bytes());
     }
     merged
 }
@@ -56,12 +71,13 @@ fn hash(keyed: Keyed, row: &[u8]) -> u64 {
     let word = |at: usize| u64::from_le_bytes(row[at..at + 8].try_into().expect("eight bytes"));
     let time = u32::from_le_bytes(row[..4].try_into().expect("four bytes"));
     // A series has one workload: it tells no rows apart.
-    keyed.mix(keyed.mix(word(12) ^ u64::from(time)) ^ word(20))
+    let of = keyed.mix(keyed.mix(word(12) ^ u64::from(time)) ^ word(20));
+    (KEY..row.len() - VALUE).step_by(8).fold(of, |of, at| keyed.mix(of ^ word(at)))
 }
 
 #[inline]
 fn f64_of(row: &[u8]) -> f64 {
-    f64::from_le_bytes(row[KEY..ROW].try_into().expect("eight bytes"))
+    f64::from_le_bytes(row[row.len() - VALUE..].try_into().expect("eight bytes"))
 }
 
 /// The nearest whole number modulo 2^64, which is what is left of a sum that no column holds.
@@ -83,11 +99,23 @@ mod tests {
             push(&mut out, time, SeriesIds { series, workload: 9 }, stack, value);
         }
         let (first, second) = out.split_at(2 * ROW);
-        let merged = merge([first, second].into_iter());
+        let merged = merge::<ROW>([first, second].into_iter());
         let values: Vec<u64> = merged.chunks_exact(ROW).map(|row| u64::from_le_bytes(row[KEY..].try_into().unwrap())).collect();
         assert_eq!(values, [15, 1, 7]);
         assert_eq!(&merged[..KEY], &out[..KEY]);
-        assert!(merge(std::iter::empty::<&[u8]>()).is_empty());
+        assert!(merge::<ROW>(std::iter::empty::<&[u8]>()).is_empty());
+    }
+
+    #[test]
+    fn adds_up_rows_of_one_link_alone() {
+        let (mut samples, mut linked) = (Vec::new(), Vec::new());
+        for (span, value) in [(1, 10.0), (2, 1.0), (1, 5.0)] {
+            push(&mut samples, 1, SeriesIds { series: 2, workload: 9 }, 3, value);
+            push_linked(&mut linked, &samples, &[span; 24]);
+        }
+        let merged = merge::<LINKED_ROW>([&linked[..LINKED_ROW], &linked[LINKED_ROW..]].into_iter());
+        let rows: Vec<_> = merged.chunks_exact(LINKED_ROW).map(|row| (row[KEY], row[LINKED_ROW - VALUE])).collect();
+        assert_eq!(rows, [(1, 15), (2, 1)]);
     }
 
     #[test]

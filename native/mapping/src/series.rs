@@ -17,6 +17,9 @@ const LABEL_PREFIX: &[u8] = b"perfleet.label.";
 /// A label of ours: `none` when the node could not tell whose the samples are.
 const ATTRIBUTION: &str = "attribution";
 
+/// What no sender adds: ours, and ids, each of which would make a series of its own.
+const NO_LABELS: [&str; 3] = [ATTRIBUTION, "span_id", "trace_id"];
+
 /// OpenTelemetry semantic conventions, and one attribute of ours.
 const KEYS: [&str; 13] = [
     "k8s.cluster.name",
@@ -101,7 +104,7 @@ impl<'a> Attributes<'a> {
         let span = if let Value::Text(span) = value { span } else { Span::default() };
         if let Some(name) = key.strip_prefix(LABEL_PREFIX) {
             let name = text(name);
-            if !name.is_empty() && name != ATTRIBUTION && utf16_length(&name) <= MAX_LABEL_NAME {
+            if !name.is_empty() && !NO_LABELS.contains(&name.as_ref()) && utf16_length(&name) <= MAX_LABEL_NAME {
                 self.labels.push((name, (span.length > 0).then_some(span)));
             }
         } else if let Some(slot) = KEYS.iter().position(|known| known.as_bytes() == key) {

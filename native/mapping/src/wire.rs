@@ -161,6 +161,12 @@ impl<'a> Reader<'a> {
         true
     }
 
+    /// All bytes, which spans are stretches of.
+    #[inline]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The bytes that are left of this message.
     #[inline]
     pub fn rest(&self) -> &'a [u8] {

@@ -38,6 +38,7 @@ const found = async (store: Store) =>
 async function fill(store: Store): Promise<void> {
   for (const table of [
     'samples',
+    'linked_samples',
     'samples_10m',
     'samples_1d',
     'series',
@@ -59,6 +60,8 @@ async function fill(store: Store): Promise<void> {
   await store.command(
     `INSERT INTO samples (* EXCEPT(workload)) VALUES ${sample(0, 1)}, ${sample(0, 2)}, ${sample(1, 1)}, ${sample(3, 1)}`,
   );
+  await store.command(`INSERT INTO linked_samples (* EXCEPT(workload))
+    SELECT time, series, stack, repeat('t', 16), repeat('s', 8), value FROM samples WHERE series = 1`);
   await deliver(store, 1, 5, 5);
 }
 
@@ -101,13 +104,16 @@ describe.each(['embedded', 'server'] as const)('admin of the %s store', (kind) =
     // The same place in the stream twice, in blocks that differ: what deduplication cannot see.
     await deliver(store(), 2, 12, 5);
     await deliver(store(), 2, 12, 4);
+    await store().command(
+      `INSERT INTO linked_samples (* EXCEPT(workload)) VALUES (toDateTime(${today}), 8, 78, repeat('t', 16), '', 1)`,
+    );
     await store().command('TRUNCATE TABLE samples_10m');
     const wrong = await found(store());
     expect(wrong).toMatchObject({
       'days whose sum in samples_10m is another': [2, day(3), day(1)],
-      'samples without their workload': [1, '7'],
-      'samples without their series': [1, '7'],
-      'samples without their stack': [1, '77'],
+      'samples without their workload': [2, '7', '8'],
+      'samples without their series': [2, '7', '8'],
+      'samples without their stack': [2, '77', '78'],
       'stacks with a frame that is missing': [1, '11'],
       'partitions out of retention': [1, `samples ${day(40)}`],
       'messages stored twice': [1, 't 0:2'],
@@ -126,7 +132,7 @@ describe.each(['embedded', 'server'] as const)('admin of the %s store', (kind) =
       rollUpRows: 4,
     });
     await drop(oneServer(store()), plan);
-    for (const table of ['samples', 'samples_10m', 'samples_1d'])
+    for (const table of ['samples', 'linked_samples', 'samples_10m', 'samples_1d'])
       expect(await store().query(`SELECT DISTINCT toString(toDate(time)) AS day FROM ${table}`)).toEqual([
         { day: day(0) },
       ]);
@@ -148,10 +154,11 @@ it('keeps each tier for the days that it is told, and names for longer', async (
   expect(await readRetention(oneServer(store))).toEqual({ raw: 30, tenMinutes: 90, day: 800 });
   for (const table of ['stacks', 'frames', 'workloads']) expect(await ttl(table)).toEqual([900]);
   expect(await ttl('series')).toEqual([46]);
+  expect(await ttl('linked_samples')).toEqual([30]);
   await expect(setRetention(oneServer(store), { raw: 10, tenMinutes: 90, day: 400 })).rejects.toThrow('at least 14');
   await expect(setRetention(oneServer(store), { raw: 30, tenMinutes: 20, day: 400 })).rejects.toThrow('coarser tier');
   await setRetention(oneServer(store), { raw: 14, tenMinutes: 90, day: 400 });
-  expect([await ttl('stacks'), await ttl('samples')]).toEqual([[500], [14]]);
+  expect([await ttl('stacks'), await ttl('samples'), await ttl('linked_samples')]).toEqual([[500], [14], [14]]);
 });
 
 it('drops stacks and frames that nothing can refer to, and none that was seen since', async () => {

@@ -23,12 +23,14 @@ export const CHECKS: readonly CheckDefinition[] = [
   {
     name: 'samples without their series',
     meaning: 'they are missing from every query by label',
-    sql: `SELECT DISTINCT toString(series) AS example FROM samples WHERE series NOT IN (SELECT series FROM series)`,
+    sql: `SELECT DISTINCT toString(series) AS example FROM (SELECT series FROM samples UNION ALL SELECT series FROM linked_samples)
+          WHERE series NOT IN (SELECT series FROM series)`,
   },
   {
     name: 'samples without their stack',
     meaning: 'they are missing from flame graphs',
-    sql: `SELECT DISTINCT toString(stack) AS example FROM samples WHERE stack NOT IN (SELECT stack FROM stacks)`,
+    sql: `SELECT DISTINCT toString(stack) AS example FROM (SELECT stack FROM samples UNION ALL SELECT stack FROM linked_samples)
+          WHERE stack NOT IN (SELECT stack FROM stacks)`,
   },
   {
     name: 'stacks with a frame that is missing',
@@ -53,7 +55,7 @@ export const CHECKS: readonly CheckDefinition[] = [
     meaning: 'the engine drops them when it merges; `perfleet admin drop` does it now',
     sql: `SELECT concat(p.table, ' ', p.partition) AS example FROM system.parts AS p INNER JOIN (
             SELECT name, toUInt32(extract(create_table_query, 'TTL \\\\w+ \\\\+ toIntervalDay\\\\((\\\\d+)\\\\)')) AS days FROM system.tables
-            WHERE database = currentDatabase() AND name IN ('samples', 'samples_10m', 'samples_1d')
+            WHERE database = currentDatabase() AND name IN ('samples', 'linked_samples', 'samples_10m', 'samples_1d')
           ) AS t ON p.table = t.name
           WHERE p.database = currentDatabase() AND p.active AND p.rows > 0 GROUP BY p.table, p.partition
           HAVING max(p.max_time) < now() - toIntervalDay(any(t.days) + 1)`,
@@ -71,7 +73,7 @@ export const CHECKS: readonly CheckDefinition[] = [
     name: 'samples without their workload',
     meaning: 'they are missing from queries by label',
     sql: `SELECT DISTINCT toString(workload) AS example FROM (
-            SELECT workload FROM samples UNION ALL SELECT workload FROM samples_1d
+            SELECT workload FROM samples UNION ALL SELECT workload FROM linked_samples UNION ALL SELECT workload FROM samples_1d
           ) WHERE workload NOT IN (SELECT workload FROM workloads)`,
   },
   {

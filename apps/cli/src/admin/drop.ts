@@ -63,7 +63,9 @@ export async function drop(servers: Servers, { partitions, from, until }: DropPl
       await store.command(`ALTER TABLE ${servers.table(table)} DELETE WHERE ${days} SETTINGS mutations_sync = 1`);
     for (const id of partitions) {
       if (!/^\d{8}$/.test(id)) throw new Error(`${id} is not the id of a day`);
-      await store.command(`ALTER TABLE ${servers.table('samples')} DROP PARTITION ID '${id}'`);
+      // Samples last: the plan is made of what is left of them.
+      for (const table of ['linked_samples', 'samples'])
+        await store.command(`ALTER TABLE ${servers.table(table)} DROP PARTITION ID '${id}'`);
     }
   }
 }

@@ -46,6 +46,7 @@ export async function setRetention(servers: Servers, { raw, tenMinutes, day }: R
     ['samples_1d', 'time', day],
     ['samples_10m', 'time', tenMinutes],
     ['samples', 'time', raw],
+    ['linked_samples', 'time', raw],
     ['series', 'seen', raw + SERIES_BEYOND],
   ] as const;
   for (const [table, column, days] of longer ? [...names, ...samples] : [...samples, ...names]) {

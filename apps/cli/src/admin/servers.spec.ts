@@ -36,6 +36,7 @@ it('days are dropped once in each shard, and what is shown is of all', async () 
     ['a1', 'b1'].flatMap((name) => [
       `${name} samples_10m_local DELETE`,
       `${name} samples_1d_local DELETE`,
+      `${name} linked_samples_local DROP PARTITION ID '20261101'`,
       `${name} samples_local DROP PARTITION ID '20261101'`,
     ]),
   );

@@ -45,7 +45,7 @@ async function fill(): Promise<void> {
     `INSERT INTO frames (frame, kind, binary_id, address, function, file, line, mapping) VALUES
      (100, 'v8js', '', 0, 'main', 'a.js', 1, ''), (101, 'native', 'gnu:ab', 4096, '', '', 0, '/opt/libapp')`,
   );
-  const rows = new RowBinaryBlock();
+  const [rows, linked] = [new RowBinaryBlock(), new RowBinaryBlock()];
   for (let i = 0; i < 1000; i++) {
     const series = i % 10;
     rows
@@ -55,13 +55,28 @@ async function fill(): Promise<void> {
       .u64(BigInt(10 + (i % 3 === 0 ? 1 : 0)))
       .u64(BigInt(10 + i))
       .row();
+    // Trace id and span id.
+    linked
+      .dateTime(T0 + i * 61)
+      .u64(BigInt(1 + (series % 2)))
+      .u64(BigInt(series))
+      .u64(10n);
+    linked
+      .u64(1n)
+      .u64(BigInt(i % 5))
+      .u64(2n)
+      .u64(BigInt(10 + i))
+      .row();
   }
   const shards = await openShards(server, open());
   try {
     const writer = shards.writer(shards.shardOf(7));
     await writer.catchUp();
     // Twice: the second time it is known.
-    for (let i = 0; i < 2; i++) await writer.insert('samples', TABLES.samples, rows, 'block');
+    for (let i = 0; i < 2; i++) {
+      await writer.insert('samples', TABLES.samples, rows, 'block');
+      await writer.insert('linked_samples', TABLES.linked_samples, linked, 'block');
+    }
   } finally {
     await shards.close();
   }
@@ -73,6 +88,7 @@ const QUERIES = {
   'roll-up of ten minutes': 'SELECT workload, stack, sum(value) FROM samples_10m GROUP BY ALL ORDER BY ALL',
   'roll-up of a day': 'SELECT workload, stack, sum(value) FROM samples_1d GROUP BY ALL ORDER BY ALL',
   profiles: 'SELECT node, service, frames, count(), sum(value) FROM profiles GROUP BY ALL ORDER BY ALL',
+  spans: 'SELECT trace_id, node, service, count(), sum(value) FROM spans GROUP BY ALL ORDER BY ALL',
   functions: 'SELECT service, function, binary, sum(self), sum(total) FROM functions GROUP BY ALL ORDER BY ALL',
   'unresolved binaries': 'SELECT node, binary, reason, sum(samples) FROM unresolved_binaries GROUP BY ALL ORDER BY ALL',
   coverage: 'SELECT time, node, pod, taken FROM coverage ORDER BY ALL',
@@ -80,6 +96,8 @@ const QUERIES = {
   'by selector': `SELECT stack, sum(value) FROM samples WHERE series IN (SELECT series FROM series WHERE service = 's1') GROUP BY stack ORDER BY ALL`,
   'by label': `SELECT l.name, sum(s.v) FROM (SELECT series, sum(value) AS v FROM samples GROUP BY series) AS s
     INNER JOIN (SELECT series, any(node) AS name FROM series GROUP BY series) AS l USING (series) GROUP BY ALL ORDER BY ALL`,
+  'by trace': `SELECT stack, sum(value) FROM linked_samples WHERE lower(hex(trace_id)) IN (lower(hex(concat(reinterpretAsString(1::UInt64), unhex('00000000000000'), reinterpretAsString(3::UInt64), unhex('00000000000000')))))
+    AND workload IN (SELECT workload FROM workloads WHERE service = 's1') GROUP BY stack ORDER BY ALL`,
   'series with samples': 'SELECT node FROM series WHERE series IN (SELECT DISTINCT series FROM samples) ORDER BY ALL',
   'samples beside others of their series':
     'SELECT count() FROM samples WHERE series IN (SELECT series FROM samples WHERE value > 990)',

@@ -3,7 +3,7 @@ import { quote, TOKEN } from '../sql-text.ts';
 import { ROLL_UPS } from '../tables.ts';
 
 /** Tables whose rows are spread over the shards. All others have all their rows on every server: joins and FINAL stay local. */
-export const SHARDED = ['samples', ...ROLL_UPS.map(({ table }) => table)] as const;
+export const SHARDED = ['samples', 'linked_samples', ...ROLL_UPS.map(({ table }) => table)] as const;
 
 /** Name of a sharded table's own rows on a server; the plain name is all of them, through `Distributed`. */
 export const localTable = (name: string) => ((SHARDED as readonly string[]).includes(name) ? `${name}_local` : name);

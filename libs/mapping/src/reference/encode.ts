@@ -1,5 +1,5 @@
 import { RowBinaryBlock } from '@perfleet/clickhouse';
-import type { FrameRow, SampleRow, SeriesRow, StackRow } from './rows.ts';
+import type { FrameRow, LinkedRow, SampleRow, SeriesRow, StackRow } from './rows.ts';
 
 /** @param seen Unix seconds */
 export function encodeSeries(rows: Iterable<SeriesRow>, seen: number): RowBinaryBlock {
@@ -35,21 +35,19 @@ export function encodeFrames(rows: Iterable<FrameRow>, term: number): RowBinaryB
   return block;
 }
 
-/** Rows of one second, series and stack are added up; they stand in the order of their first. */
-export function encodeSamples(rows: Iterable<SampleRow>): RowBinaryBlock {
-  const sums = new Map<string, SampleRow>();
+/** Rows of one second, series, stack and link are added up; they stand in the order of their first. */
+export function encodeSamples(rows: Iterable<SampleRow | LinkedRow>): RowBinaryBlock {
+  const linkOf = (row: SampleRow | LinkedRow) => ('traceId' in row ? row.traceId + row.spanId : '');
+  const sums = new Map<string, SampleRow | LinkedRow>();
   for (const row of rows) {
-    const key = `${row.time} ${row.series} ${row.stack}`;
+    const key = `${row.time} ${row.series} ${row.stack} ${linkOf(row)}`;
     sums.set(key, { ...row, value: (sums.get(key)?.value ?? 0) + row.value });
   }
   const block = new RowBinaryBlock();
-  for (const { time, workload, series, stack, value } of sums.values())
-    block
-      .dateTime(time)
-      .u64(workload)
-      .u64(series)
-      .u64(stack)
-      .u64(BigInt.asUintN(64, BigInt(Math.round(value))))
-      .row();
+  for (const row of sums.values()) {
+    block.dateTime(row.time).u64(row.workload).u64(row.series).u64(row.stack);
+    for (const byte of Buffer.from(linkOf(row), 'hex')) block.u8(byte);
+    block.u64(BigInt.asUintN(64, BigInt(Math.round(row.value)))).row();
+  }
   return block;
 }

@@ -3,13 +3,14 @@ import { believableTime } from '@perfleet/messages';
 import {
   eachSampleValue,
   isCounted,
+  linkAt,
   type AttributeValue,
   type Dictionary,
   type Profile,
   type ProfilesData,
 } from '@perfleet/otlp';
 import { framesOf } from './frames.ts';
-import type { FrameRow, MessageRows, SampleRow, SeriesRow, StackRow } from './rows.ts';
+import type { FrameRow, LinkedRow, MessageRows, SampleRow, SeriesRow, StackRow } from './rows.ts';
 import { seriesOf, seriesType } from './series-labels.ts';
 
 export interface MapContext {
@@ -33,6 +34,7 @@ export function mapProfiles(data: ProfilesData, context: MapContext): MessageRow
   const stacks = new Map<bigint, StackRow>();
   const frames = new Map<bigint, FrameRow>();
   const samples: SampleRow[] = [];
+  const linked: LinkedRow[] = [];
   let [stored, clamped] = [0, 0];
   const stackOf = (index: number): bigint => {
     const { offsets, values } = dictionary.stacks;
@@ -57,18 +59,21 @@ export function mapProfiles(data: ProfilesData, context: MapContext): MessageRow
         const row = seriesOf(attributesOf(dictionary, resource.attributes, profile.attributes, set), kind, context);
         if (!series.has(row.id)) series.set(row.id, row);
         const stack = stackOf(profile.samples.stack[i]!);
+        const link = linkAt(dictionary, profile.samples.link[i]!);
         eachSampleValue(profile, i, (time, value) => {
           stored += counted ? value : 1;
           const told = time > 0n ? Number(time / 1_000_000n) + context.shiftMs : context.timestamp;
           const ms = believableTime(told, context.timestamp);
           if (ms !== told) clamped++;
-          samples.push({
+          const sample = {
             time: seconds(ms),
             workload: row.workload,
             series: row.id,
             stack,
             value: value * kind.factor,
-          });
+          };
+          samples.push(sample);
+          if (link) linked.push({ ...sample, ...link });
         });
       }
     }
@@ -78,6 +83,7 @@ export function mapProfiles(data: ProfilesData, context: MapContext): MessageRow
     stacks: [...stacks.values()],
     frames: [...frames.values()],
     samples,
+    linked,
     stored,
     clamped,
   };

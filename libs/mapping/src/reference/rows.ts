@@ -1,3 +1,5 @@
+import type { SpanLink } from '@perfleet/otlp';
+
 /** The rows of one message, in plain form. Ids are unsigned 64-bit. */
 export interface SeriesRow {
   readonly id: bigint;
@@ -46,12 +48,16 @@ export interface SampleRow {
   readonly value: number;
 }
 
+/** A sample with a link, which is among the samples, too. */
+export interface LinkedRow extends SampleRow, SpanLink {}
+
 /** What one message becomes: a pure function of its bytes, its headers and the broker's time. */
 export interface MessageRows {
   readonly series: readonly SeriesRow[];
   readonly stacks: readonly StackRow[];
   readonly frames: readonly FrameRow[];
   readonly samples: readonly SampleRow[];
+  readonly linked: readonly LinkedRow[];
   /** Samples in the message, in the sense of the header `taken`. */
   readonly stored: number;
   /** Samples whose time could not be true. */

@@ -28,6 +28,8 @@ export function seriesType(
 const MAX_LABEL = 1024;
 const MAX_LABEL_NAME = 128;
 const MAX_LABELS = 32;
+/** What no sender adds: ours, and ids, each of which would make a series of its own. */
+const NO_LABELS = ['attribution', 'span_id', 'trace_id'];
 
 /**
  * Label set of a sample. Attributes of the sample win over those of the resource. A process id and a thread's name never
@@ -95,7 +97,7 @@ function addedLabels(
   for (const [key, value] of attributes) {
     if (!key.startsWith(LABEL_PREFIX) || typeof value !== 'string' || value === '') continue;
     const name = key.slice(LABEL_PREFIX.length);
-    if (name !== '' && name !== 'attribution' && name.length <= MAX_LABEL_NAME)
+    if (name !== '' && !NO_LABELS.includes(name) && name.length <= MAX_LABEL_NAME)
       labels.push([name, value.slice(0, MAX_LABEL)]);
   }
   const first = labels.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, MAX_LABELS);
