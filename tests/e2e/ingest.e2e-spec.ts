@@ -67,7 +67,10 @@ async function pyroscopeTotal(profileTypeID: string, labelSelector: string): Pro
   return Number(body.flamegraph?.total ?? 0);
 }
 
-/** Three samples, 30 ms of CPU, of a service; `big` makes the names of every stack long. */
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+const SPAN = '00f067aa0ba902b7';
+
+/** Three samples, 30 ms of CPU, of a service, two of them in a span; `big` makes the names of every stack long. */
 function otlp(service: string, host = 'sender-1', big = 0, time = NOW): Uint8Array {
   const e = new ProfilesEncoder();
   const frame = (name: string) => e.location({ kind: 'cpython', lines: [[e.func(name, 'app.py'), 3]] });
@@ -84,7 +87,7 @@ function otlp(service: string, host = 'sender-1', big = 0, time = NOW): Uint8Arr
       timeUnixNano: BigInt(time) * 1_000_000_000n,
       durationNano: 0n,
     });
-  profile.sample(e.stack([frame('work'), frame('main')]), [], 2);
+  profile.sample(e.stack([frame('work'), frame('main')]), [], 2, [], e.link({ traceId: TRACE, spanId: SPAN }));
   profile.sample(e.stack([frame('main')]), [], 1);
   for (let i = 0; i < big; i++)
     profile.sample(
@@ -110,6 +113,8 @@ describe('OTLP over HTTP', () => {
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/x-protobuf']);
     expect((await response.arrayBuffer()).byteLength).toBe(0);
     await stored(`cpu{service="otlp-${name}", node="sender-1", team="a"}`, OTLP_STACKS);
+    const span = `service="otlp-${name}", trace_id="${TRACE}", span_id="${SPAN}"`;
+    expect(await stacksOf(`cpu{${span}, node="sender-1"}`)).toEqual({ 'main;work': 20 * MS });
   });
 
   it('on the API’s own port too', async () => {
@@ -123,6 +128,13 @@ describe('OTLP over HTTP', () => {
     const response = await post(fixture('sender.json'), { 'content-type': 'application/json; charset=utf-8' });
     expect([response.status, await response.text()]).toEqual([200, '{}']);
     await stored('cpu{service="official"}', { 'main;work': 60 * MS, main: 20 * MS });
+    // The bindings write base64 where OTLP's JSON has hexadecimal digits: of the span only the bytes tell.
+    expect(await stacksOf('cpu{service="official", span_id="0001020304050607"}')).toEqual({ 'main;work': 30 * MS });
+    const json = readFileSync(new URL('../../libs/otlp/fixtures/sender.json', import.meta.url), 'utf8')
+      .replace('AAECAwQFBgcICQoLDA0ODw==', TRACE)
+      .replace('AAECAwQFBgc=', SPAN);
+    expect((await post(json, { 'content-type': 'application/json' })).status).toBe(200);
+    await stored(`cpu{service="official", trace_id="${TRACE}"}`, { 'main;work': 30 * MS });
   });
 
   it('cuts a request that is too large for one message, and loses nothing', async () => {
@@ -140,6 +152,7 @@ describe('OTLP over HTTP', () => {
     const [row] = await sql("SELECT messages, gaps, taken, stored, balance FROM deliveries WHERE node = 'big-sender'");
     expect(row!.slice(1).map(Number)).toEqual([0, 1003, 1003, 0]);
     expect(Number(row![0])).toBeGreaterThan(4);
+    expect(await stacksOf(`cpu{service="otlp-big", span_id="${SPAN}"}`)).toEqual({ 'main;work': 20 * MS });
   });
 
   it.each<[string, BodyInit, Record<string, string>, number, RegExp]>([
@@ -187,12 +200,13 @@ const pprof: PprofInput = {
       values: [3, 30 * MS],
       labels: [
         ['endpoint', '/pay'],
-        ['span_id', 'abc'],
+        ['span_id', SPAN.toUpperCase()],
+        ['trace_id', TRACE],
         ['pid', 7],
       ] as const,
     },
-    { stack: [inlined, main], values: [1, 10 * MS] },
-    { stack: [main], values: [0, 0] },
+    { stack: [inlined, main], values: [1, 10 * MS], labels: [['profile_id', '00f067aa0ba902b8']] as const },
+    { stack: [main], values: [0, 0], labels: [['span_id', 'no span']] as const },
   ])(
     { lines: [{ function: 'main', file: 'main.go', line: 9 }] },
     { lines: [{ function: 'work', file: 'main.go', line: 20 }] },
@@ -226,6 +240,8 @@ describe('Pyroscope’s /ingest', () => {
     );
     expect([response.status, await response.text()]).toEqual([200, '']);
     await stored('cpu{service="pay"}', PPROF_STACKS);
+    expect(await stacksOf(`cpu{service="pay", trace_id="${TRACE}"}`)).toEqual({ 'main;work': 30 * MS });
+    expect(await stacksOf(`cpu{service="pay", span_id=~"${SPAN}|00f067aa0ba902b8"}`)).toEqual(PPROF_STACKS);
     await stored('samples{service="pay"}', { 'main;work': 3, 'main;outer;tiny': 1 });
     await stored('cpu{service="pay", region="eu", pod="pay-1", node="h1", endpoint="/pay"}', { 'main;work': 30 * MS });
     expect(await pyroscopeTotal('process_cpu:cpu:nanoseconds:cpu:nanoseconds', '{service_name="pay"}')).toBe(40 * MS);
@@ -353,6 +369,7 @@ describe('push.v1.PusherService', () => {
     expect((await push(series)).status).toBe(200);
     await stored('cpu{service="push-a", namespace="shop"}', PPROF_STACKS);
     await stored('cpu{service="push-b"}', PPROF_STACKS);
+    expect(await stacksOf(`cpu{service="push-b", span_id="${SPAN}"}`)).toEqual({ 'main;work': 30 * MS });
   });
 
   it('refuses the whole request for one bad profile', async () => {
@@ -378,5 +395,5 @@ it('accounts for everything: taken = stored + lost for every node that sent', as
   expect(rows.map(([node]) => node)).toEqual(expect.arrayContaining(['api-node', 'big-sender', 'h1', 'sender-1']));
   expect(rows.flatMap((row) => row.slice(1).map(Number)).every((n) => n === 0)).toBe(true);
   const metrics = await (await fetch(`${pipeline.url}/metrics`)).text();
-  expect(metrics).toMatch(/perfleet_ingest_requests_total\{protocol="otlp",outcome="ok"\} 7/);
+  expect(metrics).toMatch(/perfleet_ingest_requests_total\{protocol="otlp",outcome="ok"\} 8/);
 });

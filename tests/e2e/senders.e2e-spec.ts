@@ -79,6 +79,11 @@ describe.skipIf(!collector.available)(
     it.each([['plain'], ['gzip']])('sends profiles, %s', async (compression) => {
       await collector.run(address(), `grpc-${compression}`, ...(compression === 'gzip' ? ['gzip'] : []));
       expect(await arrived(CPU, `{service_name="grpc-${compression}",node="grpc-host"}`)).toEqual(EXPECTED);
+      const span = 'trace_id="4bf92f3577b34da6a3ce929d0e0e4736",span_id="00f067aa0ba902b7"';
+      expect(await functionsOf(CPU, `{service_name="grpc-${compression}",${span}}`)).toEqual({
+        ...EXPECTED,
+        ...{ total: { total: 20 * MS, self: 0 }, main: { total: 20 * MS, self: 0 } },
+      });
     });
 
     it('is told what is wrong in gRPC’s own form', async () => {

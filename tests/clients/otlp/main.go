@@ -1,6 +1,6 @@
 // Package main sends a profile with the OpenTelemetry Collector's own client of OTLP Profiles over gRPC.
 //
-//	main ADDRESS SERVICE [gzip]      two stacks of 20 and 10 ms, main > work and main
+//	main ADDRESS SERVICE [gzip]      two stacks of 20 and 10 ms, main > work in a span, and main
 //	main ADDRESS SERVICE broken      a profile whose stack index points nowhere
 package main
 
@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pprofile"
 	"go.opentelemetry.io/collector/pdata/pprofile/pprofileotlp"
 	"google.golang.org/grpc"
@@ -24,6 +25,9 @@ func profiles(service string, stackOfLast int32) pprofile.Profiles {
 	dictionary.StringTable().FromRaw([]string{"", "samples", "count", "cpu", "nanoseconds", "profile.frame.type", "main", "work", "main.go"})
 	dictionary.MappingTable().AppendEmpty()
 	dictionary.LinkTable().AppendEmpty()
+	link := dictionary.LinkTable().AppendEmpty()
+	link.SetTraceID(pcommon.TraceID{0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36})
+	link.SetSpanID(pcommon.SpanID{0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7})
 	dictionary.AttributeTable().AppendEmpty()
 	kind := dictionary.AttributeTable().AppendEmpty()
 	kind.SetKeyStrindex(5)
@@ -55,6 +59,9 @@ func profiles(service string, stackOfLast int32) pprofile.Profiles {
 		sample := profile.Samples().AppendEmpty()
 		sample.SetStackIndex(stack)
 		sample.Values().Append(count)
+		if stack == 1 {
+			sample.SetLinkIndex(1)
+		}
 	}
 	return all
 }

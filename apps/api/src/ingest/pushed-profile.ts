@@ -4,9 +4,11 @@ import {
   type ProfileEncoder,
   type ProfilesEncoder,
   type ResourceEncoder,
+  type SpanLink,
 } from '@perfleet/otlp';
-import type { PprofFrame, PprofProfile } from '@perfleet/pprof';
+import type { PprofFrame, PprofProfile, PprofSample } from '@perfleet/pprof';
 import { storedType } from '@perfleet/pyroscope';
+import { LINK_DIGITS } from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
 import { checkTime, INGEST_LIMITS } from './limits.ts';
 import { MessageParts, type MessagePart } from './message-parts.ts';
@@ -51,8 +53,11 @@ const KINDS: Readonly<Record<string, string>> = {
   'pyroscope-rs': 'rust',
 };
 
-/** Labels of single samples that would make a series of every request or thread. */
+/** Labels of single samples that would make a series of every request or thread. Spans and traces are kept as links. */
 const NOT_LABELS = /^(__.*|.*(trace|span|profile|thread|process|goroutine)[._ ]?(id|name)|p?tid|pid|thread|bytes)$/i;
+/** What its senders call the span and the trace of a sample: Pyroscope's SDKs with an underscore, the older of them `profile_id`. */
+const SPAN_LABELS = ['span_id', 'profile_id', 'span id'];
+const TRACE_LABELS = ['trace_id', 'trace id'];
 const YEAR_2000 = 946_684_800_000_000_000n;
 
 /** The sender's node among its labels, or ''. */
@@ -107,6 +112,7 @@ export function pushedParts({ profile, name, labels, spy, fallbackNanos }: Pushe
     for (const sample of profile.samples) {
       const value = sample.values[index]!;
       if (value <= 0) continue;
+      const link = linkOf(sample.labels);
       const own = sample.labels.filter(
         (l): l is [string, string] => typeof l[1] === 'string' && l[1] !== '' && !NOT_LABELS.test(l[0]),
       );
@@ -120,11 +126,27 @@ export function pushedParts({ profile, name, labels, spy, fallbackNanos }: Pushe
           tables.stack(sample.stack),
           own.map(([key, text]) => tables.label(key, text)),
           value,
+          [],
+          link ? tables.link(link) : 0,
         ),
       );
     }
   });
   return parts.finish();
+}
+
+/** The span of a sample, or null: labels of that name may hold anything else. */
+function linkOf(labels: Required<PprofSample>['labels']): SpanLink | null {
+  const id = (names: readonly string[], digits: number) => {
+    const form = new RegExp(`^[0-9a-f]{${digits}}$`, 'i');
+    for (const name of names) {
+      const value = labels.find(([label]) => label === name)?.[1];
+      if (typeof value === 'string' && form.test(value)) return value.toLowerCase();
+    }
+    return '0'.repeat(digits);
+  };
+  const link = { traceId: id(TRACE_LABELS, LINK_DIGITS.trace_id), spanId: id(SPAN_LABELS, LINK_DIGITS.span_id) };
+  return /^0*$/.test(link.traceId + link.spanId) ? null : link;
 }
 
 function resourceOf(labels: Labels): Array<readonly [string, string]> {
@@ -161,6 +183,10 @@ class Tables {
 
   label(name: string, value: string): number {
     return this.encoder.attribute(Object.hasOwn(ATTRIBUTES, name) ? ATTRIBUTES[name]! : LABEL_PREFIX + name, value);
+  }
+
+  link(link: SpanLink): number {
+    return this.encoder.link(link);
   }
 
   stack(frames: readonly PprofFrame[]): number {

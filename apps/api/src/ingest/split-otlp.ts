@@ -3,6 +3,7 @@ import {
   decodeProfiles,
   eachSampleValue,
   frameType,
+  linkAt,
   mappingBinary,
   samplesIn,
   type Dictionary,
@@ -78,6 +79,7 @@ export function splitProfiles({ dictionary, resources }: ProfilesData): MessageP
               attributes.map((a) => copy.attribute(a)),
               value,
               [time],
+              copy.link(profile.samples.link[i]!),
             );
           });
         });
@@ -111,6 +113,11 @@ class Copy {
   attribute(index: number): number {
     const { strings, attributes } = this.dictionary;
     return this.encoder.attribute(strings[attributes.key[index]!]!, attributes.value[index]!);
+  }
+
+  link(index: number): number {
+    const link = linkAt(this.dictionary, index);
+    return link ? this.encoder.link(link) : 0;
   }
 
   stack(index: number): number {
