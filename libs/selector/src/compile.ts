@@ -1,4 +1,5 @@
 import { derivedType, derivedTypeOf, type DerivedType } from './derived.ts';
+import { isLinkLabel } from './links.ts';
 import type { Matcher, Selector } from './model.ts';
 
 /** Columns of the `series` table that are labels. */
@@ -70,7 +71,7 @@ function anyPart({ of, unit }: DerivedType, prefix: string): CompiledSelector {
 }
 
 /**
- * The condition on `series` for a selector; "1" when it selects everything.
+ * The condition on `series` for a selector; "1" when it selects everything. Ids of spans are no matter of series: `compileLinks`.
  * Regular expressions are RE2, checked by ClickHouse when the query runs.
  * @param prefix of the parameters' names, so that two selectors fit into one query
  */
@@ -80,6 +81,7 @@ export function compileSelector(selector: Selector, prefix = 'p'): CompiledSelec
   const all: readonly Matcher[] =
     selector.type === '' ? selector.matchers : [{ label: 'type', op: '=', value: selector.type }, ...selector.matchers];
   all.forEach(({ label, op, value }, i) => {
+    if (isLinkLabel(label)) return;
     const derived = op === '=' && seriesColumn(label) === 'type' ? derivedType(value) : undefined;
     if (derived) {
       const parts = anyPart(derived, `${prefix}${i}`);

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { compileSelector } from './compile.ts';
 import { formatSelector } from './format.ts';
+import { compileLinks, LINK_DIGITS } from './links.ts';
 import { MAX_MATCHERS, MAX_SELECTOR_BYTES, type MatchOperator, type Selector } from './model.ts';
 import { parseSelector } from './parse.ts';
 
@@ -85,6 +87,34 @@ describe('parseSelector', () => {
     ['{""="b"}', 1, 'expected a label name, found an empty string'],
     ['{😀="b"}', 1, 'found "😀"'],
   ])('refuses %j at %i', (text, position, error) => {
+    const result = parseSelector(text);
+    expect(result).toMatchObject({ ok: false, position });
+    expect(result.ok ? '' : result.error).toContain(error);
+  });
+
+  it.each(['span_id', 'trace_id'] as const)('takes ids of %s, one or a list', (label) => {
+    const [one, two] = ['aB'.repeat(LINK_DIGITS[label] / 2), '01'.repeat(LINK_DIGITS[label] / 2)];
+    expect(compileLinks(parsed(`cpu{service="a", ${label}="${one}"}`))).toEqual({
+      where: `lower(hex(${label})) IN {link1:Array(String)}`,
+      params: { link1: [one.toLowerCase()] },
+    });
+    const selector = parsed(`{${label}=~"${one}|${two}", pod="p"}`);
+    expect(compileLinks(selector)!.params).toEqual({ link0: [one.toLowerCase(), two] });
+    expect(compileSelector(selector)).toEqual({ where: 'pod = {p1:String}', params: { p1: 'p' } });
+    expect(parsed(formatSelector(selector))).toEqual(selector);
+  });
+
+  it.each([
+    ['{span_id!="00f067aa0ba902b7"}', 8, 'span_id takes = or =~ with a list of ids, not !='],
+    ['{a="b", trace_id !~ "x"}', 17, 'trace_id takes = or =~'],
+    ['{span_id="00f067aa0ba902"}', 24, 'expected a span_id of 16 hexadecimal digits'],
+    ['{span_id="00f067aa0ba902b7f"}', 27, 'expected a span_id of 16 hexadecimal digits'],
+    ['{span_id=""}', 10, 'expected a span_id'],
+    ['{span_id="00f067aa0ba902b7|00f067aa0ba902b8"}', 26, 'expected a span_id'],
+    ['{span_id=~"00f067aa0ba902b7|"}', 28, 'several with | between them'],
+    ['{span_id=~"00f067aa.*"}', 19, 'several with | between them'],
+    ['{trace_id=~"\\x30"}', 11, 'expected a trace_id of 32'],
+  ])('refuses ids as %j at %i', (text, position, error) => {
     const result = parseSelector(text);
     expect(result).toMatchObject({ ok: false, position });
     expect(result.ok ? '' : result.error).toContain(error);

@@ -6,6 +6,7 @@ import {
   type MatchOperator,
   type SelectorResult,
 } from './model.ts';
+import { isLinkLabel, linkIds, type LinkLabel } from './links.ts';
 import { readQuoted } from './quoted.ts';
 
 const SPACE = /[ \t\r\n]*/y;
@@ -81,10 +82,23 @@ class Parser {
     const label = this.isQuote() ? this.quoted('a label name') : this.take(LABEL);
     if (label === '') this.expected('a label name or }');
     this.space();
+    const operatorAt = this.at;
     const op = this.operator();
     this.space();
     if (!this.isQuote()) this.expected('a quoted value');
-    return { label, op, value: this.quoted() };
+    const valueAt = this.at;
+    const matcher = { label, op, value: this.quoted() };
+    if (isLinkLabel(label)) this.checkLink(label, matcher, operatorAt, valueAt);
+    return matcher;
+  }
+
+  private checkLink(label: LinkLabel, matcher: Matcher, operatorAt: number, valueAt: number): void {
+    const found = linkIds(label, matcher);
+    if (found.ok) return;
+    if (found.at === 'operator') throw new Refusal(found.error, operatorAt);
+    // Escapes take more characters than they stand for: then the value as a whole is wrong.
+    const asWritten = this.text.startsWith(matcher.value, valueAt + 1);
+    throw new Refusal(found.error, asWritten ? valueAt + 1 + found.at : valueAt);
   }
 
   private operator(): MatchOperator {

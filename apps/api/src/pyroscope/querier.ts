@@ -9,6 +9,7 @@ import {
   TimeSeriesAggregationType,
   type SelectMergeStacktracesRequest,
 } from '@perfleet/pyroscope';
+import { linkIds, type LinkLabel, type Matcher } from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
 import type { Selection } from '../queries/profile-queries.ts';
 import type { ProfileSource } from './profile-source.ts';
@@ -34,6 +35,19 @@ interface Selecting {
   readonly spanSelector?: readonly string[];
 }
 
+/** @throws ApiError 400 */
+function idMatchers(field: string, label: LinkLabel, ids: readonly string[] = []): Matcher[] {
+  if (ids.length === 0) return [];
+  if (ids.length > MAX_IDS) throw badRequest(`more than ${MAX_IDS} ids in ${field}`);
+  const matcher = { label, op: '=~', value: ids.join('|') } as const;
+  const found = linkIds(label, matcher);
+  if (!found.ok) throw badRequest(`${field}: ${found.error}`);
+  return [matcher];
+}
+
+/** As many as a selector of the longest text could name. */
+const MAX_IDS = 480;
+
 const unimplemented = (what: string) => new ConnectError(`Perfleet does not have ${what}`, Code.Unimplemented);
 
 /** What would narrow the result and cannot be honoured is refused: a whole profile in its place would be a wrong answer. */
@@ -41,10 +55,13 @@ function selectionOf(request: Selecting): Selection {
   const { stackTraceSelector: stacks } = request;
   if (stacks && (stacks.callSite.length > 0 || stacks.goPgo)) throw unimplemented('stack_trace_selector');
   if (request.profileIdSelector?.length) throw unimplemented('profile_id_selector: profiles are not kept one by one');
-  if (request.traceIdSelector?.length) throw unimplemented('trace_id_selector');
-  if (request.spanSelector?.length) throw unimplemented('span_selector');
+  const selector = selectorOf(request.labelSelector, typeOf(request.profileTypeID));
+  const links = [
+    ...idMatchers('trace_id_selector', 'trace_id', request.traceIdSelector),
+    ...idMatchers('span_selector', 'span_id', request.spanSelector),
+  ];
   return {
-    selector: selectorOf(request.labelSelector, typeOf(request.profileTypeID)),
+    selector: { ...selector, matchers: [...selector.matchers, ...links] },
     range: rangeOf(request.start, request.end),
   };
 }
@@ -61,6 +78,16 @@ export function querier(source: ProfileSource): ServiceImpl<typeof QuerierServic
   const tree = async (of: Selection, context: HandlerContext) => {
     const { graph } = await source.flameGraph(of, { signal: context.signal });
     return graph;
+  };
+
+  const flamegraph = async (of: Selection, maxNodes: bigint | undefined, context: HandlerContext) => {
+    const levels = flameLevels(new NameTree().add(await tree(of, context)), nodesOf(maxNodes));
+    // Without a flame graph Grafana shows an empty panel; a row of nothing it would draw.
+    if (levels.total === 0) return {};
+    const { names, total, maxSelf } = levels;
+    return {
+      flamegraph: { names, levels: bigRows(levels.levels), total: BigInt(total), maxSelf: BigInt(maxSelf) },
+    };
   };
 
   return {
@@ -91,20 +118,20 @@ export function querier(source: ProfileSource): ServiceImpl<typeof QuerierServic
       const of = selectionOf(request);
       switch (request.format) {
         case ProfileFormat.UNSPECIFIED:
-        case ProfileFormat.FLAMEGRAPH: {
-          const levels = flameLevels(new NameTree().add(await tree(of, context)), nodesOf(request.maxNodes));
-          // Without a flame graph Grafana shows an empty panel; a row of nothing it would draw.
-          if (levels.total === 0) return {};
-          const { names, total, maxSelf } = levels;
-          return {
-            flamegraph: { names, levels: bigRows(levels.levels), total: BigInt(total), maxSelf: BigInt(maxSelf) },
-          };
-        }
+        case ProfileFormat.FLAMEGRAPH:
+          return flamegraph(of, request.maxNodes, context);
         case ProfileFormat.PPROF:
           return { pprof: { profile: await pprof(of, context) } };
         default:
           throw unimplemented(`the format ${ProfileFormat[request.format] ?? request.format}`);
       }
+    },
+
+    async selectMergeSpanProfile(request, context) {
+      if (request.spanSelector.length === 0) throw badRequest('span_selector is missing');
+      if (![ProfileFormat.UNSPECIFIED, ProfileFormat.FLAMEGRAPH].includes(request.format))
+        throw unimplemented(`the format ${ProfileFormat[request.format] ?? request.format}`);
+      return flamegraph(selectionOf(request), request.maxNodes, context);
     },
 
     /** All stacks: a profile that is cut to `max_nodes` would not be the profile that was asked for. */

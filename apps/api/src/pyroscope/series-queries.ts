@@ -1,5 +1,6 @@
 import { pyroscopeTypeOf, type PyroscopeType } from '@perfleet/pyroscope';
 import {
+  compileLinks,
   compileSelector,
   derivedFrom,
   labelExpression,
@@ -27,7 +28,13 @@ export type LabelSet = ReadonlyArray<readonly [name: string, value: string]>;
 
 /** Series that one of the selectors picks and that have samples in the range. */
 function matching(selectors: readonly Selector[], range: TimeRange): { where: string; params: Params } {
-  const compiled = selectors.map((selector, i) => compileSelector(selector, `m${i}_`));
+  const compiled = selectors.map((selector, i) => {
+    const { where, params } = compileSelector(selector, `m${i}_`);
+    const links = compileLinks(selector, `link${i}_`);
+    if (!links) return { where, params };
+    const linked = `series IN (SELECT series FROM linked_samples WHERE ${inTime} AND ${links.where})`;
+    return { where: `${where} AND ${linked}`, params: { ...params, ...links.params } };
+  });
   const any = compiled.length === 0 ? '1' : compiled.map(({ where }) => `(${where})`).join(' OR ');
   return {
     where: `(${any}) AND series IN (SELECT DISTINCT series FROM samples WHERE ${inTime})`,

@@ -1,4 +1,5 @@
-import { labelExpression, type Selector } from '@perfleet/selector';
+import { isLinkLabel, labelExpression, type Selector } from '@perfleet/selector';
+import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import { labelsOf, sourceOf } from './sources.ts';
 
@@ -7,9 +8,13 @@ export interface SqlText {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-/** A label's value over a table of labels; without a label the same for all. */
+/** A label's value over a table of labels; without a label the same for all. @throws ApiError 400 when it is none */
 export function labelSql(label: string | undefined): SqlText {
   if (label === undefined) return { sql: "''", params: {} };
+  if (isLinkLabel(label))
+    throw badRequest(
+      `${label} selects samples and is no label that they can be split by; the SQL view spans has it in its rows`,
+    );
   const { where, params } = labelExpression(label, 'label');
   return { sql: where, params };
 }

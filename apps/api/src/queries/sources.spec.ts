@@ -54,6 +54,14 @@ describe('source', () => {
     expect(tables(where(label), { labels: [label] })).toEqual(['samples', 'samples_1d']);
   });
 
+  it.each(['service', 'pod'])('with a span is those that have one, by %s, whatever a roll-up has', (label) => {
+    const span = { label: 'span_id', op: '=', value: '00f067aa0ba902b7' } as const;
+    const { samples, key, params } = sourceOf({ ...where(label), matchers: [...where(label).matchers, span] }, range);
+    expect([...samples.matchAll(/FROM (\w*samples\w*)/g)].map(([, table]) => table)).toEqual(['linked_samples']);
+    expect(key).toBe(label === 'pod' ? 'series' : 'workload');
+    expect(params).toMatchObject({ link1: ['00f067aa0ba902b7'] });
+  });
+
   it.each([T0, T0 + 1])('asks raw rows for a range of nothing', (from) => {
     const { samples } = sourceOf(where('service'), { from, until: T0 });
     expect([...samples.matchAll(/FROM (samples\w*)/g)].map(([, table]) => table)).toEqual(['samples']);

@@ -1,5 +1,5 @@
 import { ROLL_UPS } from '@perfleet/clickhouse';
-import { compileSelector, labelExpression, type Selector } from '@perfleet/selector';
+import { compileLinks, compileSelector, isLinkLabel, labelExpression, type Selector } from '@perfleet/selector';
 import type { TimeRange } from '../http/time.ts';
 
 /** What an answer is made of besides sums by stack. */
@@ -24,7 +24,7 @@ export interface Source {
 /** Columns that tell instances of one workload apart: roll-ups do not have them. */
 const INSTANCE_COLUMNS: ReadonlySet<string> = new Set(['node', 'pod', 'pod_uid', 'container_id']);
 
-const isShared = (label: string) => !INSTANCE_COLUMNS.has(labelExpression(label, 'label').where);
+const isShared = (label: string) => isLinkLabel(label) || !INSTANCE_COLUMNS.has(labelExpression(label, 'label').where);
 
 /** Whether all series of a workload agree on the labels. */
 export function perWorkload(selector: Selector, labels: readonly string[] = []): boolean {
@@ -43,6 +43,7 @@ export function labelsOf(selector: Selector): Pick<Source, 'table' | 'key' | 'wh
  * Samples of a selector and range. Where nothing is lost by it they come from roll-ups: no label of an instance is asked for, and
  * steps hold whole buckets. The inner part of the range comes from the coarsest, its edges from finer ones and at last from raw
  * rows, so that sums are the same to the last nanosecond. What is older than the raw rows begins at a whole bucket.
+ * Whoever names spans or traces has the samples that were taken in them, and no roll-up.
  * @param prefix of the names of parameters for times, so that two sources fit into one query
  */
 export function sourceOf(selector: Selector, range: TimeRange, need: Need = {}, prefix = 'time'): Source {
@@ -55,6 +56,15 @@ export function sourceOf(selector: Selector, range: TimeRange, need: Need = {}, 
     Object.assign(times, { [first]: from, [last]: until });
     return `time >= toDateTime({${first}:UInt32}, 'UTC') AND time < toDateTime({${last}:UInt32}, 'UTC')`;
   };
+  const links = compileLinks(selector);
+  if (links) {
+    const [table, key] = perWorkload(selector, need.labels)
+      ? (['workloads', 'workload'] as const)
+      : (['series', 'series'] as const);
+    const condition = `${within(range, 0)} AND ${links.where}${chosen(key, table)}`;
+    const samples = `(SELECT time, ${key} AS key, stack, value FROM linked_samples WHERE ${condition})`;
+    return { samples, table, key, where, params: { ...params, ...times, ...links.params } };
+  }
   if (!perWorkload(selector, need.labels)) {
     // Rows are sorted by workload: its ids are what the engine finds them by. In the table a series is a number in a dictionary.
     const condition = `${within(range, 0)}${chosen('workload', 'series')}${chosen('series', 'series')}`;

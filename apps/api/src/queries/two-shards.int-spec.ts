@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { localTable, SHARDED } from '@perfleet/clickhouse';
 import { afterAll, expect, it } from 'vitest';
-import { clickhouseSql, request, store, T0, useTestApi } from '../api.fixture.ts';
+import { checkout, clickhouseSql, request, search, stacks, store, T0, useTestApi } from '../api.fixture.ts';
 
 const CLUSTER = 'two';
 const directory = mkdtempSync(join(tmpdir(), 'perfleet-two-shards-'));
@@ -50,10 +50,29 @@ async function spread(): Promise<void> {
   }
 }
 
+const TRACE = 'ab'.repeat(16);
+const span = (id: string) => `cpu{span_id="${id.repeat(8)}"}`;
+
+/** Spans of both services, on both shards. */
+async function link(): Promise<void> {
+  const rows = [checkout, search].flatMap(({ id }, i) =>
+    [stacks.work, stacks.lost, stacks.main].map(
+      (stack, at) => `(${T0 + at * 5}, ${id}, ${stack}, unhex('${TRACE}'), unhex('${`c${i}`.repeat(8)}'), ${at + 7})`,
+    ),
+  );
+  await store.command(`INSERT INTO linked_samples (* EXCEPT(workload)) VALUES ${rows.join()}`);
+}
+
 const services = { label: 'service', base: "sea'rch", with: 'checkout' };
 const ASKED: ReadonlyArray<readonly [path: string, query?: Record<string, string>]> = [
   ...['labels', 'labels/service/values', 'profile-types', 'unresolved-binaries'].map((path) => [path] as const),
-  ...['cpu', 'cpu{service="checkout"}', '{node=~"n.*", process!="java"}'].flatMap((query) => [
+  ...[
+    'cpu',
+    'cpu{service="checkout"}',
+    '{node=~"n.*", process!="java"}',
+    span('c0'),
+    `cpu{trace_id="${TRACE}", node="n2"}`,
+  ].flatMap((query) => [
     ['flamegraph', { query }] as const,
     ['top', { query }] as const,
     ['series', { query, step: '60', by: 'service' }] as const,
@@ -72,6 +91,7 @@ const ASKED: ReadonlyArray<readonly [path: string, query?: Record<string, string
 const SQL = [
   'SELECT service, frames, sum(value) FROM profiles GROUP BY ALL ORDER BY ALL',
   'SELECT function, sum(self), sum(total) FROM functions GROUP BY ALL ORDER BY ALL',
+  'SELECT trace_id, span_id, service, frames, sum(value) FROM spans GROUP BY ALL ORDER BY ALL',
   'SELECT binary, sum(samples) FROM unresolved_binaries GROUP BY ALL ORDER BY ALL',
   'SELECT count() FROM functions WHERE node IN (SELECT node FROM profiles WHERE value > 1)',
 ];
@@ -88,6 +108,7 @@ async function answers(): Promise<Record<string, unknown>> {
 }
 
 it('answers of the API over two shards are those of one', async () => {
+  await link();
   const one = await answers();
   for (const [asked, [status]] of Object.entries(one).slice(0, ASKED.length) as [string, [number]][])
     expect([asked, status]).toEqual([asked, 200]);
