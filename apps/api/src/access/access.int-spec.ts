@@ -303,6 +303,7 @@ describe('the port of ClickHouse’s protocol', () => {
     expect((await ask(team, 'SHOW TABLES')).text.trim().split('\n')).toEqual([
       'functions',
       'profiles',
+      'spans',
       'unresolved_binaries',
     ]);
     expect((await ask(team, "SELECT count() FROM system.columns WHERE table = 'nodes'")).text).toBe('0\n');

@@ -7,6 +7,7 @@ import { CATALOG_NAMES } from './catalog.ts';
 export const PUBLIC_VIEWS = [
   'profiles',
   'functions',
+  'spans',
   'nodes',
   'node_events',
   'alert_history',

@@ -7,6 +7,7 @@ import { namedFrameId, nativeFrameId, seriesId, stackId } from '@perfleet/ids';
  */
 
 const MS = 1_000_000;
+export const KNOWN_TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 
 /** name -> kind, file, mapping */
 const FUNCTIONS = {
@@ -58,6 +59,14 @@ const YESTERDAY: typeof NOW = [
   ['batch', 'main deflate', 250],
 ];
 
+/** Of `NOW`, what was taken in a span: trace, span. */
+const SPANS: ReadonlyArray<readonly [Name, string, number, trace: string, span: string]> = [
+  ['old', 'main handle json_parse', 250, KNOWN_TRACE, '00f067aa0ba902b7'],
+  ['old', 'main handle', 50, KNOWN_TRACE, '00f067aa0ba902b7'],
+  ['search', 'main handle json_parse', 150, KNOWN_TRACE, '00f067aa0ba902b8'],
+  ['batch', 'main deflate', 500, 'ab'.repeat(16), '00f067aa0ba902b9'],
+];
+
 const unnamed = nativeFrameId('native', 'gnu:vv', 0x40n);
 const frameOf = (name: string) => {
   if (name === '-') return unnamed;
@@ -94,6 +103,13 @@ export async function insertKnownWeek(store: Store, recent: number): Promise<voi
   const samples = (of: typeof NOW, time: number) =>
     of.map(([name, path, ms]) => `(${time}, ${idOf(name)}, ${stackId(stackOf(path))}, ${ms * MS})`);
   await insert('samples (* EXCEPT(workload))', [...samples(NOW, recent), ...samples(YESTERDAY, recent - 86_400)]);
+  await insert(
+    'linked_samples (* EXCEPT(workload))',
+    SPANS.map(
+      ([name, path, ms, trace, span]) =>
+        `(${recent}, ${idOf(name)}, ${stackId(stackOf(path))}, unhex('${trace}'), unhex('${span}'), ${ms * MS})`,
+    ),
+  );
   await insertFleet(store, recent);
 }
 

@@ -8,7 +8,7 @@ import { createLogger } from '@perfleet/observability';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApi, type Api } from '../create-api.ts';
 import { PUBLIC_VIEWS } from './guard.ts';
-import { insertKnownWeek } from './known-week.fixture.ts';
+import { insertKnownWeek, KNOWN_TRACE } from './known-week.fixture.ts';
 
 const text = readFileSync(join(import.meta.dirname, '../../../../docs/sql.md'), 'utf8');
 
@@ -37,6 +37,7 @@ const PARAMS: Record<string, Record<string, string | number>> = {
   'CPU of a service, minute by minute': { service: 'checkout' },
   'Who calls a function': { function: 'json_parse' },
   'Hottest stacks of a service': { service: 'checkout' },
+  'Which spans of a trace used CPU': { trace: KNOWN_TRACE },
 };
 
 /** Milliseconds of CPU time as cores of an hour, rounded as the queries do. */
@@ -101,6 +102,10 @@ const EXPECTED: Record<string, readonly (readonly unknown[])[]> = {
   ],
   'The fleet by mode and rung': [['pods', 1, '2', ['6.18.1'], '0']],
   'Alerts of the week, by kind and node': [['fallback', 'n2', '1', '1', expect.any(String)]],
+  'Which spans of a trace used CPU': [
+    ['00f067aa0ba902b7', 'checkout', 0.3, 'json_parse'],
+    ['00f067aa0ba902b8', 'search', 0.15, 'json_parse'],
+  ],
   'Time by kind of code': [
     ['batch', 'native', 83.33],
     ['batch', 'go', 16.67],
@@ -139,8 +144,8 @@ describe('docs/sql.md', () => {
     return body;
   };
 
-  it('has twenty questions, each with its answer here', () => {
-    expect(questions).toHaveLength(20);
+  it('has twenty-one questions, each with its answer here', () => {
+    expect(questions).toHaveLength(21);
     expect(questions.map(({ title }) => title).sort()).toEqual(Object.keys(EXPECTED).sort());
   });
 

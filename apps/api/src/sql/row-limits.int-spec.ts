@@ -58,6 +58,8 @@ describe('SQL of a token with labels', () => {
     'SELECT DISTINCT namespace FROM profiles WHERE stack_id IN (SELECT stack_id FROM profiles)',
     'SELECT min(namespace) FROM profiles GROUP BY ALL WITH TOTALS',
     'SELECT namespace FROM profiles ORDER BY value DESC LIMIT 1 BY namespace',
+    'SELECT namespace FROM spans',
+    "SELECT p.namespace FROM profiles AS p INNER JOIN spans AS s ON p.time = s.time WHERE s.trace_id != ''",
   ])('finds nothing else by %s', async (query) => {
     const found = await one(query, JOBS);
     expect(new Set(found)).toEqual(new Set(['jobs']));
@@ -73,7 +75,7 @@ describe('SQL of a token with labels', () => {
   });
 
   it('reads no view that is not made of samples, and no alias makes one of them', async () => {
-    const allowed = ['profiles', 'functions', 'unresolved_binaries'];
+    const allowed = ['profiles', 'functions', 'spans', 'unresolved_binaries'];
     expect((await one('SHOW TABLES', JOBS)).sort()).toEqual([...allowed].sort());
     for (const view of PUBLIC_VIEWS.filter((name) => !allowed.includes(name))) {
       const why = `table ${view} is not allowed for a token with labels`;

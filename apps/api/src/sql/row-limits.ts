@@ -4,10 +4,10 @@ import { isLimited, type LabelLimits } from '@perfleet/tokens';
 import { PUBLIC_VIEWS } from './guard.ts';
 
 /** Views whose every row is somebody's samples; the others tell of nodes and of the fleet, which belong to no label. */
-export const VIEWS_OF_SAMPLES = ['profiles', 'functions', 'unresolved_binaries'] as const;
+export const VIEWS_OF_SAMPLES = ['profiles', 'functions', 'spans', 'unresolved_binaries'] as const;
 
 /** Where the views take samples from: what these tables do not give, nothing above them can show. */
-export const SAMPLE_TABLES = ['samples'] as const;
+export const SAMPLE_TABLES = ['samples', 'linked_samples'] as const;
 
 /**
  * Codes of ClickHouse that are raised before a row is read: syntax, unknown and ambiguous names, numbers and types of arguments,

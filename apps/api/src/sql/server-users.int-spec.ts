@@ -97,7 +97,9 @@ describe('a user of SQL of a ClickHouse server', () => {
       const tables = await store.query<{ name: string }>("SELECT name FROM system.tables WHERE database = 'default'");
       expect(tables.map(({ name }) => name).sort()).toEqual([...PUBLIC_VIEWS].sort());
       for (const sql of [
-        ...['samples', 'series', 'delivery_log', 'stack_names', 'schema_migrations'].map((t) => `SELECT * FROM ${t}`),
+        ...['samples', 'linked_samples', 'series', 'delivery_log', 'stack_names', 'schema_migrations'].map(
+          (t) => `SELECT * FROM ${t}`,
+        ),
         "SELECT * FROM file('/etc/hostname', LineAsString)",
         "SELECT * FROM url('http://127.0.0.1:1/', LineAsString)",
         "SELECT * FROM remote('127.0.0.1:1', 'default', 'samples')",
@@ -133,7 +135,7 @@ describe('a user of SQL of a ClickHouse server', () => {
   it('with labels sees samples that have them, and no other view', async () => {
     const store = await open(asFile(statements({ namespace: ['jobs'] })));
     try {
-      for (const view of ['profiles', 'functions'])
+      for (const view of ['profiles', 'functions', 'spans'])
         expect(await store.query(`SELECT DISTINCT namespace FROM ${view}`)).toEqual([{ namespace: 'jobs' }]);
       expect(await store.query('SELECT namespace FROM unresolved_binaries')).toEqual([]);
       for (const view of ['nodes', 'deliveries', 'coverage', 'alert_history'])

@@ -47,7 +47,7 @@ export function registerQuery(program: Command): void {
   program
     .command('sql')
     .description(
-      'SQL over the views profiles, functions, nodes, node_events, alert_history, deliveries, coverage, coverage_windows and unresolved_binaries (docs/sql.md)',
+      'SQL over the views profiles, functions, spans, nodes, node_events, alert_history, deliveries, coverage, coverage_windows and unresolved_binaries (docs/sql.md)',
     )
     .argument('<query>', 'e.g. "SELECT function, sum(self) FROM functions GROUP BY function ORDER BY 2 DESC LIMIT 10"')
     .option('--param <name=value>', 'value of {name:Type} in the query; may be repeated', namedValue, {})

@@ -54,7 +54,7 @@ export function SqlPanel() {
           {running ? 'running …' : 'Run'}
         </button>
         <span className="muted">
-          Ctrl+Enter · views: profiles, functions, nodes, node_events, deliveries, coverage, coverage_windows
+          Ctrl+Enter · views: profiles, functions, spans, nodes, node_events, deliveries, coverage, coverage_windows
         </span>
         {answer && !error && (
           <span className="muted">

@@ -199,7 +199,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** One read-only SELECT over the public views profiles, functions, nodes, node_events, alert_history, deliveries, coverage, coverage_windows, unresolved_binaries */
+        /** One read-only SELECT over the public views profiles, functions, spans, nodes, node_events, alert_history, deliveries, coverage, coverage_windows, unresolved_binaries */
         post: operations["sql"];
         delete?: never;
         options?: never;
@@ -1512,7 +1512,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One read-only SELECT over the public views profiles, functions, nodes, node_events, alert_history, deliveries, coverage, coverage_windows, unresolved_binaries */
+            /** @description One read-only SELECT over the public views profiles, functions, spans, nodes, node_events, alert_history, deliveries, coverage, coverage_windows, unresolved_binaries */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -135,7 +135,7 @@ export const PROFILE_PATHS = {
     post: operation({
       id: 'sql',
       summary:
-        'One read-only SELECT over the public views profiles, functions, nodes, node_events, alert_history, deliveries, coverage, coverage_windows, unresolved_binaries',
+        'One read-only SELECT over the public views profiles, functions, spans, nodes, node_events, alert_history, deliveries, coverage, coverage_windows, unresolved_binaries',
       scope: 'sql',
       body: 'SqlRequest',
       answer: 'SqlResponse',
