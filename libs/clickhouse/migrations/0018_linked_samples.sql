@@ -4,6 +4,7 @@
 -- Sorted as samples are, so that the spans of a service in a range stand together, and then by trace, whose rows repeat its id. One
 -- trace or span of any time is found by the filters, a bit more than a byte for an id that a granule holds; they are over the text
 -- because that is what a question compares. Ids are random: no codec makes them smaller.
+-- kept as samples
 CREATE TABLE linked_samples
 (
     time     DateTime('UTC') CODEC(Delta(4), ZSTD(1)),

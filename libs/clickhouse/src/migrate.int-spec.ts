@@ -126,8 +126,9 @@ describe('migrations', () => {
     expect(await store.query(`SELECT count() AS n FROM frames`)).toEqual([{ n: '2' }]);
     const left = `SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE '%_next'`;
     expect(await store.query(left)).toEqual([]);
-    const days = `SELECT ${TTL_DAYS} AS days FROM system.tables WHERE database = currentDatabase() AND name = 'samples'`;
-    expect(await store.query(days)).toEqual([{ days: '21' }]);
+    const days = `SELECT name, ${TTL_DAYS} AS days FROM system.tables
+      WHERE database = currentDatabase() AND name IN ('samples', 'linked_samples') ORDER BY name`;
+    expect(await store.query(days)).toEqual(['linked_samples', 'samples'].map((name) => ({ name, days: '21' })));
   });
 
   it('wait for the process that is at it', async () => {

@@ -13,6 +13,8 @@ const files = import.meta.glob('../migrations/*.sql', { query: '?raw', import: '
 export interface MigrationStep {
   /** The step is done when this column is there: its last statement makes it so. */
   readonly unlessColumn: { readonly table: string; readonly column: string } | null;
+  /** Tables that it makes are kept for as long as this one is, whatever an operator chose; null = as they say. */
+  readonly keptAs: string | null;
   readonly statements: readonly string[];
 }
 
@@ -48,15 +50,18 @@ export const MIGRATIONS: readonly Migration[] = Object.entries(files)
 
 /**
  * A script's steps. Lines `-- unless column TABLE.COLUMN` and `-- end` stand around what moves rows: statements that start
- * anew whenever they are run, the last of which puts the result in its place at once.
+ * anew whenever they are run, the last of which puts the result in its place at once. `-- kept as TABLE` in a step is
+ * about the tables that it makes.
  */
 export function splitSteps(script: string): MigrationStep[] {
   const steps: MigrationStep[] = [];
   let unlessColumn: MigrationStep['unlessColumn'] = null;
   let lines: string[] = [];
   const close = () => {
-    const statements = splitStatements(lines.join('\n'));
-    if (statements.length > 0) steps.push({ unlessColumn, statements });
+    const text = lines.join('\n');
+    const statements = splitStatements(text);
+    const keptAs = /^-- kept as (\w+)$/m.exec(text)?.[1] ?? unlessColumn?.table ?? null;
+    if (statements.length > 0) steps.push({ unlessColumn, keptAs, statements });
     lines = [];
   };
   for (const line of script.split('\n')) {
@@ -117,9 +122,9 @@ export async function applyMigration(
   form: SchemaForm = SINGLE_SERVER,
 ): Promise<void> {
   for (const step of steps) {
-    const { unlessColumn } = step;
+    const { unlessColumn, keptAs } = step;
     const done = unlessColumn && (await hasColumn(store, form.table(unlessColumn.table), unlessColumn.column));
-    const days = unlessColumn && !done ? await daysKept(store, form.table(unlessColumn.table)) : null;
+    const days = keptAs !== null && !done ? await daysKept(store, form.table(keptAs)) : null;
     const kept = step.statements.map((statement) => withDays(statement, days));
     const statements = done ? form.skipped(step) : kept.flatMap((statement) => form.statements(statement));
     for (const statement of statements) {
@@ -138,7 +143,7 @@ export async function applyMigration(
   await store.command(`INSERT INTO schema_migrations (version, name) VALUES (${version}, '${name}')`);
 }
 
-/** What an operator chose for a table goes over to the one that takes its place. @returns null when it has no TTL, or is not there */
+/** What an operator chose for a table goes over to one that takes its place, or stands beside it. @returns null when it has no TTL, or is not there */
 async function daysKept(store: Store, table: string): Promise<number | null> {
   const sql = `SELECT ${TTL_DAYS} AS days FROM system.tables WHERE database = currentDatabase() AND name = {table:String}`;
   const [row] = await store.query<{ days: string }>(sql, { table });
