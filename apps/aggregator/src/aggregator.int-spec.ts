@@ -12,6 +12,7 @@ import {
   BUILD_ID,
   knownBody,
   KNOWN_COUNT,
+  LINKED_COUNT,
   PERIOD,
   profileMessage,
   readAll,
@@ -26,8 +27,7 @@ const directory = mkdtempSync(join(tmpdir(), 'aggregator-spec-'));
 const logger = createLogger('test', { level: 'error' });
 const NOW = Math.floor(Date.now() / 1000) - 10;
 const FULL = KNOWN_COUNT * PERIOD;
-/** Of them in a span. */
-const LINKED = 3 * PERIOD;
+const LINKED = LINKED_COUNT * PERIOD;
 let store: Store;
 let stream: Stream;
 let prefix = '';

@@ -69,6 +69,8 @@ export function attributedBody(
 
 /** Samples in `knownBody`. */
 export const KNOWN_COUNT = 6;
+/** Of them in a span. */
+export const LINKED_COUNT = 3;
 
 export function profileMessage(headers: Partial<ProfileHeaders>, value: Uint8Array | null): OutgoingMessage {
   const all: ProfileHeaders = {
