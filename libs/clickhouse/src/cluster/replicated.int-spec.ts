@@ -43,6 +43,12 @@ describe('the schema of a cluster', () => {
     for (const table of SHARDED) expect(engines[table]).toBe('Distributed');
     for (const [table, engine] of Object.entries(engines))
       if (engine !== 'Distributed') expect([table, engine]).toEqual([table, expect.stringMatching(/^Replicated/)]);
+    // Whatever holds values of samples is sharded.
+    const ofSamples = await store.columns(
+      "SELECT DISTINCT table FROM system.columns WHERE database = currentDatabase() AND name = 'value'",
+    );
+    const whole = ofSamples.rows.flat().filter((name) => /^Replicated/.test(String(engines[String(name)])));
+    expect(whole.filter((name) => !String(name).endsWith('_local'))).toEqual([]);
     const path = (table: string) => String(rows.find(([name]) => name === table)?.[2]);
     expect(path('samples_local')).toMatch(/^'\/clickhouse\/tables\/\{shard\}\/.*', '\{replica\}'/);
     expect(path('stacks')).toMatch(/^'\/clickhouse\/tables\/all\/.*', '\{shard\}-\{replica\}'/);
