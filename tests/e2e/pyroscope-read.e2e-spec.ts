@@ -248,6 +248,8 @@ describe.each([
       flamegraph: { total: String(2110 * MS) },
     });
     expect(await ask('SelectMergeStacktraces', { labelSelector: '{service_name="none"}' })).toEqual({});
+    // A span that no sample was taken in.
+    expect(await ask('SelectMergeStacktraces', { spanSelector: ['9a517183f26a089d'] })).toEqual({});
     expect(await ask('LabelValues', { name: '__profile_type__', matchers: ['{namespace="find"}'] })).toEqual({
       names: [CPU],
     });
@@ -264,7 +266,8 @@ describe.each([
     ['SelectMergeStacktraces', { end: 1 }, 'invalid_argument'],
     ['SelectMergeStacktraces', { maxNodes: -1 }, 'invalid_argument'],
     ['SelectMergeStacktraces', { format: 'PROFILE_FORMAT_DOT' }, 'unimplemented'],
-    ['SelectMergeStacktraces', { spanSelector: ['9a517183f26a089d'] }, 'unimplemented'],
+    ['SelectMergeStacktraces', { spanSelector: ['9a517183f26a089d', '9a51'] }, 'invalid_argument'],
+    ['SelectMergeStacktraces', { profileIdSelector: ['7c9e6679'] }, 'unimplemented'],
     ['SelectMergeProfile', { stackTraceSelector: { callSite: [{ name: 'main' }] } }, 'unimplemented'],
     ['SelectSeries', { step: 0 }, 'invalid_argument'],
     ['SelectSeries', { step: 0.001 }, 'invalid_argument'],
