@@ -8,7 +8,9 @@ import type {
   SeriesResponse,
   TopResponse,
 } from '@perfleet/api-contract';
+import type { QueryParams } from '@perfleet/clickhouse';
 import { decodePprof } from '@perfleet/pprof';
+import { compileLinks } from '@perfleet/selector';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   checkout,
@@ -131,17 +133,23 @@ describe('a selector with spans', () => {
   });
 
   it('finds a span of any time by the index', async () => {
-    for (const [index, condition] of [
-      ['traces', trace],
-      ['spans', `span_id = '${SPANS[0]}'`],
+    const plan = async (from: string, where: string, params: QueryParams = {}) => {
+      const { rows } = await store.columns(`EXPLAIN indexes = 1 SELECT sum(value) FROM ${from} WHERE ${where}`, params);
+      return [
+        ...rows
+          .flat()
+          .join('\n')
+          .matchAll(/Skip[│\s]+Name: (\w+)/g),
+      ].map(([, index]) => index);
+    };
+    for (const [index, label, id] of [
+      ['traces', 'trace_id', TRACE],
+      ['spans', 'span_id', SPANS[0]],
     ] as const) {
-      const where = condition.replaceAll('"', "'").replace(/^(\w+)/, 'lower(hex($1))');
-      const plan = await store.columns(`EXPLAIN indexes = 1 SELECT sum(value) FROM linked_samples WHERE ${where}`);
-      expect(plan.rows.flat().join('\n')).toMatch(new RegExp(`Skip[│\\s]+Name: ${index}\\b`));
-      const view = await store.columns(
-        `EXPLAIN indexes = 1 SELECT sum(value) FROM spans WHERE ${condition.replaceAll('"', "'")}`,
-      );
-      expect(view.rows.flat().join('\n')).toMatch(new RegExp(`Skip[│\\s]+Name: ${index}\\b`));
+      const links = compileLinks({ type: 'cpu', matchers: [{ label, op: '=~', value: `${id}|${id}` }] })!;
+      expect(await plan('linked_samples', links.where, links.params)).toEqual([index]);
+      expect(await plan('spans', `${label} = '${id}'`)).toEqual([index]);
+      expect(await plan('spans', `${label} IN ('${id}', '')`)).toEqual([index]);
     }
   });
 
