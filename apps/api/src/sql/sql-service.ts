@@ -21,7 +21,7 @@ import { rowLimits, type RowLimits } from './row-limits.ts';
  */
 export class SqlService {
   private readonly queue = new CallerQueue(SQL_QUEUE);
-  private databaseName = '';
+  private databaseName: Promise<string> | null = null;
 
   constructor(private readonly store: Store) {}
 
@@ -33,7 +33,7 @@ export class SqlService {
   async run(request: SqlRequest, caller: Caller, signal?: AbortSignal): Promise<SqlResponse> {
     const { query, params } = validated(request);
     const start = performance.now();
-    const limits = rowLimits(caller.labels, await this.database(signal));
+    const limits = rowLimits(caller.labels, await this.database());
     const answer = await this.queue.run(
       caller.name,
       async () => {
@@ -61,7 +61,7 @@ export class SqlService {
   async raw(request: RawRequest, caller: Caller): Promise<RawResponse> {
     const { query, params } = validated({ query: statementOf(request), params: request.params ?? {} });
     const { abortSignal } = request;
-    const limits = rowLimits(caller.labels, await this.database(abortSignal));
+    const limits = rowLimits(caller.labels, await this.database());
     const answer = await this.queue.run(
       caller.name,
       async () => {
@@ -143,12 +143,15 @@ export class SqlService {
     return parseAst(data.map((row) => row[0] ?? ''));
   }
 
-  /** Asked once. */
-  private async database(signal?: AbortSignal): Promise<string> {
-    if (this.databaseName === '') {
-      const { rows } = await this.ask('SELECT currentDatabase()', {}, signal);
-      this.databaseName = String(rows[0]?.[0] ?? '');
-    }
+  /** Asked once, for nobody in particular, and not on the connections that queries of users wait for. */
+  private database(): Promise<string> {
+    this.databaseName ??= this.reach(() => this.store.columns('SELECT currentDatabase()')).then(
+      ({ rows }) => String(rows[0]?.[0] ?? ''),
+      (error: unknown) => {
+        this.databaseName = null;
+        throw error;
+      },
+    );
     return this.databaseName;
   }
 

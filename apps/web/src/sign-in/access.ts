@@ -14,6 +14,8 @@ let state: AccessState = { session: storedSession(), visit: 0, refused: null };
 const listeners = new Set<() => void>();
 /** Gets a new token in place of one that is refused; null = nobody can. */
 let renewal: (() => Promise<void>) | null = null;
+/** The token that is being renewed: a page asks several things at once, and each of them is refused. */
+let renewing: string | null = null;
 
 function change(next: Partial<AccessState>): void {
   state = { ...state, ...next };
@@ -25,13 +27,16 @@ function change(next: Partial<AccessState>): void {
  * renewed is, before anybody is asked.
  */
 export function refuse(token: string, reason: string): void {
-  if (token !== currentToken() || state.refused !== null) return;
+  if (token !== currentToken() || state.refused !== null || token === renewing) return;
   const renew = renewal;
   renewal = null;
   // To whom had no token there is nothing to tell: nothing of theirs was refused.
   const show = () => token === currentToken() && change({ refused: token === '' ? '' : reason });
-  if (renew) void renew().catch(show);
-  else show();
+  if (renew) {
+    renewing = token;
+    const over = () => void (renewing = renewing === token ? null : renewing);
+    void renew().then(over, () => (over(), show()));
+  } else show();
 }
 
 /** Somebody signed in. */
