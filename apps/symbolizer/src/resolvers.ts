@@ -7,6 +7,13 @@ const HEARTBEAT_MS = 3_000;
 /** Binaries of one batch. */
 const MOST_AT_ONCE = 8;
 
+export interface ResolversEvents {
+  /** What failed is tried again. */
+  readonly onError: (error: Error) => void;
+  /** After each batch, and each round that looked again. */
+  readonly onDone: () => void;
+}
+
 /** The resolvers of the partitions that are assigned here, one each. */
 export class Resolvers {
   private readonly open = new Set<Resolver>();
@@ -19,7 +26,7 @@ export class Resolvers {
   constructor(
     private readonly parts: ResolverParts,
     private readonly replay: Replay,
-    private readonly onError: (error: Error) => void,
+    private readonly events: ResolversEvents,
   ) {}
 
   get stopping(): boolean {
@@ -42,7 +49,7 @@ export class Resolvers {
       }));
     // A partition to which nothing comes has frames that wait, too.
     this.unrestored.add(once);
-    once().catch((error: Error) => this.onError(error));
+    once().catch((error: Error) => this.events.onError(error));
     return {
       onBatch: async ({ messages, heartbeat }) => {
         let invalid = 0;
@@ -51,6 +58,7 @@ export class Resolvers {
         await whileBeating(heartbeat, unlessAborted(this.stopped.signal, resolveAll(resolver, wanted)));
         await assignment.commit(messages.at(-1)!.offset + 1n);
         this.parts.stats.skippedMessages += invalid;
+        this.events.onDone();
       },
       onClose: async () => {
         resolver.close();
@@ -61,13 +69,13 @@ export class Resolvers {
   }
 
   /** Looks again for binaries that were not there. One round at a time: the next one starts when the interval is over and the last one is done. */
-  retryEvery(ms: number, onError: (error: Error) => void): void {
+  retryEvery(ms: number): void {
     let busy = false;
     this.timer = setInterval(() => {
       if (busy) return;
       busy = true;
       this.retrying = this.retry()
-        .catch(onError)
+        .then(this.events.onDone, this.events.onError)
         .finally(() => (busy = false));
     }, ms);
   }

@@ -9,6 +9,8 @@ const SEEN_ADDRESSES = 2_000_000;
 export interface ScannerParts {
   readonly publish: (messages: readonly OutgoingMessage[]) => Promise<void>;
   readonly stats: { forwarded: number; skippedMessages: number };
+  /** After each batch that was forwarded. */
+  readonly onDone: () => void;
 }
 
 /** Forwards the addresses that this instance has not seen before, keyed by binary. */
@@ -18,7 +20,7 @@ export class Scanner {
   constructor(private readonly parts: ScannerParts) {}
 
   async scan(messages: readonly StreamMessage[]): Promise<void> {
-    const { publish, stats } = this.parts;
+    const { publish, stats, onDone } = this.parts;
     const fresh = new Set<string>();
     const isNew = (key: string) => !this.seen.has(key) && !fresh.has(key) && Boolean(fresh.add(key));
     const found: AddressesMessage[] = [];
@@ -39,5 +41,6 @@ export class Scanner {
     // Only now: a send that failed is done again with the same addresses.
     for (const key of fresh) this.seen.add(key);
     stats.forwarded += fresh.size;
+    onDone();
   }
 }

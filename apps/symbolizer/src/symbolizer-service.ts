@@ -10,6 +10,7 @@ import { Replay } from './replay.ts';
 import { Resolvers } from './resolvers.ts';
 import { Scanner } from './scanner.ts';
 import { SymbolizerModule } from './symbolizer.module.ts';
+import { Trouble } from './trouble.ts';
 import type { UploadStats } from './uploads/upload-stats.ts';
 import { Uploads, type UploadsOptions } from './uploads/uploads.ts';
 
@@ -37,6 +38,7 @@ export interface SymbolizerStats {
   readonly skippedMessages: number;
   /** Offsets that retention removed before they were read. */
   readonly skippedOffsets: number;
+  /** Attempts that failed and are made again; the log says each reason once. */
   readonly errors: number;
   /** null when no binaries are received. */
   readonly uploads: UploadStats | null;
@@ -75,12 +77,12 @@ export function createSymbolizerService(options: SymbolizerServiceOptions): Symb
     if (!producer) throw new Error('the symbolizer is not running');
     await producer.send(topic(name), messages);
   };
-  const scanner = new Scanner({ publish: publishTo('addresses'), stats });
+  const trouble = new Trouble(logger, instance, stats);
   const onError = (error: Error) => {
-    if (resolvers?.stopping) return;
-    stats.errors++;
-    logger.warn({ instance, error: error.message }, 'addresses were not resolved; they are tried again');
+    if (!resolvers?.stopping) trouble.failed(error);
   };
+  const onDone = () => trouble.worked();
+  const scanner = new Scanner({ publish: publishTo('addresses'), stats, onDone });
   const uploads = options.uploads
     ? new Uploads(options.uploads, logger, (gnu) => void resolvers?.retryBinary(`gnu:${gnu}`).catch(onError))
     : null;
@@ -97,14 +99,14 @@ export function createSymbolizerService(options: SymbolizerServiceOptions): Symb
       producer = await stream.producer();
       const replay = new Replay({ stream, addresses: topic('addresses'), symbols: topic('symbols') });
       const parts = { symbols, node: instance, publish: publishTo('symbols'), stats };
-      resolvers = new Resolvers(parts, replay, onError);
+      resolvers = new Resolvers(parts, replay, { onError, onDone });
       app = await NestFactory.createMicroservice(SymbolizerModule.register(scanner, resolvers), {
         strategy: new StreamServer(stream, { prefix: topicPrefix, onError, onSkipped }),
         logger: false,
         abortOnError: false,
       });
       await app.listen();
-      resolvers.retryEvery(options.retryMs ?? 60_000, onError);
+      resolvers.retryEvery(options.retryMs ?? 60_000);
       const uploadUrl = uploads ? await uploads.open() : null;
       logger.info({ instance }, 'symbolizer is running');
       return { uploadUrl };
