@@ -13,13 +13,27 @@ export interface SendOptions {
   readonly bytesPerSecond: number;
   readonly onBytes: (bytes: number) => void;
   readonly signal: AbortSignal;
+  /** What limits the rate is measured with; tests bring their own. */
+  readonly clock?: UploadClock;
 }
+
+export interface UploadClock {
+  /** Milliseconds, rising. */
+  now(): number;
+  /** Rejects when `signal` is aborted. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+const REAL_CLOCK: UploadClock = {
+  now: () => performance.now(),
+  wait: (ms, signal) => sleep(ms, undefined, { signal }),
+};
 
 /** Sends what of a file is not there yet, one chunk after another, no faster than allowed. */
 export async function sendFile(
   upload: string,
   file: { readonly path: string; readonly size: number },
-  { client, bytesPerSecond, onBytes, signal }: SendOptions,
+  { client, bytesPerSecond, onBytes, signal, clock = REAL_CLOCK }: SendOptions,
 ): Promise<FinishAnswer> {
   const there = new Set(await client.chunks(upload));
   const whole = createHash('sha256');
@@ -33,12 +47,12 @@ export async function sendFile(
       if (bytesRead !== plain.length) throw new Error(`${file.path} was cut short`);
       whole.update(plain);
       if (there.has(index)) continue;
-      const began = performance.now();
+      const began = clock.now();
       const body = await compress(plain);
       await client.chunk(upload, index, body, createHash('sha256').update(plain).digest('hex'));
       onBytes(body.length);
-      const due = (1000 * body.length) / bytesPerSecond - (performance.now() - began);
-      if (due > 0) await sleep(due, undefined, { signal });
+      const due = (1000 * body.length) / bytesPerSecond - (clock.now() - began);
+      if (due > 0) await clock.wait(due, signal);
     }
   } finally {
     await handle.close();
