@@ -225,6 +225,8 @@ fn put(row: &mut [u8], at: usize, value: u64) {
 fn keeps(section: &elf::SectionHeader64<LittleEndian>, name: &[u8], is_go: bool) -> bool {
     let flags = section.sh_flags(LittleEndian);
     match section.sh_type(LittleEndian) {
+        // What was left out before: its name is the one at 0, whatever that is.
+        elf::SHT_NULL => false,
         elf::SHT_SYMTAB | elf::SHT_DYNSYM | elf::SHT_STRTAB | elf::SHT_SYMTAB_SHNDX => true,
         elf::SHT_NOTE => section.sh_size(LittleEndian) <= MAX_NOTE,
         _ if name.starts_with(b".debug_") || name.starts_with(b".zdebug_") => !UNUSED.contains(&name),

@@ -7,6 +7,9 @@ use crate::slim::slim_bytes;
 
 const SEEDS: [&str; 3] = ["dwarf", "dwarf-zlib", "mini-debug-info"];
 
+/// What long runs found, fixed since.
+const FOUND: [&str; 1] = ["name-at-zero"];
+
 fn seed(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/../fuzz/seeds-slim/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
@@ -75,5 +78,13 @@ fn mutated_binaries_are_refused_or_become_sound_files() {
             }
         }
         assert!(made > 200 && refused > 20, "{name}: {made} made, {refused} refused: the mutations try too little");
+    }
+}
+
+#[test]
+fn what_was_found_once_becomes_the_same_file_again() {
+    for name in FOUND {
+        let slim = slim_bytes(&seed(name)).unwrap_or_else(|why| panic!("{name}: {why:#}"));
+        assert!(slim_bytes(&slim).is_ok_and(|again| again == slim), "{name}");
     }
 }
