@@ -42,16 +42,20 @@ pub struct Keeping {
 /// The table of a binary: a kept one, or a new one that is then kept.
 pub fn table_of(path: &Path, debug_paths: &[PathBuf], keeping: &Keeping) -> Result<Mmap> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
-    let shares = (keeping.memory / SHARE).clamp(1, cores);
+    in_shares((keeping.memory / SHARE).clamp(1, cores), &ROOM, path, debug_paths, keeping)
+}
+
+/// With one of so many shares of the memory, and where that is not enough with all of it.
+fn in_shares(shares: u64, room: &Room, path: &Path, debug_paths: &[PathBuf], keeping: &Keeping) -> Result<Mmap> {
     if shares > 1 {
-        let _part = ROOM.enter(1, shares);
+        let _part = room.enter(1, shares);
         match made(path, debug_paths, &Keeping { memory: keeping.memory / shares, ..keeping.clone() }) {
             Err(error) if is_out_of_memory(&error) => {}
             result => return result,
         }
     }
     // It needs more than others leave.
-    let _all = ROOM.enter(shares, shares);
+    let _all = room.enter(shares, shares);
     made(path, debug_paths, keeping)
 }
 
@@ -218,12 +222,24 @@ mod tests {
     #[test]
     fn takes_all_of_the_memory_where_a_share_is_not_enough() {
         let own = Path::new("/proc/self/exe");
-        // This program has more debug information than fits into the least share.
-        let alone = attempt(own, &[], &Keeping { directory: None, memory: 1 << 20 }, true).unwrap_err();
-        assert!(is_out_of_memory(&alone), "{alone:#}");
-        let many: Vec<_> =
-            (0..4).map(|_| std::thread::spawn(move || table_of(own, &[], &Keeping { directory: None, memory: 1 << 30 }).unwrap().len())).collect();
-        let lengths: Vec<_> = many.into_iter().map(|thread| thread.join().unwrap()).collect();
+        let with = |memory| Keeping { directory: None, memory };
+        let is_enough = |memory: &u64| match made(own, &[], &with(*memory)) {
+            Ok(_) => true,
+            Err(error) => {
+                assert!(is_out_of_memory(&error), "{error:#}");
+                false
+            }
+        };
+        // Half of it is too little, and more than any of the shares below.
+        let enough = (22..34).map(|power| 1u64 << power).find(is_enough).expect("16 GiB are enough");
+        assert!(enough > 1 << 22);
+        let room = Room::new();
+        let (room, memory, shares) = (&room, 2 * enough, 8);
+        let lengths: Vec<_> = std::thread::scope(|scope| {
+            let work = || in_shares(shares, room, own, &[], &with(memory)).map(|table| table.len());
+            let many: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
+            many.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+        });
         assert!(lengths.iter().all(|length| *length == lengths[0]), "{lengths:?}");
     }
 }
