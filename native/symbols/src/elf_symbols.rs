@@ -26,7 +26,7 @@ pub fn function_symbols<'data>(file: &object::File<'data>, load_address: u64) ->
         if !in_code || !(symbol.kind() == SymbolKind::Text || label) {
             continue;
         }
-        let (Ok(name), Some(address)) = (symbol.name(), symbol.address().checked_sub(load_address)) else { continue };
+        let (Ok(name), Some(address)) = (symbol.name().map(unversioned), symbol.address().checked_sub(load_address)) else { continue };
         if !name.is_empty() && address < u64::from(u32::MAX) {
             let size = symbol.size().min(u64::from(u32::MAX) - address);
             symbols.push(FunctionSymbol { name, address, size, dynamic, global: symbol.is_global() && !symbol.is_weak() });
@@ -36,6 +36,14 @@ pub fn function_symbols<'data>(file: &object::File<'data>, load_address: u64) ->
     let underscores = |name: &str| name.bytes().take_while(|byte| *byte == b'_').count();
     symbols.sort_by_key(|s| (s.address, s.size == 0, !s.dynamic, !s.global, underscores(s.name), s.name.len(), s.name));
     symbols
+}
+
+/// `xdr_int@GLIBC_2.2.5` and `open@@GLIBC_2.2.5` of `.symtab` as `.dynsym` has them.
+fn unversioned(name: &str) -> &str {
+    let Some((plain, version)) = name.split_once('@') else { return name };
+    let version = version.strip_prefix('@').unwrap_or(version);
+    let is_version = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if is_version && !plain.is_empty() { plain } else { name }
 }
 
 /// Adds the symbols that lie in none of `taken`.
@@ -70,4 +78,19 @@ pub fn best_names<'data>(symbols: &[FunctionSymbol<'data>]) -> NamesAt<'data> {
 fn is_code(section: &object::Section<'_, '_>) -> bool {
     let object::SectionFlags::Elf { sh_flags } = section.flags() else { return false };
     sh_flags & u64::from(object::elf::SHF_EXECINSTR) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unversioned;
+
+    #[test]
+    fn cuts_the_version_of_a_symbol() {
+        for (name, expected) in [("xdr_int@GLIBC_2.2.5", "xdr_int"), ("open@@GLIBC_2.2.5", "open"), ("open", "open")] {
+            assert_eq!(unversioned(name), expected);
+        }
+        for name in ["@", "a@", "@a", "a@@", "a@b@c", "a@b c"] {
+            assert_eq!(unversioned(name), name);
+        }
+    }
 }

@@ -25,9 +25,9 @@ mod slim_hostile;
 mod sources;
 mod split_dwarf;
 mod split_functions;
-mod split_missing;
 mod split_places;
 mod strings;
+mod symbol_lines;
 mod table;
 #[cfg(test)]
 mod table_hostile;

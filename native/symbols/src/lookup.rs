@@ -26,7 +26,7 @@ use crate::builder::Parts;
 
 const MAGIC: &[u8; 8] = b"PFSYMTAB";
 /// Changes with the format, and with what names look like: a table of another version is made again.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 const HEADER: usize = 48;
 const CHECKED_FROM: usize = 16;
 const NODE: usize = 16;

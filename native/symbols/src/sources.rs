@@ -21,6 +21,7 @@ use crate::inflate::inflate;
 use crate::place::map;
 use crate::ranges::Ranges;
 use crate::split_dwarf::Skeletons;
+use crate::symbol_lines::{self, Code};
 
 /// Where the names come from, worst first; `as u8` is the wire form.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
@@ -67,6 +68,9 @@ pub struct Converted {
 /// Broken units of one file after which the rest is given up.
 const MAX_BROKEN: usize = 1000;
 
+/// Functions of one file that begin without a line and are looked up in the line table once more.
+const MAX_LINELESS: usize = 100_000;
+
 /// @param bytes the file at `path`
 /// @param scratch makes empty files that nobody else has
 pub fn convert(path: &Path, bytes: &[u8], debug_paths: &[PathBuf], scratch: &dyn Fn() -> Result<File>) -> Result<Converted> {
@@ -83,7 +87,7 @@ pub fn convert(path: &Path, bytes: &[u8], debug_paths: &[PathBuf], scratch: &dyn
     names.has_symtab = identity.has_symtab;
     let symbols = function_symbols(&file, names.load_address);
     names.best = best_names(&symbols);
-    let own = identity.has_debug_info && problem.is_none() && names.try_debug_info(&elf, path, debug_paths);
+    let own = identity.has_debug_info && problem.is_none() && names.try_debug_info(&elf, &symbols, path, debug_paths);
     names.problems.extend(problem);
     if own {
         names.source = Source::DebugInfo;
@@ -147,55 +151,74 @@ impl<'data> Names<'data> {
         Names { builder, load_address, taken: Ranges::default(), best: Vec::new(), source: Source::None, has_symtab: false, problems: Vec::new() }
     }
 
+    /// @param symbols those of the file
     /// @param binary where files that the debug information names are looked for
     /// @param beside separate debug files of the binary, whether or not they are there
-    fn add_debug_info(&mut self, elf: &ElfObject<'_>, binary: &Path, beside: &[PathBuf]) -> Result<()> {
+    fn add_debug_info(&mut self, elf: &ElfObject<'_>, symbols: &[FunctionSymbol<'_>], binary: &Path, beside: &[PathBuf]) -> Result<()> {
         self.builder.forget_places();
         let file = object::File::parse(elf.data())?;
         let skeletons = Skeletons::of(&file);
         if let Some(skeletons) = skeletons {
-            self.add_split(&skeletons, &file, binary, beside);
+            self.add_split(&skeletons, symbols, binary, beside);
         }
         let session = elf.debug_session().context("its debug information is unusable")?;
         let mut broken = 0;
+        let mut lineless = Vec::new();
         for function in session.functions() {
             match function {
                 // A skeleton may tell something of its functions, too.
                 Ok(function) if self.taken.contains(function.address) => drop(function),
-                Ok(function) => self.add_function(function),
+                Ok(function) => {
+                    let function = self.add_function(function);
+                    lineless.extend(Code::without_line(&function).filter(|_| lineless.len() < MAX_LINELESS));
+                }
                 // A broken unit costs its own names only.
                 Err(error) if broken >= MAX_BROKEN => return Err(error).context("its debug information is broken"),
                 Err(_) => broken += 1,
             }
         }
         self.taken.settle();
+        lineless.extend(self.untold(symbols));
+        symbol_lines::each_function(&file, lineless, self.load_address, &mut |function| drop(self.add_function(function)));
+        self.taken.settle();
         Ok(())
     }
 
-    fn add_function(&mut self, function: Function<'_>) {
+    fn add_function<'function>(&mut self, function: Function<'function>) -> Function<'function>
+    where
+        'data: 'function,
+    {
         let function = renamed(function, &self.best);
         self.taken.add_later(function.address, function.end_address());
         self.builder.add_function(&function);
+        function
+    }
+
+    /// Symbols in none of the functions so far.
+    fn untold<'s>(&self, symbols: &'s [FunctionSymbol<'_>]) -> Vec<Code<'s>> {
+        let untold = symbols.iter().filter(|symbol| symbol.size > 0 && !self.taken.contains(symbol.address));
+        untold.map(|symbol| Code { name: symbol.name.into(), address: symbol.address, size: symbol.size }).collect()
     }
 
     /// Functions in other files, and of files that are not here what the binary itself has.
-    fn add_split(&mut self, skeletons: &Skeletons<'_>, file: &object::File<'_>, binary: &Path, beside: &[PathBuf]) {
+    fn add_split(&mut self, skeletons: &Skeletons<'_>, symbols: &[FunctionSymbol<'_>], binary: &Path, beside: &[PathBuf]) {
         let load_address = self.load_address;
-        let missing = skeletons.each_function(binary, beside, load_address, &mut |function| self.add_function(function));
+        let (lines, problem) = skeletons.each_function(binary, beside, load_address, &mut |function| drop(self.add_function(function)));
         self.taken.settle();
-        for symbol in function_symbols(file, load_address) {
-            if !self.taken.contains(symbol.address)
-                && let Some(function) = missing.function(&symbol, load_address)
-            {
+        let mut untold = self.untold(symbols);
+        // Of several names of an address the first is the best.
+        untold.dedup_by_key(|code| code.address);
+        for code in &untold {
+            if let Some(function) = lines.function(code, load_address) {
                 self.add_function(function);
             }
         }
         self.taken.settle();
-        self.problems.extend(missing.problem);
+        self.problems.extend(problem);
     }
 
-    fn try_debug_info(&mut self, elf: &ElfObject<'_>, binary: &Path, beside: &[PathBuf]) -> bool {
-        self.add_debug_info(elf, binary, beside).map_err(|error| self.problems.push(error)).is_ok()
+    fn try_debug_info(&mut self, elf: &ElfObject<'_>, symbols: &[FunctionSymbol<'_>], binary: &Path, beside: &[PathBuf]) -> bool {
+        self.add_debug_info(elf, symbols, binary, beside).map_err(|error| self.problems.push(error)).is_ok()
     }
 
     fn add_mini(&mut self, mini: &[u8]) {
@@ -221,9 +244,11 @@ impl<'data> Names<'data> {
         ensure!(own.has_debug_info, "it has no debug information");
         let plain = inflate(&mapped.bytes)?;
         let elf = parse_elf(plain.as_deref().unwrap_or(&mapped.bytes))?;
-        self.add_debug_info(&elf, binary, &[path.to_owned()])?;
+        let file = object::File::parse(elf.data())?;
+        let symbols = function_symbols(&file, self.load_address);
+        self.add_debug_info(&elf, &symbols, binary, &[path.to_owned()])?;
         self.has_symtab |= own.has_symtab;
-        self.add_symbols(&object::File::parse(elf.data())?);
+        self.add_those(&symbols, &file);
         Ok(())
     }
 

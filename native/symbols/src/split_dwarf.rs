@@ -13,8 +13,8 @@ use symbolic_debuginfo::Function;
 use crate::inflate::inflate;
 use crate::place::map;
 use crate::split_functions::SplitUnit;
-use crate::split_missing::Missing;
 use crate::split_places::{packages, places};
+use crate::symbol_lines::SymbolLines;
 use crate::unit_lines::UnitLines;
 
 pub type Slice<'data> = EndianSlice<'data, LittleEndian>;
@@ -78,8 +78,14 @@ impl<'data> Skeletons<'data> {
     }
 
     /// Hands over the functions of the units whose other halves are found, their addresses relative to the load address.
-    /// @returns what is known of the others
-    pub fn each_function(&self, path: &Path, debug_paths: &[PathBuf], load_address: u64, each: &mut dyn FnMut(Function<'_>)) -> Missing<'_> {
+    /// @returns what is known of the others, and what could not be read, of which file
+    pub fn each_function(
+        &self,
+        path: &Path,
+        debug_paths: &[PathBuf],
+        load_address: u64,
+        each: &mut dyn FnMut(Function<'_>),
+    ) -> (SymbolLines<'_>, Option<anyhow::Error>) {
         let mut reading = Reading { load_address, found: HashSet::new(), seen: HashSet::new(), each };
         let mut problem = None;
         for package in packages(path, debug_paths) {
@@ -98,7 +104,7 @@ impl<'data> Skeletons<'data> {
             let (absent, all) = (absent.len(), self.count);
             problem = Some(anyhow::anyhow!("{absent} of its {all} units are in files that are not here, as {}", name.display()));
         }
-        Missing::new(&self.dwarf, absent.into_iter().map(|skeleton| &skeleton.unit), problem)
+        (SymbolLines::new(&self.dwarf, absent.into_iter().map(|skeleton| &skeleton.unit)), problem)
     }
 
     fn read_package(&self, file: &object::File<'_>, reading: &mut Reading<'_>) -> Result<()> {
@@ -160,7 +166,7 @@ fn units_of<'data>(dwarf: &Dwarf<Slice<'data>>) -> Vec<Unit<Slice<'data>>> {
 }
 
 /// Empty where there is none, or where it is packed in a way that `inflate` does not know.
-fn section<'data>(file: &object::File<'data>, name: Option<&str>) -> Result<Slice<'data>, gimli::Error> {
+pub fn section<'data>(file: &object::File<'data>, name: Option<&str>) -> Result<Slice<'data>, gimli::Error> {
     let section = name.and_then(|name| file.section_by_name(name).filter(|section| section.name() == Ok(name)));
     Ok(Slice::new(section.and_then(|section| section.data().ok()).unwrap_or_default(), LittleEndian))
 }

@@ -7,7 +7,7 @@ use crate::isolate::{Limits, isolated};
 use crate::kept_tables::table_bytes;
 use crate::slim_hostile::{Random, mutate};
 
-const SEEDS: [&str; 5] = ["dwarf", "dwarf-zlib", "mini-debug-info", "skeleton-4", "skeleton-5"];
+const SEEDS: [&str; 6] = ["dwarf", "dwarf-zlib", "lines-only", "mini-debug-info", "skeleton-4", "skeleton-5"];
 const LIMITS: Limits = Limits { wall: Duration::from_secs(60), cpu_seconds: 20, memory: 512 << 20, answer: 1 << 16, file: 1 << 30 };
 
 #[test]
