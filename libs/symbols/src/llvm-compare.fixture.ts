@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { posix } from 'node:path';
 import { demangleNames, SymbolTable } from '@perfleet/native-symbols';
 import { run } from './programs.fixture.ts';
@@ -14,12 +15,11 @@ export interface Difference {
 
 /**
  * What differs: `unnamed` we have no name, `depth` another number of inlined calls, `function`, `file`, `line` at some level.
- * Two kinds are llvm-symbolizer's shortcomings, each shown by a case of its own in the test: `cold` it gives the symbol of a
- * moved part (`main.cold`) where the debug information says `main`; `symtab` it reads the symbol table of the stripped binary
- * only, not that of its debug file, and so lacks names without debug information and those of clones (`f.isra.0`).
+ * Two kinds are decided, each by a case of its own in the test: `cold` llvm-symbolizer gives the symbol of a moved part
+ * (`main.cold`) where the debug information says `main`; `label` it gives a label without a size inside a function that has one.
  */
-export type DifferenceKind = 'unnamed' | 'depth' | 'function' | 'file' | 'line' | 'cold' | 'symtab';
-export const EXPLAINED: readonly DifferenceKind[] = ['cold', 'symtab'];
+export type DifferenceKind = 'unnamed' | 'depth' | 'function' | 'file' | 'line' | 'cold' | 'label';
+export const DECIDED: readonly DifferenceKind[] = ['cold', 'label'];
 
 export interface Comparison {
   readonly addresses: number;
@@ -50,15 +50,18 @@ export function textAddresses(path: string, count: number, seed = 1): bigint[] {
   return [...chosen];
 }
 
-/** Our answers and those of llvm-symbolizer for the same addresses of the same file. */
+/**
+ * Our answers and those of llvm-symbolizer for the same addresses of the same binary. Of a stripped one llvm-symbolizer is given the
+ * debug file itself: by the binary's name it reads of that the debug information only, not the symbol table (a case in the test).
+ */
 export async function compareWithLlvm(tool: string, path: string, addresses: readonly bigint[]): Promise<Comparison> {
-  const theirs = llvmChains(tool, path, addresses);
   const buildId = /Build ID: ([0-9a-f]+)/.exec(run('readelf', ['-n', path]))?.[1] ?? '';
   const debugFile = `/usr/lib/debug/.build-id/${buildId.slice(0, 2)}/${buildId.slice(2)}.debug`;
+  const theirs = llvmChains(tool, existsSync(debugFile) ? debugFile : path, addresses);
   const table = await SymbolTable.open(path, [debugFile]);
   const found = await table.resolve(BigUint64Array.from(addresses));
   table.close();
-  const aliases = aliasesOf([path, debugFile]);
+  const symbols = symbolsOf([path, debugFile]);
   const differences: Difference[] = [];
   let [named, inlined] = [0, 0];
   addresses.forEach((address, i) => {
@@ -69,25 +72,25 @@ export async function compareWithLlvm(tool: string, path: string, addresses: rea
     }
     if (ours.length > 0 || theirs[i]!.length > 0) named++;
     if (ours.length > 1) inlined++;
-    const kind = difference(ours, theirs[i]!, aliases);
+    const kind = difference(ours, theirs[i]!, symbols);
     if (kind) differences.push({ address: address.toString(16), kind, ours, theirs: theirs[i]! });
   });
   return { addresses: addresses.length, named, inlined, differences };
 }
 
-function difference(ours: Chain, theirs: Chain, aliases: ReadonlyMap<string, string>): DifferenceKind | null {
+function difference(ours: Chain, theirs: Chain, symbols: Symbols): DifferenceKind | null {
   if (ours.length === 0 && theirs.length === 0) return null;
   if (ours.length === 0) return 'unnamed';
-  const outer = ours.at(-1)![0];
-  if (theirs.length === 0) return aliases.has(outer) ? 'symtab' : 'function';
+  if (theirs.length === 0) return 'function';
   if (ours.length !== theirs.length) return 'depth';
-  const same = (a: string, b: string) => a === b || (aliases.has(a) && aliases.get(a) === aliases.get(b));
+  const { places, labels } = symbols;
+  const same = (a: string, b: string) => a === b || (places.has(a) && places.get(a) === places.get(b));
   const other = ours.findIndex(([name], i) => !same(name, theirs[i]![0]));
   let kind: DifferenceKind | null = null;
   if (other >= 0) {
     const [name, theirName] = [ours[other]![0], theirs[other]![0]];
     if (other === ours.length - 1 && withoutPart(theirName) === name) kind = 'cold';
-    else if (other === ours.length - 1 && aliases.has(name) && withoutClones(name) === theirName) kind = 'symtab';
+    else if (other === ours.length - 1 && labels.has(theirName) && !labels.has(name)) kind = 'label';
     else return 'function';
   }
   // Without debug information llvm-symbolizer gives the base name of an STT_FILE symbol, which names no file that can be found.
@@ -100,11 +103,6 @@ function withoutPart(name: string): string {
   return name.replace(/ \[clone \.cold(\.\d+)?\]$|\.cold(\.\d+)?$/, '');
 }
 
-/** `f.isra.0.part.1` as `f`. */
-function withoutClones(name: string): string {
-  return name.replace(/(\.(part|isra|constprop|lto_priv)\.\d+)+$/, '');
-}
-
 function llvmChains(tool: string, path: string, addresses: readonly bigint[]): Chain[] {
   const input = addresses.map((address) => `0x${address.toString(16)}`).join('\n');
   const output = run(tool, [`--obj=${path}`, '--no-demangle', '--output-style=JSON'], { input });
@@ -113,19 +111,35 @@ function llvmChains(tool: string, path: string, addresses: readonly bigint[]): C
     .filter(Boolean)
     .map((line) => JSON.parse(line) as LlvmAnswer);
   const rows = answers.map(({ Symbol = [] }) => Symbol.filter(({ FunctionName }) => FunctionName !== ''));
-  const names = demangleNames(rows.flatMap((row) => row.map(({ FunctionName }) => FunctionName)));
+  const names = demangleNames(rows.flatMap((row) => row.map(({ FunctionName }) => FunctionName.replace(VERSION, ''))));
   let next = 0;
   return rows.map((row) =>
     row.map(({ FileName, Line }) => [names[next++]!, FileName && posix.normalize(FileName), Line] as const),
   );
 }
 
-/** Names that stand for the same address: any of them is right. */
-function aliasesOf(paths: readonly string[]): Map<string, string> {
-  const rows = paths.flatMap((path) => [safeRun('nm', [path]), safeRun('nm', ['-D', path])].join('\n').split('\n'));
-  const symbols = rows.map((row) => /^([0-9a-f]+) [tTwWiuVv] ([^@\s]+)/.exec(row)).filter((row) => row !== null);
-  const names = demangleNames(symbols.map((row) => row[2]!));
-  return new Map(symbols.map((row, i) => [names[i]!, row[1]!]));
+/** Of `xdr_int@GLIBC_2.2.5`, as `.symtab` has it. */
+const VERSION = /(?<=.)@@?[\w.]+$/;
+
+interface Symbols {
+  /** Addresses by name: of names that stand for the same one any is right. */
+  readonly places: ReadonlyMap<string, string>;
+  /** Names that have no size. */
+  readonly labels: ReadonlySet<string>;
+}
+
+function symbolsOf(paths: readonly string[]): Symbols {
+  const rows = paths.flatMap((path) =>
+    [safeRun('nm', ['-S', path]), safeRun('nm', ['-S', '-D', path])].join('\n').split('\n'),
+  );
+  const symbols = rows
+    .map((row) => /^([0-9a-f]+)( [0-9a-f]+)? [tTwWiuVv] ([^@\s]+)/.exec(row))
+    .filter((row) => row !== null);
+  const names = demangleNames(symbols.map((row) => row[3]!));
+  return {
+    places: new Map(symbols.map((row, i) => [names[i]!, row[1]!])),
+    labels: new Set(names.filter((_, i) => symbols[i]![2] === undefined)),
+  };
 }
 
 function safeRun(command: string, args: readonly string[]): string {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SymbolTable } from '@perfleet/native-symbols';
 import { requireTool } from '@perfleet/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareWithLlvm, EXPLAINED, textAddresses } from './llvm-compare.fixture.ts';
+import { compareWithLlvm, DECIDED, textAddresses } from './llvm-compare.fixture.ts';
 import { addressOf, run } from './programs.fixture.ts';
 
 const HEADER = `
@@ -60,7 +60,7 @@ describe.skipIf(reason !== '')(`split DWARF${reason && ` (skipped: ${reason})`}`
       app,
       textAddresses(app, 4000),
     );
-    const open = differences.filter(({ kind }) => !EXPLAINED.includes(kind));
+    const open = differences.filter(({ kind }) => !DECIDED.includes(kind));
     expect(open.slice(0, 3)).toEqual([]);
     expect(named).toBeGreaterThan(addresses * 0.9);
     expect(inlined).toBeGreaterThan(addresses * 0.1);
