@@ -1,4 +1,4 @@
-import type { DiffResponse, FlameGraphColumns } from '@perfleet/api-contract';
+import type { DiffBy, DiffResponse, FlameGraphColumns } from '@perfleet/api-contract';
 import { CallTree } from './call-tree.ts';
 import { FunctionTable, namesOf, type FrameColumns } from './frame-table.ts';
 import { layOut } from './lay-out.ts';
@@ -51,17 +51,17 @@ export function diffFlameGraphs(
 export type FunctionDiff = DiffResponse['functions'][number];
 
 /**
- * Functions of both sides; the largest change of their share of the side's total comes first, then by name.
+ * Functions of both sides; the largest change comes first, then by name: of their share of the side's total, or of their value.
  * @param frames the table that both sides index
  */
 export function diffFunctions(
   baseline: StackColumns,
   compared: StackColumns,
   frames: FrameColumns,
-  { limit = Infinity, excludeKind }: TopOptions = {},
+  { limit = Infinity, excludeKind, by = 'share' }: TopOptions & { readonly by?: DiffBy } = {},
 ): FunctionDiff[] {
   const [before, after] = [functionValues(baseline, frames), functionValues(compared, frames)];
-  const sum = ({ values }: StackColumns) => values.reduce((a, b) => a + b, 0) || 1;
+  const sum = ({ values }: StackColumns) => (by === 'value' ? 1 : values.reduce((a, b) => a + b, 0) || 1);
   const [baseSum, comparedSum] = [sum(baseline), sum(compared)];
   const { functions } = frames;
   const change = Float64Array.from(after.total, (total, fn) =>

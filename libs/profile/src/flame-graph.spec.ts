@@ -149,6 +149,15 @@ describe('functions by kind', () => {
       ['main', 0, 0],
     ]);
     expect(diffFunctions(before, after, both, { limit: 2 })).toHaveLength(2);
+    // `main` is all of both sides, and has lost most in nanoseconds.
+    expect(
+      diffFunctions(before, after, both, { by: 'value' }).map((d) => [d.function, d.total - d.base.total]),
+    ).toEqual([
+      ['main', -60],
+      ['a', -40],
+      ['b', -24],
+      ['c', 4],
+    ]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
-import { EXPORT_FORMATS, MERGE_BY } from '@perfleet/api-contract';
+import { DIFF_BY, EXPORT_FORMATS, MERGE_BY } from '@perfleet/api-contract';
 import type { FastifyReply } from 'fastify';
 import { Access } from '../access/route-access.ts';
 import { clientSignal } from '../http/client-signal.ts';
@@ -87,7 +87,8 @@ export class ProfilesController {
       ),
     };
     const limit = integer(raw, 'limit', 100, 1, 10_000);
-    return this.profiles.diff(base, of, limit, { signal: clientSignal(reply) });
+    const by = oneOf(raw, 'by', DIFF_BY, 'share');
+    return this.profiles.diff(base, of, by, limit, { signal: clientSignal(reply) });
   }
 
   @Access('read', ['query'])

@@ -1,5 +1,6 @@
 import type {
   CompareResponse,
+  DiffBy,
   DiffResponse,
   ExportFormat,
   FlameGraphResponse,
@@ -53,11 +54,12 @@ export class ProfileQueries {
     return { unit, total, functions: topFunctions(stacks, frames, { limit, excludeKind: PROCESS_KIND }) };
   }
 
-  async diff(base: Selection, of: Selection, limit: number, options: AskOptions): Promise<DiffResponse> {
+  async diff(base: Selection, of: Selection, by: DiffBy, limit: number, options: AskOptions): Promise<DiffResponse> {
     const cache = this.cache();
     const before = await this.load(base, options, cache);
     const after = await this.load(of, options, cache);
-    const functions = diffFunctions(before.stacks, after.stacks, after.frames, { limit, excludeKind: PROCESS_KIND });
+    const chosen = { by, limit, excludeKind: PROCESS_KIND };
+    const functions = diffFunctions(before.stacks, after.stacks, after.frames, chosen);
     return { unit: after.unit || before.unit, baseTotal: before.total, total: after.total, functions };
   }
 

@@ -50,6 +50,13 @@ describe('top, series, diff, export', () => {
     });
     expect(diff).toMatchObject({ baseTotal: 11 * MS, total: 57 * MS });
     expect(diff.functions.map((f) => f.function).sort()).toEqual(['inner', 'liblost.so+0x2abc', 'main', 'outer']);
+    // What gained most with the time is all of both sides: its share did not change.
+    const longer = { query: '{service="checkout"}', baseFrom: String(T0), baseUntil: String(T0 + 5) };
+    const changes = async (by: string) =>
+      (await get<typeof diff>('diff', { ...longer, by })).functions.map((each) => each.function);
+    expect(await changes('value')).toMatchObject({ 0: 'main', length: 4 });
+    expect(await changes('share')).toMatchObject({ 3: 'main', length: 4 });
+    expect(await refused('diff', { by: 'ratio' })).toMatchObject({ status: 400 });
   });
 
   it('exports folded stacks, speedscope, the Firefox Profiler’s format and pprof', async () => {

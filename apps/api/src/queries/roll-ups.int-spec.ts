@@ -161,7 +161,7 @@ async function check(matchers: Record<string, string>, from: number, until: numb
       s.time < half.range.until &&
       Object.entries(matchers).every(([k, v]) => s[k as 'node'] === v),
   );
-  const diff = await queries.diff(half, of, 10, {});
+  const diff = await queries.diff(half, of, 'share', 10, {});
   expect([diff.baseTotal, diff.total]).toEqual([sum(before), total]);
   const compared = await queries.compare({ base: half, with: of, per: 'time', limit: 10 }, {});
   expect([compared.base.total, compared.with.total]).toEqual([sum(before), total]);

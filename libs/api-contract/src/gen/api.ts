@@ -129,7 +129,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Functions of two selections, largest change of share first */
+        /** Functions of two selections, largest change first */
         get: operations["diff"];
         put?: never;
         post?: never;
@@ -1346,6 +1346,8 @@ export interface operations {
                 baseFrom?: string;
                 /** @description Default until */
                 baseUntil?: string;
+                /** @description Change of the share of each total (default), for sides of different length; or of the value */
+                by?: "share" | "value";
                 /** @description Most entries of the answer (100) */
                 limit?: number;
             };
@@ -1355,7 +1357,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Functions of two selections, largest change of share first */
+            /** @description Functions of two selections, largest change first */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -1,4 +1,4 @@
-import { COMPARE_PER, EXPORT_FORMATS, MERGE_BY } from '../comparison.ts';
+import { COMPARE_PER, DIFF_BY, EXPORT_FORMATS, MERGE_BY } from '../comparison.ts';
 import { errorAnswer, json, operation } from './operation.ts';
 import { BASE, limit, path, query, RANGE, SELECTION, step, whole } from './parameters.ts';
 import { anything, flag, map, oneOf, text } from './schema.ts';
@@ -80,8 +80,17 @@ export const PROFILE_PATHS = {
   '/api/v1/diff': {
     get: operation({
       id: 'diff',
-      summary: 'Functions of two selections, largest change of share first',
-      parameters: [...SELECTION, ...BASE, limit(10_000, 100)],
+      summary: 'Functions of two selections, largest change first',
+      parameters: [
+        ...SELECTION,
+        ...BASE,
+        query(
+          'by',
+          'Change of the share of each total (default), for sides of different length; or of the value',
+          oneOf(DIFF_BY),
+        ),
+        limit(10_000, 100),
+      ],
       answer: 'DiffResponse',
     }),
   },
