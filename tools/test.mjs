@@ -70,7 +70,8 @@ async function cargo() {
   let text = '';
   const code = await execute(
     'cargo',
-    ['test', '--release', '--locked'],
+    // All of them: what fails first must not hide the rest.
+    ['test', '--release', '--locked', '--no-fail-fast'],
     join(root, 'native'),
     (data) => (text += data),
   );

@@ -89,13 +89,14 @@ fn counts(windows: &[Window]) -> HashMap<String, f64> {
     counts
 }
 
-/// Runs two functions that V8 has compiled, and prints the microseconds of CPU time that this took. V8 writes names through a buffer
-/// of 2 MiB: others fill it before, and again afterwards, since it may compile anew what runs.
+/// Runs two functions for as long as V8 finds something to compile better, and then prints the microseconds of CPU time that a second
+/// of them took. V8 writes names through a buffer of 2 MiB: others fill it before, and again afterwards, if it should compile anew.
 const SCRIPT: &str = r#"
 function hotInner(n) { let sum = 0; for (let i = 0; i < n; i++) sum = (sum * 31 + i) | 0; return sum; }
 function hotOuter(n) { let sum = 0; for (let i = 0; i < n; i++) sum ^= hotInner(2000); return sum; }
 const fill = () => { for (let i = 0; i < process.argv[2]; i++) new Function('a', `return a + ${i}`)(i); };
-for (let i = 0; i < 200; i++) hotOuter(100);
+const warm = Date.now() + 700;
+while (Date.now() < warm) hotOuter(100);
 fill();
 process.stdout.write('ready\n');
 process.stdin.once('data', () => {
