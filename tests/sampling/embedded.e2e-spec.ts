@@ -41,8 +41,9 @@ describe('perfleet up on this machine', () => {
         '5s',
         '--pid',
         String(workloads.pids[program]),
+        // As many as a share within five points needs when the machine has other work, too.
         '--rate',
-        '99',
+        '499',
         '-o',
         file,
       ]);

@@ -85,12 +85,12 @@ describe('names of stripped programs', () => {
     const [first] = await waitFor(
       async () => {
         const binaries = await ask();
-        return binaries[0]?.reason === 'no symbol' && binaries;
+        // The first window is short: one of full length has come, too.
+        return binaries[0]?.reason === 'no symbol' && binaries[0].samples > 10 && binaries;
       },
       { timeoutMs: 120_000, intervalMs: 1000, what: 'the nameless binary' },
     );
     expect(first).toMatchObject({ binary: join(dir, 'burn-nameless'), nodes: 1 });
-    expect(first!.samples).toBeGreaterThan(10);
     expect(first!.share).toBeGreaterThan(0.9);
     const table = await runPerfleet(['unresolved', '--server', server]);
     expect(table.out).toMatch(/samples +share +nodes +since.*\n-.*\n(.*\n)*.*burn-nameless/);

@@ -22,13 +22,13 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	pyroscope "github.com/grafana/pyroscope-go"
 	profilev1 "github.com/grafana/pyroscope/api/gen/proto/go/google/v1"
 	pushv1 "github.com/grafana/pyroscope/api/gen/proto/go/push/v1"
 	"github.com/grafana/pyroscope/api/gen/proto/go/push/v1/pushv1connect"
 	querierv1 "github.com/grafana/pyroscope/api/gen/proto/go/querier/v1"
 	"github.com/grafana/pyroscope/api/gen/proto/go/querier/v1/querierv1connect"
 	typesv1 "github.com/grafana/pyroscope/api/gen/proto/go/types/v1"
-	pyroscope "github.com/grafana/pyroscope-go"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
@@ -174,6 +174,8 @@ func spin(until time.Time) {
 }
 
 func sdk(url, service string) {
+	// Every allocation, so that what is held is told to the byte.
+	runtime.MemProfileRate = 1
 	runtime.SetMutexProfileFraction(1)
 	runtime.SetBlockProfileRate(1)
 	profiler, err := pyroscope.Start(pyroscope.Config{
@@ -191,6 +193,8 @@ func sdk(url, service string) {
 	for i := 0; i < 256; i++ {
 		sink = append(sink, make([]byte, 1<<20))
 	}
+	// A heap profile is of the last collection: it has to know what is held.
+	runtime.GC()
 	wait := make(chan struct{})
 	go func() { spin(time.Now().Add(3 * time.Second)); close(wait) }()
 	<-wait
