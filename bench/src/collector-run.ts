@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { openEmbeddedStream } from '@perfleet/stream';
 import type { Load } from './loads.ts';
 import { residentMb } from './measure.ts';
 import { bpfOf, childrenOf, commOf, cpuOfTree, lockedMb } from './processes.ts';
+import { startService } from './service.ts';
 import { readWindows, untilMessages, type WindowSamples } from './stream-windows.ts';
 
 export interface CollectorRun {
@@ -49,53 +48,34 @@ export async function collectorRun(
   window: number,
   load: Load,
 ): Promise<CollectorRun> {
-  const args = ['collector', '--data', directory, '--rate', String(rate), '--node', 'bench', '--log-level', 'error'];
+  const args = ['collector', '--data', directory, '--rate', String(rate), '--node', 'bench'];
   const started = Date.now();
-  const child = spawn(process.execPath, [join(root, 'bin/perfleet.mjs'), ...args], {
-    env: {
-      ...process.env,
-      PERFLEET_WINDOW_SECONDS: String(window),
-      PERFLEET_KAFKA_BROKERS: '',
-      PERFLEET_REDIS_URL: '',
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let errors = '';
-  child.stderr.on('data', (data) => (errors = (errors + String(data)).slice(-2000)));
-  const ended = once(child, 'exit');
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
+  const collector = await startService(root, args, { PERFLEET_WINDOW_SECONDS: String(window) });
+  const { pid, errors } = collector;
   try {
-    await Promise.race([
-      once(child.stdout, 'data'),
-      ended.then(() => Promise.reject(new Error(`the collector did not start: ${errors.trim()}`))),
-    ]);
     const stream = await openEmbeddedStream({ path: join(directory, 'stream.db') });
     try {
-      await untilMessages(stream, () => errors);
-      const sampler = samplerOf(child.pid!);
-      if (sampler === undefined) throw new Error(`no sampler runs: ${errors.trim() || 'perfleet doctor tells why'}`);
+      await untilMessages(stream, errors);
+      const sampler = samplerOf(pid);
+      if (sampler === undefined) throw new Error(`no sampler runs: ${errors() || 'perfleet doctor tells why'}`);
       const samplerMb = () => [sampler, ...childrenOf(sampler)].reduce((sum, pid) => sum + residentMb(pid), 0);
       await untilCalm(sampler);
       const snapshot = () => ({
         at: Date.now() / 1000,
         sampler: cpuOfTree(sampler),
-        all: cpuOfTree(child.pid!),
+        all: cpuOfTree(pid),
         bpf: bpfOf(sampler),
         load: load.cpu(),
       });
       const before = snapshot();
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
       const after = snapshot();
-      if (samplerOf(child.pid!) !== sampler)
-        throw new Error(
-          `the sampler ended while it was measured: ${errors.trim() || 'the collector does not say why'}`,
-        );
+      if (samplerOf(pid) !== sampler)
+        throw new Error(`the sampler ended while it was measured: ${errors() || 'the collector does not say why'}`);
       const kernelMb = after.bpf.memoryBytes / 2 ** 20 + lockedMb(sampler);
-      const memory = { samplerMb: samplerMb(), collectorMb: residentMb(child.pid!), kernelMb };
+      const memory = { samplerMb: samplerMb(), collectorMb: residentMb(pid), kernelMb };
       load.pause();
-      child.kill('SIGINT');
-      await ended;
+      await collector.stop();
       const windows = await readWindows(stream, load.process);
       const full = windows.find((w) => w.samples >= 0.9 * rate * cpus().length * (w.end - w.start));
       const inside = windows.filter((w) => w.start >= before.at && w.end <= after.at);
@@ -127,8 +107,7 @@ export async function collectorRun(
       await stream.close();
     }
   } finally {
-    process.removeListener('exit', kill);
-    if (child.exitCode === null) kill();
+    await collector.stop();
   }
 }
 
