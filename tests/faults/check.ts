@@ -1,4 +1,4 @@
-import { ROLL_UPS } from '@perfleet/clickhouse';
+import { ROLL_UPS } from '@perfleet/clickhouse/tables';
 import { PERIOD } from '@perfleet/simulate';
 import { select, selectNumber } from './clickhouse.ts';
 import type { ExpectedEpoch, ExpectedWindow, Published } from './truth.ts';

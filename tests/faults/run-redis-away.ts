@@ -3,11 +3,16 @@
  *
  *   npm run test:redis-away -- [--seconds 600]
  */
-import { parseArgs } from 'node:util';
 import { requireTool } from '@perfleet/testing';
+import { runArguments } from '../support/run-arguments.ts';
 import { keepRedisAway } from './redis-away.ts';
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '600' } } });
+const USAGE = `npm run test:redis-away -- [--seconds 600]
+
+Profiles this machine while Redis is away for that long, and compares. Needs redis-server and what \`perfleet up\` needs.
+`;
+
+const values = runArguments(USAGE, { seconds: { type: 'string', default: '600' } });
 const seconds = Number(values.seconds);
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const { available, reason } = requireTool('redis-server');

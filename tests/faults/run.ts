@@ -6,11 +6,16 @@
  *
  * The seed is printed; the same seed gives the same fleet and the same faults. Their effects also depend on the machine's timing.
  */
-import { parseArgs } from 'node:util';
 import { requireTool } from '@perfleet/testing';
+import { runArguments } from '../support/run-arguments.ts';
 import { runFaults } from './run-faults.ts';
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '300' }, seed: { type: 'string' } } });
+const USAGE = `npm run test:faults -- [--seconds 300] [--seed N]
+
+Kills, freezes and restarts every part of the pipeline for that long, and counts every row. Needs java and redis-server.
+`;
+
+const values = runArguments(USAGE, { seconds: { type: 'string', default: '300' }, seed: { type: 'string' } });
 const seconds = Number(values.seconds);
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
 const say = (line: string) => process.stderr.write(`${line}\n`);

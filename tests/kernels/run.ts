@@ -10,8 +10,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { requireTool } from '@perfleet/testing';
+import { runArguments } from '../support/run-arguments.ts';
 import { readStream, type Context } from './checks.ts';
 import { buildGuest } from './guest.ts';
 import { Packages, newestOfSeries } from './packages.ts';
@@ -31,14 +31,17 @@ function fail(text: string): never {
   process.exit(2);
 }
 
-const { values } = parseArgs({
-  options: {
-    kernels: { type: 'string' },
-    scenarios: { type: 'string' },
-    /** Bound for one kernel. */
-    seconds: { type: 'string', default: '300' },
-    'no-table': { type: 'boolean', default: false },
-  },
+const USAGE = `npm run test:kernels -- [--kernels 5.10,6.1] [--scenarios auto,calls] [--seconds 300] [--no-table]
+
+Boots Debian's kernels in qemu and writes docs/kernels.md, which --no-table leaves as it is; --seconds bounds one kernel.
+`;
+
+const values = runArguments(USAGE, {
+  kernels: { type: 'string' },
+  scenarios: { type: 'string' },
+  /** Bound for one kernel. */
+  seconds: { type: 'string', default: '300' },
+  'no-table': { type: 'boolean', default: false },
 });
 
 for (const tool of ['qemu-system-x86_64', 'g++', 'nm', 'apt-get', 'setpriv', 'gzip']) {
