@@ -40,6 +40,7 @@ import { INGEST_LIMITS } from './ingest/limits.ts';
 import { serveOtlpHttp } from './ingest/otlp-http.ts';
 import { servePyroscopeIngest } from './ingest/pyroscope-ingest.ts';
 import { ErrorFilter } from './http/error-filter.ts';
+import { serverSettings } from './http/server-settings.ts';
 import { hasWebFiles, securityHeaders, serveWebFiles } from './http/web-files.ts';
 import { ApiMetrics } from './metrics.ts';
 import { NodeQueries } from './nodes/node-queries.ts';
@@ -87,6 +88,8 @@ export interface ApiOptions {
   /** Thresholds and receivers of alerts. */
   readonly alerts?: AlertSettings;
   readonly alertTiming?: Partial<AlertTiming>;
+  /** For a request to arrive whole, on every port; `ARRIVAL_MS` when absent. */
+  readonly arrivalMs?: number;
 }
 
 export interface StartedApi {
@@ -108,8 +111,6 @@ export interface Api {
 
 /** Bytes of a request's body. */
 const BODY_LIMIT = 1 << 20;
-/** For a request to arrive whole, so that slow senders cannot hold connections. */
-const REQUEST_TIMEOUT_MS = 60_000;
 
 @Module({})
 class ApiModule {}
@@ -141,19 +142,20 @@ export function createApi(options: ApiOptions): Api {
   };
   return {
     async start() {
-      const { host = '127.0.0.1', clickhousePort = null, tls = null } = options;
+      const { host = '127.0.0.1', clickhousePort = null, tls = null, arrivalMs } = options;
       const origins: Origins = { host, allowedHosts: options.allowedHosts ?? [] };
       const metrics = options.metrics ?? new Registry();
       const known = options.verifier ?? createTokenVerifier({ store: nodeState.tokens });
       const verifier = options.auth === 'tokens' ? known : null;
       const access: Access = { verifier, limiter: new CallLimiter(options.callRates ?? DEFAULT_CALL_RATES) };
-      if (options.ingest) ingest = await startIngest(options.ingest, origins, access, options.logger, metrics, tls);
+      if (options.ingest)
+        ingest = await startIngest({ ...options.ingest, arrivalMs }, origins, access, options.logger, metrics, tls);
       ({ app, routes } = await build(options, parts, origins, access, metrics, ingest));
       try {
         await listening('--http-port', host, options.port, app.listen(options.port, host));
         tls?.follow?.(app.getHttpServer() as unknown as SecureServer);
         if (clickhousePort !== null) {
-          const opened = serveSql(clickhousePort, origins, access, sql, logger, tls);
+          const opened = serveSql(clickhousePort, origins, access, sql, logger, tls, arrivalMs);
           clickhouse = await listening('--clickhouse-port', host, clickhousePort, opened);
         }
       } catch (cause) {
@@ -190,7 +192,7 @@ async function build(
   registry: Registry,
   ingest: Ingest | null,
 ): Promise<{ app: NestFastifyApplication; routes: readonly GuardedRoute[] }> {
-  const { nodeState, logger, webRoot, tls, signIn = null } = options;
+  const { nodeState, logger, webRoot, tls, arrivalMs, signIn = null } = options;
   const { db, facts, engine, sql, alerts } = parts;
   const nodes = new NodeQueries(nodeState, db, facts);
   const profiles = new ProfileQueries(db);
@@ -217,10 +219,9 @@ async function build(
   };
   // Connections of clients that keep theirs alive must not hold up the end.
   const adapter = new FastifyAdapter({
-    ...(tls ? { https: { cert: tls.cert, key: tls.key } } : {}),
+    ...serverSettings(tls, arrivalMs),
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: true,
-    requestTimeout: REQUEST_TIMEOUT_MS,
     clientErrorHandler: answerClientError,
     // What a name may be is said where it is used; the headers' limit holds for the address, too.
     routerOptions: { maxParamLength: 16_384 },

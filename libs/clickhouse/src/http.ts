@@ -3,7 +3,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { refusedRequest, type Origins, type TlsIdentity } from '@perfleet/http-guard';
+import { arrivalWithin, refusedRequest, type Origins, type TlsIdentity } from '@perfleet/http-guard';
 import { authorizationOf, decide, type Scope, type TokenRecord, type TokenVerifier } from '@perfleet/tokens';
 import { fail } from './http-errors.ts';
 import { readQuery } from './http-request.ts';
@@ -34,8 +34,8 @@ export interface ClickhouseHttpOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly maxBodyBytes?: number;
-  /** For a request to arrive whole, so that slow senders cannot hold connections. Default 5 minutes. */
-  readonly requestTimeoutMs?: number;
+  /** For a request to arrive whole, so that slow senders cannot hold connections. Default 5 minutes, for large inserts. */
+  readonly arrivalMs?: number;
   /** Asks for tokens, as the password of any user. Without it nobody is asked. */
   readonly verifier?: TokenVerifier | null;
   /** Of these tokens. */
@@ -83,10 +83,10 @@ export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<C
       fail(response, toClickHouseError(cause)),
     );
   };
-  const secure = tls ? createSecureServer({ cert: tls.cert, key: tls.key }, listener) : null;
+  const arrival = arrivalWithin(options.arrivalMs ?? 300_000);
+  const secure = tls ? createSecureServer({ ...arrival, cert: tls.cert, key: tls.key }, listener) : null;
   if (secure) tls?.follow?.(secure);
-  const server = secure ?? createServer(listener);
-  if (options.requestTimeoutMs !== undefined) server.requestTimeout = options.requestTimeoutMs;
+  const server = secure ?? createServer(arrival, listener);
   server.keepAliveTimeout = 10_000;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>

@@ -1,2 +1,3 @@
+export * from './arrival.ts';
 export * from './refused-request.ts';
 export * from './tls-identity.ts';

@@ -21,6 +21,7 @@ import { COMPRESSIONS } from '../connect/zstd.ts';
 import type { Origins, SecureServer, TlsIdentity } from '@perfleet/http-guard';
 import { ApiError } from '../http/api-error.ts';
 import { hostGuard } from '../http/host-guard.ts';
+import { serverSettings } from '../http/server-settings.ts';
 import { INGEST_LIMITS } from './limits.ts';
 import type { IngestService } from './ingest-service.ts';
 import { serveOtlpHttp } from './otlp-http.ts';
@@ -95,12 +96,9 @@ export async function openOtlpHttp(
   access: Access,
   logger: Logger,
   tls: TlsIdentity | null = null,
+  arrivalMs?: number,
 ): Promise<OtlpServer> {
-  const app = fastify({
-    ...(tls ? { https: { cert: tls.cert, key: tls.key } } : {}),
-    forceCloseConnections: true,
-    requestTimeout: 60_000,
-  }) as unknown as FastifyInstance;
+  const app = fastify({ ...serverSettings(tls, arrivalMs), forceCloseConnections: true }) as unknown as FastifyInstance;
   app.addHook('onRequest', hostGuard(origins));
   guardRoutes(app, access);
   await serveOtlpHttp(app, ingest, logger);

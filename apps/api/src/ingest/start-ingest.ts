@@ -10,6 +10,8 @@ export interface IngestSettings extends Omit<IngestOptions, 'observe'> {
   /** null = off, 0 = any free port. */
   readonly otlpGrpcPort: number | null;
   readonly otlpHttpPort: number | null;
+  /** For a request over HTTP to arrive whole; `ARRIVAL_MS` when absent. */
+  readonly arrivalMs?: number;
 }
 
 export interface Ingest {
@@ -50,13 +52,13 @@ export async function startIngest(
       return null;
     }
   };
-  const { otlpHost, otlpGrpcPort, otlpHttpPort } = settings;
+  const { otlpHost, otlpGrpcPort, otlpHttpPort, arrivalMs } = settings;
   const own = { ...origins, host: otlpHost };
   const grpc = await open('OTLP over gRPC', '--otlp-grpc-port', otlpGrpcPort, (port) =>
     openOtlpGrpc(service, otlpHost, port, access, logger, tls),
   );
   const http = await open('OTLP over HTTP', '--otlp-http-port', otlpHttpPort, (port) =>
-    openOtlpHttp(service, otlpHost, port, own, access, logger, tls),
+    openOtlpHttp(service, otlpHost, port, own, access, logger, tls, arrivalMs),
   );
   return {
     service,

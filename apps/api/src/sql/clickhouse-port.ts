@@ -1,5 +1,5 @@
 import { ClickHouseError, serveClickhouse, type ClickhouseHttp, type HttpCaller } from '@perfleet/clickhouse';
-import type { Origins, TlsIdentity } from '@perfleet/http-guard';
+import { ARRIVAL_MS, type Origins, type TlsIdentity } from '@perfleet/http-guard';
 import type { Logger } from '@perfleet/observability';
 import type { Access } from '../access/access-guard.ts';
 import { callerOfToken, type Caller } from '../access/caller.ts';
@@ -10,7 +10,6 @@ import type { SqlService } from './sql-service.ts';
 
 /** A statement and its parameters; nothing is inserted here. */
 const BODY_LIMIT = 1 << 20;
-const REQUEST_TIMEOUT_MS = 60_000;
 
 /** ClickHouse's numbers and names for refusals that are the API's own, by their code. */
 const OWN: Readonly<Record<string, readonly [number, string]>> = {
@@ -32,6 +31,7 @@ export function serveSql(
   sql: SqlService,
   logger: Logger,
   tls: TlsIdentity | null = null,
+  arrivalMs = ARRIVAL_MS,
 ): Promise<ClickhouseHttp> {
   return serveClickhouse({
     host,
@@ -41,7 +41,7 @@ export function serveSql(
     verifier,
     scope: 'sql',
     maxBodyBytes: BODY_LIMIT,
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    arrivalMs,
     engine: {
       databases: [DATABASE],
       async raw(request, from) {
