@@ -102,7 +102,9 @@ export class EmbeddedStore implements Store {
     );
     const insert = parseInsertFormat(request.sql);
     if (insert && insert.format.toLowerCase() !== 'values') {
-      const body = Buffer.concat([Buffer.from(insert.data), request.body ?? Buffer.alloc(0)]);
+      const { body: sent = Buffer.alloc(0) } = request;
+      // Not copied where there is nothing to put before it: blocks are megabytes.
+      const body = insert.data === '' ? sent : Buffer.concat([Buffer.from(insert.data), sent]);
       if (body.byteLength > 0) {
         const structure = await this.structure(insert.into, insert.columns);
         const target = insert.columns === null ? insert.into : `${insert.into} (${insert.columns})`;

@@ -5,11 +5,12 @@ import { seriesId } from '@perfleet/ids';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedStore } from './embedded.ts';
 import { migrate, MIGRATIONS, RowBinaryBlock, serveClickhouse, storeEngine, TABLES, type Store } from './index.ts';
-import { withCommand } from './migrate.fixture.ts';
+import { otherwiseMerged, withCommand } from './migrate.fixture.ts';
 import { splitSteps } from './migrate.ts';
 import { TTL_DAYS } from './tables.ts';
 import { underSchemaLock } from './schema-lock.ts';
 import { ServerStore } from './server.ts';
+import { insertSettings } from './store.ts';
 
 const path = mkdtempSync(join(tmpdir(), 'clickhouse-migrate-'));
 let store: Store;
@@ -126,6 +127,7 @@ describe('migrations', () => {
     expect(await store.query(`SELECT count() AS n FROM frames`)).toEqual([{ n: '2' }]);
     const left = `SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE '%_next'`;
     expect(await store.query(left)).toEqual([]);
+    expect(await otherwiseMerged(store)).toEqual([]);
     const days = `SELECT name, ${TTL_DAYS} AS days FROM system.tables
       WHERE database = currentDatabase() AND name IN ('samples', 'linked_samples') ORDER BY name`;
     expect(await store.query(days)).toEqual(['linked_samples', 'samples'].map((name) => ({ name, days: '21' })));
@@ -209,5 +211,14 @@ describe('roll-ups', () => {
     await store.insert('samples', TABLES.samples, block(5n), 'b');
     await store.insert('samples', TABLES.samples, block(5n), 'b');
     expect(await all()).toEqual([{ v: '800' }, { v: '800' }, { v: '800' }]);
+    // As the version before wrote it, which let the engine merge a block's rows, and was killed before it committed.
+    const columns = TABLES.samples.map(({ name }) => name).join(', ');
+    await store.raw({
+      sql: `INSERT INTO samples (${columns}) FORMAT RowBinary`,
+      body: block(7n).bytes(),
+      settings: { ...insertSettings('c'), optimize_on_insert: 1 },
+    });
+    await store.insert('samples', TABLES.samples, block(7n), 'c');
+    expect(await all()).toEqual([{ v: '1500' }, { v: '1500' }, { v: '1500' }]);
   });
 });

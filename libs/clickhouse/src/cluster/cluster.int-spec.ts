@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedStore } from '../embedded.ts';
+import { otherwiseMerged } from '../migrate.fixture.ts';
 import { MIGRATIONS } from '../migrate.ts';
 import { RowBinaryBlock } from '../row-binary.ts';
 import { serveClickhouse, type ClickhouseHttp } from '../http.ts';
@@ -127,6 +128,7 @@ describe('the schema of a cluster', () => {
     expect(await versions()).toEqual(MIGRATIONS.map(({ version }) => version));
     await (await openStore(open())).close();
     expect(await versions()).toEqual(MIGRATIONS.map(({ version }) => version));
+    expect(await otherwiseMerged(store)).toEqual([]);
     await expect(openStore({ ...open(), cluster: { name: 'none' } })).rejects.toThrow(
       /knows no cluster none: name one of its <remote_servers>/,
     );
