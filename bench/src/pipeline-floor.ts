@@ -1,19 +1,21 @@
 import { TABLES, type RowBinaryBlock, type Store } from '@perfleet/clickhouse';
 import { cpuSeconds } from './measure.ts';
+import { untilMerged } from './query-store.ts';
 import type { Service } from './service.ts';
 
 export interface Floor {
-  /** CPU seconds, of the engine and of this process: the samples alone, and with the roll-ups that follow each block. */
+  /** CPU seconds, of the engine and of this process, merges included: the samples alone, and with the roll-ups that follow each block. */
   readonly samples: number;
   readonly withRollUps: number;
 }
 
-/** The same rows as prepared blocks into tables that are made alike: nothing else. Merges that this causes while it runs count for it. */
+/** The same rows as prepared blocks into tables that are made alike, and nothing else, until the engine merges nothing any more. */
 export async function insertPrepared(store: Store, engine: Service, blocks: readonly RowBinaryBlock[]): Promise<Floor> {
   const cpu = () => cpuSeconds() + engine.cpu();
   const insert = async (table: string) => {
     const before = cpu();
     for (const [i, block] of blocks.entries()) await store.insert(table, TABLES.samples, block, `${table}-${i}`);
+    await untilMerged(store);
     return cpu() - before;
   };
   const named = ['floor', 'floor_rolled', 'floor_10m', 'floor_1d', 'floor_10m_of', 'floor_1d_of'];

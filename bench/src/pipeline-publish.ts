@@ -1,12 +1,14 @@
 import { zstdCompressSync } from 'node:zlib';
 import { encodeProfileHeaders, TOPICS } from '@perfleet/messages';
 import { OTLP_SCHEMA } from '@perfleet/otlp';
-import { nodeMessage, Totals, type Fleet } from '@perfleet/simulate';
+import { nodeMessage, Totals, type Fleet, type Pod, type PodWindow } from '@perfleet/simulate';
 import type { OutgoingMessage, Stream, StreamMessage } from '@perfleet/stream';
 import { cpuSeconds } from './measure.ts';
 
 export const WINDOW = 5;
 export const TOPIC = TOPICS.profiles;
+/** Of a pod in one message: some hundred kB. */
+const STACKS_AT_ONCE = 1000;
 
 export interface Published {
   readonly messages: readonly StreamMessage[];
@@ -23,6 +25,8 @@ export class Publisher {
   /** Times end about now, so that retention keeps them. */
   private readonly start = Math.floor(Date.now() / 1000) - 6 * 3600;
   private readonly taken: number[];
+  /** Of the nodes' messages. */
+  private readonly sequences: number[];
   private window = 0;
   private sent = 0;
 
@@ -31,6 +35,7 @@ export class Publisher {
     private readonly stream: Stream,
   ) {
     this.taken = Array.from({ length: fleet.options.nodes }, () => 0);
+    this.sequences = [...this.taken];
   }
 
   /** Messages so far. */
@@ -38,48 +43,79 @@ export class Publisher {
     return this.sent;
   }
 
+  /** Each stack of each service once, from one of its pods: what a fleet brings within hours, and never again. */
+  async introduce(): Promise<void> {
+    const { services, stacksPerService } = this.fleet.options;
+    // The first pods are one of each service.
+    const pods = this.fleet.pods.slice(0, services);
+    for (let from = 0; from < stacksPerService; from += STACKS_AT_ONCE)
+      await this.publishWindow(everyStack(this.fleet, from), (node) => pods.filter((pod) => pod.node === node));
+  }
+
   /** Whole windows of all nodes until there are `wanted` rows. @param keep whether to give the messages back */
   async publish(wanted: number, keep: boolean): Promise<Published> {
-    const { fleet } = this;
-    const producer = await this.stream.producer();
-    const byNode = this.taken.map((_, node) => fleet.pods.filter((pod) => pod.node === node));
+    const byNode = this.taken.map((_, node) => this.fleet.pods.filter((pod) => pod.node === node));
     const messages: StreamMessage[] = [];
     let [rows, bytes, zstdBytes, encodeCpu] = [0, 0, 0, 0];
-    for (; rows < wanted; this.window++) {
-      const batch: OutgoingMessage[] = [];
-      byNode.forEach((pods, node) => {
-        const before = cpuSeconds();
-        const message = nodeMessage(fleet, pods, this.window, this.start + this.window * WINDOW, WINDOW, this.totals);
-        encodeCpu += cpuSeconds() - before;
-        this.taken[node]! += message.samples;
-        rows += message.rows;
-        bytes += message.body.length;
-        batch.push(outgoing(fleet.nodeName(node), this.window + 1, this.taken[node]!, message.body));
-      });
-      await producer.send(TOPIC, batch);
-      this.sent += batch.length;
-      for (let i = 0; i < batch.length; i += 16)
-        zstdBytes += zstdCompressSync(Buffer.concat(batch.slice(i, i + 16).map(({ value }) => value!))).length;
-      if (keep) messages.push(...batch.map((each, i) => received(each, messages.length + i)));
+    while (rows < wanted) {
+      const sent = await this.publishWindow(this.fleet, (node) => byNode[node]!);
+      rows += sent.rows;
+      encodeCpu += sent.encodeCpu;
+      bytes += sent.batch.reduce((sum, { value }) => sum + value!.byteLength, 0);
+      for (let i = 0; i < sent.batch.length; i += 16)
+        zstdBytes += zstdCompressSync(Buffer.concat(sent.batch.slice(i, i + 16).map(({ value }) => value!))).length;
+      if (keep) messages.push(...sent.batch.map((each, i) => received(each, messages.length + i)));
     }
-    await producer.close();
     return { messages, rows, bytes, zstdBytes, encodeCpu };
+  }
+
+  /** The next window of each node that has pods. */
+  private async publishWindow(fleet: Fleet, podsOf: (node: number) => readonly Pod[]) {
+    const batch: OutgoingMessage[] = [];
+    let [rows, encodeCpu] = [0, 0];
+    for (const node of this.taken.keys()) {
+      const pods = podsOf(node);
+      if (pods.length === 0) continue;
+      const before = cpuSeconds();
+      const message = nodeMessage(fleet, pods, this.window, this.start + this.window * WINDOW, WINDOW, this.totals);
+      encodeCpu += cpuSeconds() - before;
+      this.taken[node]! += message.samples;
+      rows += message.rows;
+      batch.push(outgoing(fleet.nodeName(node), ++this.sequences[node]!, this.taken[node]!, message.body));
+    }
+    this.window++;
+    await this.send(batch);
+    return { batch, rows, encodeCpu };
+  }
+
+  private async send(batch: readonly OutgoingMessage[]): Promise<void> {
+    const producer = await this.stream.producer();
+    await producer.send(TOPIC, batch);
+    await producer.close();
+    this.sent += batch.length;
   }
 
   /** The same bodies again and again as later windows of their nodes: load for whoever does not look at what is in them. */
   async again(messages: readonly StreamMessage[], times: number): Promise<void> {
-    const producer = await this.stream.producer();
     const { nodes } = this.fleet.options;
     for (let time = 0; time < times; time++)
-      for (let from = 0; from < messages.length; from += nodes, this.window++) {
+      for (let from = 0; from < messages.length; from += nodes) {
         const batch = messages
           .slice(from, from + nodes)
-          .map(({ value }, node) => outgoing(this.fleet.nodeName(node), this.window + 1, this.taken[node]!, value!));
-        await producer.send(TOPIC, batch);
-        this.sent += batch.length;
+          .map(({ value }, node) =>
+            outgoing(this.fleet.nodeName(node), ++this.sequences[node]!, this.taken[node]!, value!),
+          );
+        await this.send(batch);
       }
-    await producer.close();
   }
+}
+
+/** The fleet in windows in which a pod runs these stacks of its service, each once. */
+function everyStack(fleet: Fleet, from: number): Fleet {
+  const until = Math.min(from + STACKS_AT_ONCE, fleet.options.stacksPerService);
+  const stacks = Uint32Array.from({ length: until - from }, (_, i) => from + i);
+  const window = (): PodWindow => ({ length: stacks.length, stacks, counts: new Uint32Array(stacks.length).fill(1) });
+  return Object.create(fleet, { window: { value: window } }) as Fleet;
 }
 
 export function outgoing(node: string, seq: number, taken: number, body: Uint8Array): OutgoingMessage {

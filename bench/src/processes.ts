@@ -37,6 +37,13 @@ export function cpuOfProcess(pid: number): number {
   return Math.max(user + system, threads.reduce((sum, ns) => sum + ns, 0) / 1e9);
 }
 
+/** CPU seconds of the threads of a process that have a name, as long as they live: for those of a pool that keeps them. */
+export function cpuOfThreads(pid: number, name: string): number {
+  return list(`/proc/${pid}/task`)
+    .filter((tid) => read(`/proc/${pid}/task/${tid}/comm`).trim() === name)
+    .reduce((sum, tid) => sum + Number(read(`/proc/${pid}/task/${tid}/schedstat`).split(' ')[0]) / 1e9, 0);
+}
+
 /** Processes that this one started, from whichever of its threads, and that it did not wait for yet. */
 export function childrenOf(pid: number): number[] {
   return list(`/proc/${pid}/task`).flatMap((tid) =>

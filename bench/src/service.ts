@@ -1,15 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { cpuOf } from './processes.ts';
+import { cpuOf, cpuOfThreads } from './processes.ts';
 
 /** A service of the product in a process of its own, as a cluster runs it: its CPU and memory are nobody else's. */
 export interface Service {
   readonly pid: number;
   /** The line that says that it is ready. */
   readonly line: string;
-  /** CPU seconds, user and system. */
-  cpu(): number;
+  /** CPU seconds, user and system. @param threads of those alone that are called so */
+  cpu(threads?: string): number;
   /** What it said on standard error last. */
   errors(): string;
   /** @throws Error when it has ended */
@@ -42,7 +42,8 @@ export async function startService(
   return {
     pid: child.pid!,
     line: String(data).trim(),
-    cpu: () => {
+    cpu: (threads) => {
+      if (threads !== undefined) return cpuOfThreads(child.pid!, threads);
       const { user, system } = cpuOf(child.pid!);
       return user + system;
     },
