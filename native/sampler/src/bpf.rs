@@ -81,7 +81,8 @@ impl Bpf {
         self.unwinder.tables.begin_window()?;
         self.pump()?;
         // Other samples come meanwhile, and their ring is small.
-        let deadline = Instant::now() + std::mem::replace(&mut self.patience, PATIENCE);
+        let deadline = Instant::now() + self.patience;
+        self.patience = (2 * self.patience).min(PATIENCE);
         while self.unwinder.waits_for_tables(old as u32) && Instant::now() < deadline {
             poll(&[self.unwinder.descriptor(), self.ring.epoll_fd()], Duration::from_millis(100));
             self.pump()?;

@@ -83,6 +83,7 @@ mod vdso;
 #[cfg(feature = "bpf")]
 mod walks;
 mod window;
+mod window_lengths;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -11,9 +11,7 @@ use crate::own_processes::OwnProcesses;
 use crate::protocol::{self, Command, Commands};
 use crate::sampler::{Lost, Sampler};
 use crate::system_wide::SystemWide;
-
-/// The first window is short: whoever has just started the sampler waits for it.
-const FIRST_WINDOW: Duration = Duration::from_millis(250);
+use crate::window_lengths::WindowLengths;
 
 /// A rung that could not run, and why.
 type Tried = Vec<(u32, String)>;
@@ -38,8 +36,8 @@ struct Run {
 impl Run {
     fn run(mut self, options: &Options) -> Result<()> {
         let started = Instant::now();
-        let window = Duration::from_secs(options.window);
-        let mut window_end = started + window.min(FIRST_WINDOW);
+        let mut lengths = WindowLengths::new(Duration::from_secs(options.window));
+        let mut window_end = started + lengths.next();
         let deadline = options.duration.map(|seconds| started + Duration::from_secs(seconds));
         let mut commands = Commands::default();
         let mut drain_at = self.drain_time(window_end);
@@ -52,7 +50,7 @@ impl Run {
                     Command::Rate(rate) => {
                         // A window has one rate.
                         self.report(false)?;
-                        window_end = Instant::now() + window;
+                        window_end = Instant::now() + lengths.next();
                         self.set_rate(rate)?;
                     }
                     Command::Exclude(change) => {
@@ -65,7 +63,7 @@ impl Run {
             let last = host::stopping() || deadline.is_some_and(|deadline| Instant::now() >= deadline);
             if last || Instant::now() >= window_end {
                 self.report(last)?;
-                window_end = Instant::now() + window;
+                window_end = Instant::now() + lengths.next();
                 drain_at = self.drain_time(window_end);
             } else if let Some(sampler) = &mut self.sampler {
                 if Instant::now() >= drain_at {

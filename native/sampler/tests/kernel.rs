@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::decode::Frames;
-use support::{assert_books, my_turn, parse, run_until, sample_while, sampler, skipped};
+use support::{Output, assert_books, my_turn, parse, run_until, sample_while, sampler, skipped};
 
 const BURN: &str = r#"
 #include <stdint.h>
@@ -198,6 +198,33 @@ fn the_books_balance_under_load_and_changes_of_rate() {
     assert_books(&output);
     assert_eq!(output.windows.last().unwrap().period, 1_000_000_000 / 4999);
     assert!(output.windows.last().unwrap().taken > 10_000);
+}
+
+#[test]
+fn whoever_starts_it_has_whole_windows_soon_however_long_they_are() {
+    if skipped("whoever_starts_it_has_whole_windows_soon_however_long_they_are") {
+        return;
+    }
+    let _turn = my_turn();
+    let _burn = Burn::start("soon");
+    let mut child = sampler(&["--rung", "1", "--rate", "99", "--window", "600", "--duration", "60"]);
+    let mut out = child.stdout.take().unwrap();
+    let mut stdin = child.stdin.take();
+    let mut output = Output::new();
+    while output.read(&mut out) {
+        if output.windows.len() == 3 {
+            drop(stdin.take());
+        }
+    }
+    assert!(child.wait().unwrap().success());
+    assert_books(&output);
+    let windows = &output.windows;
+    assert!(windows.len() > 3, "{} windows in a minute", windows.len());
+    // What they hold follows from their lengths, which are told.
+    for (i, pair) in windows.windows(2).enumerate() {
+        assert_eq!(pair[0].end, pair[1].start);
+        assert!(pair[0].last || pair[0].end - pair[0].start >= 250_000_000 << i, "window {i}");
+    }
 }
 
 #[test]

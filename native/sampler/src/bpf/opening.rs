@@ -30,7 +30,8 @@ const MIN_STACKS: u64 = 2048;
 const MAX_STACKS: u64 = 32_768;
 /// Entries of the kernel's map of processes.
 const PROCESSES: u32 = 16_384;
-/// How long the first window may wait for the tables of its samples: everything is new then.
+/// How long the first window may wait for the tables of its samples: everything is new then, and somebody waits for it. Each one after
+/// it may wait twice as long.
 const FIRST_PATIENCE: Duration = Duration::from_millis(200);
 /// Processes between two looks at the ring.
 const READ_AT_ONCE: usize = 16;

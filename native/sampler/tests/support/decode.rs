@@ -48,6 +48,9 @@ pub struct Blocked {
 
 pub struct Window {
     pub last: bool,
+    /// Unix nanoseconds.
+    pub start: u64,
+    pub end: u64,
     pub period: u64,
     pub taken: u64,
     pub lost: Vec<(String, u64)>,
@@ -147,6 +150,8 @@ impl Window {
         let lost = lost.into_iter().map(|(reason, count)| (string(reason), count)).collect();
         Window {
             last,
+            start,
+            end,
             period,
             taken,
             lost,
