@@ -20,8 +20,18 @@ export interface WindowQueueOptions {
 
 /** A held window waits so much longer than a window lasts, when no other one comes. */
 const HOLD_EXTRA_MS = 1000;
+/** It waits so long at least: the first windows after a start are shorter than names of what ran before take to come. */
+const HOLD_LEAST_MS = 1000;
 /** What waits for names at most. */
 const MAX_PENDING = 12;
+
+interface Held {
+  readonly window: Window;
+  readonly counts: WindowCounts;
+  /** Of `performance.now()`. */
+  readonly since: number;
+  readonly timer: NodeJS.Timeout;
+}
 
 /**
  * Windows on their way from the sampler to the spool: named, filtered and published one after another, in the order they came.
@@ -30,9 +40,9 @@ const MAX_PENDING = 12;
 export class WindowQueue {
   private work: Promise<void> = Promise.resolve();
   private pending = 0;
-  private held: { readonly window: Window; readonly counts: WindowCounts; readonly timer: NodeJS.Timeout } | null =
-    null;
+  private held: Held | null = null;
   private ending = false;
+  private endWait: () => void = () => undefined;
 
   constructor(private readonly options: WindowQueueOptions) {}
 
@@ -56,6 +66,7 @@ export class WindowQueue {
   /** Windows that come from here on are not held. */
   holdNoMore(): void {
     this.ending = true;
+    this.endWait();
   }
 
   /** Resolves when everything that was added is published, what is held too. */
@@ -74,6 +85,7 @@ export class WindowQueue {
   }
 
   private async handle(window: Window, counts: WindowCounts): Promise<void> {
+    await this.heldLongEnough();
     await this.releaseHeld();
     const { naming, filter, offer, windowMs } = this.options;
     const named = await naming.name(window);
@@ -82,7 +94,17 @@ export class WindowQueue {
     offer(filter.apply(window, named.subject, true).window);
     const timer = setTimeout(() => this.enqueue(() => this.releaseHeld()), windowMs() + HOLD_EXTRA_MS);
     timer.unref();
-    this.held = { window, counts, timer };
+    this.held = { window, counts, since: performance.now(), timer };
+  }
+
+  private async heldLongEnough(): Promise<void> {
+    const left = this.held ? this.held.since + HOLD_LEAST_MS - performance.now() : 0;
+    if (left <= 0 || this.ending) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.endWait = resolve;
+    const timer = setTimeout(resolve, left);
+    await promise;
+    clearTimeout(timer);
   }
 
   private async releaseHeld(): Promise<void> {
