@@ -1,9 +1,12 @@
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { openEmbeddedStream } from '@perfleet/stream';
+import { AT_START, cpuBetween, CpuMeter } from './cpu-meter.ts';
 import type { Load } from './loads.ts';
-import { residentMb } from './measure.ts';
-import { bpfOf, childrenOf, commOf, cpuOfTree, lockedMb } from './processes.ts';
+import { atOwnPriority } from './priority.ts';
+import { bpfOf, childrenOf, commOf, idleSeconds, memoryOf, type MemoryUse } from './processes.ts';
+import { fullDelivery } from './sampler-delivery.ts';
+import { dueASecond } from './sampler-figures.ts';
 import { startService } from './service.ts';
 import { readWindows, untilMessages, type WindowSamples } from './stream-windows.ts';
 
@@ -19,7 +22,7 @@ export interface CollectorRun {
   readonly samplerMb: number;
   readonly collectorMb: number;
   readonly kernelMb: number;
-  /** Seconds from the start of the collector to a sample on the stream, and to a window with 90 % of what was expected. */
+  /** Seconds from the start of the collector to a sample on the stream, and to the end of the first window of full delivery. */
   readonly firstSample: number;
   readonly fullDelivery: number;
   /** Samples of windows in the measured time, and their length. */
@@ -27,10 +30,11 @@ export interface CollectorRun {
   readonly windowSeconds: number;
   /** Bytes of those windows' messages. */
   readonly bytes: number;
-  /** CPU seconds of the load in the measured time. */
+  /** CPU seconds of the load in the measured time, and seconds that CPUs were idle in it. */
   readonly loadCpu: number;
-  /** Of the load's process: samples, and those whose stack has `main`. */
-  readonly ofProcess: number;
+  readonly idleSeconds: number;
+  /** Of the load's programs: samples, and those whose stack has `main`. */
+  readonly ofPrograms: number;
   readonly reachMain: number;
 }
 
@@ -50,56 +54,67 @@ export async function collectorRun(
 ): Promise<CollectorRun> {
   const args = ['collector', '--data', directory, '--rate', String(rate), '--node', 'bench'];
   const started = Date.now();
-  const collector = await startService(root, args, { PERFLEET_WINDOW_SECONDS: String(window) });
+  const collector = await atOwnPriority(() => startService(root, args, { PERFLEET_WINDOW_SECONDS: String(window) }));
   const { pid, errors } = collector;
+  const meters = [new CpuMeter(pid)];
   try {
     const stream = await openEmbeddedStream({ path: join(directory, 'stream.db') });
     try {
       await untilMessages(stream, errors);
       const sampler = samplerOf(pid);
       if (sampler === undefined) throw new Error(`no sampler runs: ${errors() || 'perfleet doctor tells why'}`);
-      const samplerMb = () => [sampler, ...childrenOf(sampler)].reduce((sum, pid) => sum + residentMb(pid), 0);
+      const [all, own] = [meters[0]!, new CpuMeter(sampler)];
+      meters.push(own);
       await untilCalm(sampler);
       const snapshot = () => ({
         at: Date.now() / 1000,
-        sampler: cpuOfTree(sampler),
-        all: cpuOfTree(pid),
+        sampler: own.read(),
+        all: all.read(),
         bpf: bpfOf(sampler),
         load: load.cpu(),
+        idle: idleSeconds(),
       });
       const before = snapshot();
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
       const after = snapshot();
       if (samplerOf(pid) !== sampler)
         throw new Error(`the sampler ended while it was measured: ${errors() || 'the collector does not say why'}`);
-      const kernelMb = after.bpf.memoryBytes / 2 ** 20 + lockedMb(sampler);
-      const memory = { samplerMb: samplerMb(), collectorMb: residentMb(pid), kernelMb };
+      const samplerMemory = [sampler, ...childrenOf(sampler)].map(memoryOf);
+      const total = (key: keyof MemoryUse) => samplerMemory.reduce((sum, each) => sum + each[key], 0);
+      const memory = {
+        samplerMb: total('residentMb'),
+        collectorMb: memoryOf(pid).residentMb,
+        kernelMb: after.bpf.memoryBytes / 2 ** 20 + total('ringsMb'),
+      };
       load.pause();
       await collector.stop();
-      const windows = await readWindows(stream, load.process);
-      const full = windows.find((w) => w.samples >= 0.9 * rate * cpus().length * (w.end - w.start));
+      const windows = await readWindows(stream, load.programs);
+      const [took, idle] = [after.at - before.at, after.idle - before.idle];
+      const whole = windows.filter((w) => w.end <= after.at);
+      const full = load.full ? fullDelivery(whole, dueASecond(rate, took, idle), cpus().length) : undefined;
       const inside = windows.filter((w) => w.start >= before.at && w.end <= after.at);
-      if (inside.length === 0 && (load.full || load.process !== ''))
+      if (inside.length === 0 && load.full)
         throw new Error(
           `no window lies within the ${seconds} s that were measured: the machine is too busy, or --duration too short`,
         );
       const sum = (key: keyof WindowSamples) => inside.reduce((all, w) => all + w[key], 0);
-      const samplerCpu = after.sampler - before.sampler;
+      const samplerCpu = cpuBetween(before.sampler, after.sampler);
       return {
-        seconds: after.at - before.at,
+        seconds: took,
         samplerCpu,
-        collectorCpu: after.all - before.all - samplerCpu,
+        collectorCpu: cpuBetween(before.all, after.all) - samplerCpu,
         bpfSeconds: (after.bpf.runNs - before.bpf.runNs) / 1e9,
         bpfRuns: after.bpf.runs - before.bpf.runs,
-        startCpu: before.all + before.bpf.runNs / 1e9,
+        startCpu: cpuBetween(AT_START, before.all) + before.bpf.runNs / 1e9,
         ...memory,
         firstSample: ((windows.find((w) => w.samples > 0)?.sent ?? NaN) - started) / 1000,
-        fullDelivery: full && load.full ? (full.sent - started) / 1000 : NaN,
+        fullDelivery: full ? (full.complete - started) / 1000 : NaN,
         samples: sum('samples'),
         windowSeconds: sum('end') - sum('start'),
         bytes: sum('bytes'),
         loadCpu: after.load - before.load,
-        ofProcess: sum('ofProcess'),
+        idleSeconds: idle,
+        ofPrograms: sum('ofPrograms'),
         reachMain: sum('reachMain'),
       };
     } finally {
@@ -107,6 +122,7 @@ export async function collectorRun(
       await stream.close();
     }
   } finally {
+    meters.forEach((meter) => meter.stop());
     await collector.stop();
   }
 }

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import type { Load } from './loads.ts';
+import { isMain, type Load } from './loads.ts';
 
 export interface PerfRun {
   /** From its start to its end. */
@@ -12,8 +13,8 @@ export interface PerfRun {
   readonly cpu: number;
   readonly samples: number;
   readonly fileBytes: number;
-  /** Of the process asked for: samples, and those whose stack has `main`. */
-  readonly ofProcess: number;
+  /** Of the load's programs: samples, and those whose stack has `main`; NaN where `perf script` crashed. */
+  readonly ofPrograms: number;
   readonly reachMain: number;
 }
 
@@ -21,14 +22,14 @@ export interface PerfRun {
  * `perf record -a` for some seconds, and what it wrote read by `perf script`. Without build ids (-B -N): to collect them at its
  * end it reads every binary it met, and version 6.1 crashes there when there are many short processes.
  * @param graph `fp` (`-g`) or `dwarf` (`--call-graph dwarf`)
- * @param load its process's samples are counted one by one; '' = none
+ * @param load its programs' samples are counted one by one
  */
 export async function perfRecord(
   graph: 'fp' | 'dwarf',
   rate: number,
   seconds: number,
   file: string,
-  load: Pick<Load, 'process' | 'cpu' | 'pause' | 'resume'>,
+  load: Pick<Load, 'programs' | 'pids' | 'cpu' | 'pause' | 'resume'>,
 ): Promise<PerfRun> {
   const flags = graph === 'fp' ? '-g' : '--call-graph dwarf';
   const [started, loadBefore] = [performance.now(), load.cpu()];
@@ -50,7 +51,7 @@ export async function perfRecord(
     const samples = existsSync(file) ? await countSamples(file) : 0;
     if (samples === 0) throw new Error(`perf record wrote no samples: ${err.trim().slice(-300)}`);
     const fileBytes = statSync(file).size;
-    const stacks = load.process === '' ? { ofProcess: 0, reachMain: 0 } : await countStacks(file, load.process);
+    const stacks = load.programs.length > 0 ? await countStacks(file, load) : { ofPrograms: 0, reachMain: 0 };
     return { seconds: took, loadCpu, cpu, samples, fileBytes, ...stacks };
   } finally {
     rmSync(file, { force: true });
@@ -64,12 +65,17 @@ async function countSamples(file: string): Promise<number> {
   return Number(/SAMPLE events:\s+(\d+)/.exec(out)?.[1] ?? 0);
 }
 
-/** Samples of a process, and those whose stack has `main`; a sample is a paragraph. */
-async function countStacks(file: string, process: string): Promise<Pick<PerfRun, 'ofProcess' | 'reachMain'>> {
-  const child = spawn('perf', ['script', '-i', file, '--comms', process, '-F', 'comm,ip,sym'], {
+/** Samples of programs, and those whose stack has `main`; a sample is a paragraph. Programs may rename themselves: by number, if known. */
+async function countStacks(
+  file: string,
+  { programs, pids }: Pick<Load, 'programs' | 'pids'>,
+): Promise<Pick<PerfRun, 'ofPrograms' | 'reachMain'>> {
+  const which = pids.length > 0 ? ['--pid', pids.join()] : ['--comms', programs.join()];
+  const child = spawn('perf', ['script', '-i', file, ...which, '-F', 'comm,ip,sym'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  let [ofProcess, reachMain, inSample, main] = [0, 0, false, false];
+  const ended = once(child, 'close');
+  let [ofPrograms, reachMain, inSample, main] = [0, 0, false, false];
   const close = () => {
     if (inSample && main) reachMain++;
     [inSample, main] = [false, false];
@@ -78,12 +84,13 @@ async function countStacks(file: string, process: string): Promise<Pick<PerfRun,
     if (line.trim() === '') close();
     else if (!/^\s/.test(line)) {
       close();
-      ofProcess++;
+      ofPrograms++;
       inSample = true;
-    } else if (/^\s+[0-9a-f]+ main\b/.test(line)) main = true;
+    } else if (isMain(line.replace(/^\s+[0-9a-f]+ /, ''))) main = true;
   }
   close();
-  return { ofProcess, reachMain };
+  // Version 6.1 overruns a buffer of its own now and then.
+  return (await ended)[0] === 0 ? { ofPrograms, reachMain } : { ofPrograms: NaN, reachMain: NaN };
 }
 
 function run(command: string, args: readonly string[]): Promise<{ out: string; err: string }> {

@@ -31,10 +31,15 @@ export function cpuOf(pid: number): ProcessCpu {
  */
 export function cpuOfProcess(pid: number): number {
   const { user, system } = cpuOf(pid);
-  const threads = list(`/proc/${pid}/task`).map((tid) =>
+  return Math.max(user + system, threadNs(pid).reduce((sum, [, ns]) => sum + ns, 0) / 1e9);
+}
+
+/** Living threads and the nanoseconds that each has run. */
+export function threadNs(pid: number): Array<readonly [tid: string, ns: number]> {
+  return list(`/proc/${pid}/task`).map((tid) => [
+    tid,
     Number(read(`/proc/${pid}/task/${tid}/schedstat`).split(' ')[0]),
-  );
-  return Math.max(user + system, threads.reduce((sum, ns) => sum + ns, 0) / 1e9);
+  ]);
 }
 
 /** CPU seconds of the threads of a process that have a name, as long as they live: for those of a pool that keeps them. */
@@ -71,6 +76,19 @@ export function cpuOfTree(pid: number): number {
   return cpuOfProcess(pid) + cpuOfChildren(pid);
 }
 
+/** As `cpuOfTree`, by the kernel's sums alone, and how much too small it may be by their rounding. */
+export function cpuTicksOfTree(pid: number): { seconds: number; rounding: number } {
+  let [seconds, rounding] = [0, 0];
+  const tree = [pid];
+  for (const each of tree) {
+    tree.push(...childrenOf(each));
+    const { user, system, children } = cpuOf(each);
+    seconds += user + system + children;
+    rounding += 4 * TICK;
+  }
+  return { seconds, rounding };
+}
+
 /** Name of a process, '' when it is gone. */
 export const commOf = (pid: number): string => read(`/proc/${pid}/comm`).trim();
 
@@ -100,11 +118,37 @@ export function bpfOf(pid: number): BpfUse {
   return { runNs, runs, memoryBytes };
 }
 
-/** Locked and pinned memory of a process, MB: ring buffers among them. */
-export function lockedMb(pid: number): number {
-  const text = read(`/proc/${pid}/status`);
-  const kb = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0);
-  return (kb('VmLck') + kb('VmPin')) / 1024;
+/** Seconds that CPUs had nothing to do since the machine's start, of all of them together. */
+export function idleSeconds(): number {
+  const [, , , , idle, iowait] = read('/proc/stat').split('\n', 1)[0]!.split(/\s+/).map(Number);
+  return (idle! + iowait!) * TICK;
+}
+
+/** Memory of a process, MB. */
+export interface MemoryUse {
+  /** Resident, but for what it shares with the kernel. */
+  readonly residentMb: number;
+  /** Rings of perf events, whole. */
+  readonly ringsMb: number;
+}
+
+const BPF_MAP = 'anon_inode:bpf-map';
+const PERF_RING = 'anon_inode:[perf_event]';
+
+/**
+ * From /proc/PID/smaps. Arrays and rings of BPF and of perf events that a process maps are memory of the kernel, which has it whether
+ * they are mapped or not: `bpfOf` tells the former. They are in the process's VmRSS, a ring of BPF twice.
+ */
+export function memoryOf(pid: number): MemoryUse {
+  let [resident, rings, name] = [0, 0, ''];
+  for (const line of read(`/proc/${pid}/smaps`).split('\n')) {
+    const head = /^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)$/.exec(line);
+    if (head) name = head[1]!;
+    const [, field, kb] = /^(Rss|Size): +(\d+) kB$/.exec(line) ?? [];
+    if (field === 'Rss' && name !== BPF_MAP && name !== PERF_RING) resident += Number(kb);
+    if (field === 'Size' && name === PERF_RING) rings += Number(kb);
+  }
+  return { residentMb: resident / 1024, ringsMb: rings / 1024 };
 }
 
 function list(directory: string): string[] {

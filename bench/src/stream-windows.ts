@@ -1,20 +1,23 @@
+import { basename } from 'node:path';
 import { decodeProfileHeaders, TOPICS } from '@perfleet/messages';
 import { decodeProfiles, mappingBinary, type ProfilesData } from '@perfleet/otlp';
 import type { openEmbeddedStream, StreamMessage } from '@perfleet/stream';
 import { createSymbolizer } from '@perfleet/symbols';
+import { isMain } from './loads.ts';
 
 /** A window of the sampler as it arrived on the stream. */
 export interface WindowSamples {
   /** Unix seconds. */
   readonly start: number;
   readonly end: number;
-  /** When its first message was sent. */
+  /** When its first message and its last one were sent, Unix milliseconds. */
   readonly sent: number;
+  readonly complete: number;
   readonly samples: number;
   /** Bodies of its messages. */
   readonly bytes: number;
-  /** Of the process asked for: samples, and those whose stack has `main`. */
-  readonly ofProcess: number;
+  /** Of the programs asked for: samples, and those whose stack has `main`. */
+  readonly ofPrograms: number;
   readonly reachMain: number;
 }
 
@@ -54,8 +57,8 @@ async function readAll(stream: EmbeddedStream): Promise<StreamMessage[]> {
   return messages.sort((a, b) => Number(a.headers['seq']) - Number(b.headers['seq']));
 }
 
-/** @param process its samples are looked at one by one; '' = none */
-export async function readWindows(stream: EmbeddedStream, process: string): Promise<WindowSamples[]> {
+/** @param programs names of executables whose samples are looked at one by one */
+export async function readWindows(stream: EmbeddedStream, programs: readonly string[]): Promise<WindowSamples[]> {
   const messages = await readAll(stream);
   const symbolizer = createSymbolizer();
   const names = new Map<string, Promise<boolean>>();
@@ -64,41 +67,42 @@ export async function readWindows(stream: EmbeddedStream, process: string): Prom
     const headers = decodeProfileHeaders(message.headers);
     if (!headers.ok || message.value === null) continue;
     const data = decodeProfiles(message.value);
-    const isMain = (path: string, binaryId: string, address: bigint) => {
+    const beginsAt = (path: string, binaryId: string, address: bigint) => {
       const key = `${binaryId} ${address}`;
       let known = names.get(key);
       if (!known) {
         known = symbolizer
           .resolve({ binaryId, path, pids: [] }, [address])
-          .then(([found]) => found!.chain.some(([name]) => name === 'main'));
+          .then(([found]) => found!.chain.some(([name]) => isMain(name)));
         names.set(key, known);
       }
       return known;
     };
-    const part = await countMessage(data, process, isMain);
+    const part = await countMessage(data, new Set(programs), beginsAt);
     const { sent } = headers.value;
-    const known = windows.get(part.start) ?? { ...part, sent, bytes: 0, samples: 0, ofProcess: 0, reachMain: 0 };
+    const known = windows.get(part.start) ?? { ...part, sent, bytes: 0, samples: 0, ofPrograms: 0, reachMain: 0 };
     // A window with many stacks is several messages.
     windows.set(part.start, {
       ...known,
+      complete: sent,
       samples: known.samples + part.samples,
       bytes: known.bytes + message.value.byteLength,
-      ofProcess: known.ofProcess + part.ofProcess,
+      ofPrograms: known.ofPrograms + part.ofPrograms,
       reachMain: known.reachMain + part.reachMain,
     });
   }
   symbolizer.close();
-  return [...windows.values()].filter(({ start }) => start > 0);
+  return [...windows.values()].filter(({ start }) => start > 0).sort((a, b) => a.start - b.start);
 }
 
 async function countMessage(
   { dictionary, resources }: ProfilesData,
-  process: string,
-  isMain: (path: string, binaryId: string, address: bigint) => Promise<boolean>,
+  programs: ReadonlySet<string>,
+  beginsAt: (path: string, binaryId: string, address: bigint) => Promise<boolean>,
 ) {
-  let [start, end, samples, ofProcess, reachMain] = [0, 0, 0, 0, 0];
+  let [start, end, samples, ofPrograms, reachMain] = [0, 0, 0, 0, 0];
   for (const { attributes, profiles } of resources) {
-    const wanted = process !== '' && attributes.some(([key, v]) => key === 'process.executable.name' && v === process);
+    const wanted = attributes.some(([key, v]) => key === 'process.executable.name' && programs.has(String(v)));
     for (const profile of profiles) {
       start = Number(profile.timeUnixNano / 1_000_000n) / 1000;
       end = start + Number(profile.durationNano / 1_000_000n) / 1000;
@@ -107,15 +111,15 @@ async function countMessage(
         const count = values.values.subarray(values.offsets[i], values.offsets[i + 1]).reduce((a, b) => a + b, 0);
         samples += count;
         if (!wanted) continue;
-        ofProcess += count;
+        ofPrograms += count;
         const { offsets, values: locations } = dictionary.stacks;
         // `main` is near the root, and the wire has the leaf first.
         for (let at = offsets[stack[i]! + 1]! - 1; at >= offsets[stack[i]!]!; at--) {
           const mapping = dictionary.locations.mapping[locations[at]!]!;
           const { filename, gnuBuildId } = mappingBinary(dictionary, mapping);
-          if (!filename.endsWith(process)) continue;
+          if (!programs.has(basename(filename))) continue;
           const binaryId = gnuBuildId ? `gnu:${gnuBuildId}` : `path:${filename}`;
-          if (await isMain(filename, binaryId, dictionary.locations.address[locations[at]!]!)) {
+          if (await beginsAt(filename, binaryId, dictionary.locations.address[locations[at]!]!)) {
             reachMain += count;
             break;
           }
@@ -123,5 +127,5 @@ async function countMessage(
       }
     }
   }
-  return { start, end, samples, ofProcess, reachMain };
+  return { start, end, samples, ofPrograms, reachMain };
 }

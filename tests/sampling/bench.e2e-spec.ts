@@ -96,9 +96,8 @@ describe('perfleet bench', () => {
         expect(of(row, 'samples')).toBeGreaterThan(0);
         expect(of(row, 'delivered %')).toBeGreaterThan(50);
         expect(of(row, 'CPU ms per 1,000 samples')).toBeGreaterThan(0);
+        expect(of(row, 'stack reaches main %')).toBeGreaterThan(50);
       }
-      const short = ours.find((row) => String(row[0]).includes('30 ms'))!;
-      expect(of(short, 'stack reaches main %')).toBeGreaterThan(50);
     },
   );
 
