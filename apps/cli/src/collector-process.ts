@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 
@@ -23,10 +24,12 @@ export function settleCollectorProcess(): void {
   takeTurn(NICE);
 }
 
+/** With all its threads: those that V8 made before collect garbage while the first one waits for them. */
 function takeTurn(nice: number): void {
-  try {
-    setPriority(nice);
-  } catch {
-    // Not allowed to.
-  }
+  for (const thread of readdirSync('/proc/self/task'))
+    try {
+      setPriority(Number(thread), nice);
+    } catch {
+      // Not allowed to, or it has ended.
+    }
 }
