@@ -3,7 +3,7 @@ import { DIFF_BY, EXPORT_FORMATS, MERGE_BY } from '@perfleet/api-contract';
 import type { FastifyReply } from 'fastify';
 import { Access } from '../access/route-access.ts';
 import { clientSignal } from '../http/client-signal.ts';
-import { flag, integer, oneOf, pattern, range, selector, text, type RawQuery } from '../http/params.ts';
+import { flag, functionName, integer, oneOf, pattern, range, selector, text, type RawQuery } from '../http/params.ts';
 import { parseRange } from '../http/time.ts';
 import { queryLabels, queryLabelValues, queryProfileTypes } from '../queries/labels.ts';
 import { DEFAULT_NODES, MAX_NODES, type ProfileQueries } from '../queries/profile-queries.ts';
@@ -70,7 +70,8 @@ export class ProfilesController {
     const of = selection(raw);
     const step = integer(raw, 'step', defaultStep(of.range), 1, 31_536_000);
     const limit = integer(raw, 'limit', 20, 1, 100);
-    return this.profiles.timeSeries({ ...of, step, by: text(raw, 'by'), limit }, { signal: clientSignal(reply) });
+    const what = { by: text(raw, 'by'), function: functionName(raw, 'function') };
+    return this.profiles.timeSeries({ ...of, ...what, step, limit }, { signal: clientSignal(reply) });
   }
 
   @Access('read', ['query', 'baseQuery'])

@@ -5,6 +5,8 @@ import { parseRange, type TimeRange } from './time.ts';
 
 /** Characters of a pattern. */
 const MAX_PATTERN = 1024;
+/** Characters of a function's name: those of C++ are long. */
+const MAX_FUNCTION = 8192;
 
 /** Query string as Fastify parses it: a name given twice is an array. */
 export type RawQuery = Readonly<Record<string, unknown>>;
@@ -13,6 +15,12 @@ export function text(raw: RawQuery, name: string): string | undefined {
   const value = raw[name];
   if (value === undefined || value === '') return undefined;
   if (typeof value !== 'string') throw badRequest(`${name} is given more than once`);
+  return value;
+}
+
+function shortText(raw: RawQuery, name: string, most: number): string | undefined {
+  const value = text(raw, name);
+  if (value !== undefined && value.length > most) throw badRequest(`${name} has more than ${most} characters`);
   return value;
 }
 
@@ -32,11 +40,12 @@ export function oneOf<T extends string>(raw: RawQuery, name: string, values: rea
 
 /** Says whether a name matches; undefined = every one does. Its cost is bounded, unlike a regular expression's. */
 export function pattern(raw: RawQuery, name: string): ((text: string) => boolean) | undefined {
-  const value = text(raw, name);
+  const value = shortText(raw, name, MAX_PATTERN);
   if (value === undefined) return undefined;
-  if (value.length > MAX_PATTERN) throw badRequest(`${name} has more than ${MAX_PATTERN} characters`);
   return (candidate) => matchesPattern(value, candidate);
 }
+
+export const functionName = (raw: RawQuery, name: string) => shortText(raw, name, MAX_FUNCTION);
 
 export function integer(raw: RawQuery, name: string, fallback: number, min: number, max: number): number {
   const value = text(raw, name);

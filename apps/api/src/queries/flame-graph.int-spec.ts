@@ -2,9 +2,11 @@ import type { FlameGraphResponse, SeriesResponse } from '@perfleet/api-contract'
 import { nativeFrameId, stackId } from '@perfleet/ids';
 import { toFolded } from '@perfleet/profile';
 import { describe, expect, it } from 'vitest';
-import { checkout, get, main, MS, paths, refused, store, T0, useTestApi } from '../api.fixture.ts';
+import { checkout, get, main, MS, paths, refused, stacks, store, T0, useTestApi } from '../api.fixture.ts';
 import { queryFunctionSeries } from './function-series.ts';
+import { queryOneFunctionSeries } from './one-function-series.ts';
 import { ProfileCache } from './profile-cache.ts';
+import { functionStepsSql } from './samples.ts';
 import { loadStacks } from './stack-set.ts';
 import { StoreDb } from './store-db.ts';
 
@@ -115,6 +117,74 @@ describe('series by function', () => {
     const ask = (pairs: number) => queryFunctionSeries(new StoreDb(store), new ProfileCache(), of, {}, pairs);
     await expect(ask(3)).rejects.toThrow(/more than 3 pairs of step and stack; choose a larger step/);
     expect((await ask(4)).series).toHaveLength(3);
+  });
+});
+
+describe('series of one function', () => {
+  const lines = async (name: string, query: Record<string, string> = {}) => {
+    const asked = { query: 'cpu{}', step: '60', function: name, ...query };
+    const { series } = await get<SeriesResponse>('series', asked);
+    return series.map(({ labels, values }) => {
+      expect(labels['function']).toBe(name);
+      return [labels['value'], ...values.map((value) => value / MS)];
+    });
+  };
+
+  it('has what its stacks have, and what it has itself', async () => {
+    expect(await lines('inner')).toEqual([
+      ['total', 50, 0],
+      ['self', 50, 0],
+    ]);
+    // Everything is below it.
+    expect(await lines('main')).toEqual([
+      ['total', 61, 7],
+      ['self', 11, 0],
+    ]);
+    expect(await lines('main', { query: 'cpu{service="checkout"}' })).toEqual([
+      ['total', 50, 7],
+      ['self', 0, 0],
+    ]);
+    // Inlined into what it is a caller of, and never innermost.
+    expect(await lines('outer')).toEqual([
+      ['total', 50, 0],
+      ['self', 0, 0],
+    ]);
+    // The process is no function.
+    for (const none of ['nothing', 'node'])
+      expect(await lines(none)).toEqual([
+        ['total', 0, 0],
+        ['self', 0, 0],
+      ]);
+  });
+
+  it('chooses among any number of stacks', async () => {
+    const many = BigUint64Array.from({ length: 50_000 }, (_, i) => (i === 7 ? stacks.work : BigInt(i + 1)));
+    const { sql, params } = functionStepsSql(
+      { type: 'cpu', matchers: [] },
+      { from: T0, until: T0 + 120 },
+      60,
+      many,
+      BigUint64Array.of(),
+    );
+    expect(sql.length).toBeGreaterThan(2 * 262_144);
+    const { rows } = await new StoreDb(store).ask(sql, params);
+    expect(rows).toEqual([[String(T0), String(50 * MS), '0']]);
+  });
+
+  it('is no split by a label, and refuses more stacks than it can read', async () => {
+    expect(await refused('series', { function: 'main', by: 'service' })).toMatchObject({
+      status: 400,
+      message: expect.stringContaining('one of the two'),
+    });
+    expect(await refused('series', { function: 'x'.repeat(8193) })).toMatchObject({
+      status: 400,
+      message: 'function has more than 8192 characters',
+    });
+    const request = { selector: { type: 'cpu', matchers: [] }, range: { from: T0, until: T0 + 120 }, step: 60 };
+    const of = { ...request, function: 'main', unit: 'nanoseconds' };
+    const ask = (most: number) => queryOneFunctionSeries(new StoreDb(store), new ProfileCache(), of, {}, most);
+    await expect(ask(2)).rejects.toThrow('more than 2 distinct stacks');
+    expect((await ask(3)).series[0]!.values).toEqual([61 * MS, 7 * MS]);
   });
 });
 

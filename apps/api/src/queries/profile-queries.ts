@@ -10,12 +10,14 @@ import type {
 } from '@perfleet/api-contract';
 import { buildFlameGraph, diffFunctions, shapeStacks, topFunctions, type Shape } from '@perfleet/profile';
 import type { Selector } from '@perfleet/selector';
+import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
 import { compare, type CompareRequest } from './compare.ts';
 import type { AskOptions, Db } from './db.ts';
 import { queryHeatmap, type HeatmapRequest } from './heatmap.ts';
 import { ProfileCache } from './profile-cache.ts';
 import { BY_FUNCTION, queryFunctionSeries } from './function-series.ts';
+import { queryOneFunctionSeries } from './one-function-series.ts';
 import { queryTimeSeries } from './series.ts';
 import { loadStacks, PROCESS_KIND, valueType } from './stack-set.ts';
 import { exportOf, type Export } from './views.ts';
@@ -64,10 +66,15 @@ export class ProfileQueries {
   }
 
   async timeSeries(
-    of: Selection & { step: number; by: string | undefined; limit: number },
+    of: Selection & { step: number; by: string | undefined; limit: number; function?: string | undefined },
     options: AskOptions,
   ): Promise<SeriesResponse> {
+    const { function: name } = of;
+    if (name !== undefined && of.by !== undefined)
+      throw badRequest('by splits a value by a label, and function chooses one function: give one of the two');
     const { unit } = await valueType(this.db, of.selector, options);
+    if (name !== undefined)
+      return queryOneFunctionSeries(this.db, this.cache(), { ...of, function: name, unit }, options);
     if (of.by === BY_FUNCTION) return queryFunctionSeries(this.db, this.cache(), { ...of, unit }, options);
     return queryTimeSeries(this.db, { ...of, unit }, options);
   }

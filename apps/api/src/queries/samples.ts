@@ -56,6 +56,37 @@ FROM ${samples} GROUP BY t, stack LIMIT ${limit}`,
   };
 }
 
+/** Column: stack. Each of a selection once. */
+export function distinctStacksSql(selector: Selector, range: TimeRange, limit: number): SqlText {
+  const { samples, params } = sourceOf(selector, range);
+  return { sql: `SELECT DISTINCT stack FROM ${samples} LIMIT ${limit}`, params };
+}
+
+/**
+ * Columns: start of the step (Unix seconds), sum of the chosen stacks, sum of those of them that are `leaves`.
+ * @param chosen null = all
+ */
+export function functionStepsSql(
+  selector: Selector,
+  range: TimeRange,
+  step: number,
+  chosen: BigUint64Array | null,
+  leaves: BigUint64Array,
+): SqlText {
+  const { samples, params } = sourceOf(selector, range, { step });
+  return {
+    sql: `SELECT intDiv(toUnixTimestamp(time), {step:UInt32}) * {step:UInt32} AS t, sum(value) AS total, sumIf(value, stack IN ${idSet(leaves)}) AS self
+FROM ${samples} ${chosen ? `WHERE stack IN ${idSet(chosen)}` : ''} GROUP BY t`,
+    params: { ...params, step },
+  };
+}
+
+/** Ids of a condition `… IN ids`, any number of them: one literal of eleven characters an id, which the engine parses as one. */
+function idSet(ids: BigUint64Array): string {
+  const packed = Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength).toString('base64');
+  return `(SELECT arrayJoin(reinterpret(base64Decode('${packed}'), 'Array(UInt64)')))`;
+}
+
 /** Every stack of a selection: a subquery that ends with a condition, so that many ids need not travel. */
 export function stackIdsSql(selector: Selector, range: TimeRange): SqlText {
   const { samples, params } = sourceOf(selector, range);

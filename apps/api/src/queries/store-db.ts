@@ -5,6 +5,9 @@ import type { Answer, AskOptions, Db } from './db.ts';
 /** ClickHouse's error numbers that mean something to the caller. */
 export const CODE = { unavailable: 0, timeout: 159, memory: 241, aborted: 394, regexp: 427 } as const;
 
+/** Characters of a query that the engine parses unless it is told to take more: its default is 256 KiB. */
+const PARSED = 200_000;
+
 export class StoreDb implements Db {
   constructor(private readonly store: Store) {}
 
@@ -23,7 +26,9 @@ export class StoreDb implements Db {
   ): Promise<T> {
     const seconds = options.seconds ?? 60;
     try {
-      return await query(`${sql}\nSETTINGS max_execution_time = ${seconds}`, { abortSignal: options.signal });
+      const text = `${sql}\nSETTINGS max_execution_time = ${seconds}`;
+      const long = text.length > PARSED ? { settings: { max_query_size: text.length * 2 } } : {};
+      return await query(text, { abortSignal: options.signal, ...long });
     } catch (cause) {
       throw toApiError(cause, seconds);
     }

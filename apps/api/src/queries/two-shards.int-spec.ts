@@ -77,6 +77,7 @@ const ASKED: ReadonlyArray<readonly [path: string, query?: Record<string, string
     ['top', { query }] as const,
     ['series', { query, step: '60', by: 'service' }] as const,
     ['series', { query, step: '60', by: 'function' }] as const,
+    ['series', { query, step: '60', function: 'inner' }] as const,
     ['heatmap', { query, step: '60', by: 'node', buckets: '5' }] as const,
     ['export', { query, format: 'folded' }] as const,
   ]),

@@ -7,11 +7,15 @@ import type { RangeQuery } from './filters.tsx';
 const HEIGHT = 54;
 const BARS = 120;
 
-/** Seconds a bar stands for, so that about a hundred bars fill the range and each holds at least one window. */
+/**
+ * Seconds a bar stands for, so that about a hundred bars fill the range and each holds at least one window. From five minutes on whole
+ * ten, which the store has summed up already.
+ */
 function stepFor(query: RangeQuery): number {
   const minutes = /^now-(\d+)m$/.exec(query.from);
   const seconds = minutes ? Number(minutes[1]) * 60 : Number(query.until) - Number(query.from);
-  return Math.max(5, Math.ceil(seconds / BARS / 5) * 5);
+  const step = Math.max(5, Math.ceil(seconds / BARS / 5) * 5);
+  return step < 300 ? step : Math.round(step / 600) * 600;
 }
 
 /** The value over time (of CPU: in cores); dragging chooses a range. */

@@ -1305,6 +1305,8 @@ export interface operations {
                 step?: number;
                 /** @description Label whose values have a line each; function: the functions with the largest self values */
                 by?: string;
+                /** @description Name of one function, in the place of by: its total and its self value have a line each */
+                function?: string;
                 /** @description Most entries of the answer (20) */
                 limit?: number;
             };

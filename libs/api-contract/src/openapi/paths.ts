@@ -72,6 +72,11 @@ export const PROFILE_PATHS = {
         ...SELECTION,
         step('point'),
         query('by', 'Label whose values have a line each; function: the functions with the largest self values'),
+        query(
+          'function',
+          'Name of one function, in the place of by: its total and its self value have a line each',
+          text(undefined, { maxLength: 8192 }),
+        ),
         limit(100, 20),
       ],
       answer: 'SeriesResponse',
