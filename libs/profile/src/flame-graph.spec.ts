@@ -77,6 +77,19 @@ it('has one node for each path, through every growth of the tree', () => {
   expect(paths.size).toBeGreaterThan(10_000);
 });
 
+it('is the same in whatever order stacks are taken', () => {
+  const { stacks, frames } = randomStacks(300);
+  const rows = Array.from(stacks.values.keys());
+  const path = (row: number) => Array.from(stacks.frames.subarray(stacks.offsets[row], stacks.offsets[row + 1]));
+  const drawn = (order: number[]) => drawing(buildFlameGraph(stacks, frames, { order: Uint32Array.from(order) }));
+  const expected = drawing(buildFlameGraph(stacks, frames));
+  expect(expected.length).toBeGreaterThan(300);
+  expect(drawn([...rows].reverse())).toEqual(expected);
+  // Neighbours that share callers; longer ones before shorter ones, with one of no frames among them.
+  expect(drawn([...rows].sort((a, b) => (path(a).join() < path(b).join() ? -1 : 1)))).toEqual(expected);
+  expect(drawn([...rows].sort((a, b) => path(b).length - path(a).length))).toEqual(expected);
+});
+
 describe('maxNodes', () => {
   const text = `
     main  main  main  main  main

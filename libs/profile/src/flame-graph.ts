@@ -1,12 +1,15 @@
 import type { FlameGraphColumns } from '@perfleet/api-contract';
 import { CallTree } from './call-tree.ts';
 import type { FrameColumns } from './frame-table.ts';
+import { growUint32 } from './grow.ts';
 import { layOut } from './lay-out.ts';
 import type { StackColumns } from './stack-table.ts';
 
 export interface FlameGraphOptions {
   /** Upper bound of the answer's nodes, at least 2; the lightest nodes are folded into `(other)`. */
   readonly maxNodes?: number;
+  /** Rows of the stacks, each once, in another order than they stand: where neighbours share callers, these are looked up once. */
+  readonly order?: Uint32Array;
 }
 
 /**
@@ -19,14 +22,27 @@ export function buildFlameGraph(
   options: FlameGraphOptions = {},
 ): FlameGraphColumns {
   const tree = new CallTree();
-  for (let row = 0; row < stacks.values.length; row++) {
-    let node = 0;
-    const end = stacks.offsets[row + 1]!;
-    for (let i = stacks.offsets[row]!; i < end; i++) {
-      const frame = stacks.frames[i]!;
-      node = tree.child(node, frames.function[frame]!, frames.inlined[frame]!);
+  /** Nodes of the stack before, by depth. */
+  let path = new Uint32Array(64);
+  let before = 0;
+  let beforeEnd = 0;
+  for (let i = 0; i < stacks.values.length; i++) {
+    const row = options.order ? options.order[i]! : i;
+    const [start, end] = [stacks.offsets[row]!, stacks.offsets[row + 1]!];
+    path = growUint32(path, end - start);
+    let at = start;
+    while (at < end && before < beforeEnd && stacks.frames[at] === stacks.frames[before]) {
+      at++;
+      before++;
+    }
+    let node = at === start ? 0 : path[at - start - 1]!;
+    for (; at < end; at++) {
+      const frame = stacks.frames[at]!;
+      node = path[at - start] = tree.child(node, frames.function[frame]!, frames.inlined[frame]!);
     }
     tree.add(0, node, stacks.values[row]!);
+    before = start;
+    beforeEnd = end;
   }
   const out = layOut(tree, frames.functions, options.maxNodes);
   return { ...out.names, self: out.self[0]!, total: out.total[0]! };

@@ -1,6 +1,7 @@
 import type { FlameGraphColumns } from '@perfleet/api-contract';
 import type { CallTree } from './call-tree.ts';
 import { StringTable, type FunctionColumns } from './frame-table.ts';
+import { nthSmallest } from './nth-smallest.ts';
 
 /** What the parts of a tree that were folded away are called. */
 export const OTHER = '(other)';
@@ -25,7 +26,7 @@ export function layOut(tree: CallTree, functions: FunctionColumns, maxNodes = In
   const kept = keep(tree, weight, Math.max(maxNodes, 2));
   const children = sortedChildren(tree, functions, weight, kept);
   const folded = foldedTotals(tree, totals, kept);
-  const size = children.nodes.length + 1 + folded.size;
+  const size = children.nodes.length + 1 + folded.count;
 
   const strings = new Renumbered(functions.strings);
   const other = strings.own(OTHER);
@@ -41,7 +42,7 @@ export function layOut(tree: CallTree, functions: FunctionColumns, maxNodes = In
     out.parent[at] = parents.pop()!;
     if (node < 0) {
       out.name[at] = other;
-      folded.get(~node)!.forEach((sum, side) => (self[side]![at] = total[side]![at] = sum));
+      folded.sums.forEach((sums, side) => (self[side]![at] = total[side]![at] = sums[~node]!));
       continue;
     }
     const fn = tree.fn[node]!;
@@ -59,7 +60,7 @@ export function layOut(tree: CallTree, functions: FunctionColumns, maxNodes = In
       self[side]![at] = tree.self[side]![node]!;
       total[side]![at] = totals[side]![node]!;
     }
-    if (folded.has(node)) {
+    if (folded.has[node]) {
       nodes.push(~node);
       parents.push(at);
     }
@@ -84,7 +85,7 @@ function keep(tree: CallTree, weight: Float64Array, maxNodes: number): Uint8Arra
     if (!hasOther[parent]) shown += hasOther[parent] = 1;
   };
   // What is lighter than the heaviest `maxNodes` goes in any case, without an order; children stand behind their parents.
-  const bound = weight.slice().sort()[tree.length - maxNodes]!;
+  const bound = nthSmallest(weight.slice(), tree.length - maxNodes);
   for (let node = tree.length - 1; node > 0; node--) if (weight[node]! < bound) fold(node);
   const rest: number[] = [];
   for (let node = 1; node < tree.length; node++) if (kept[node]) rest.push(node);
@@ -122,17 +123,18 @@ function insertionSort(nodes: Uint32Array, from: number, to: number, compare: (a
   }
 }
 
-/** What went from below each kept node, a sum a side. */
-function foldedTotals(tree: CallTree, totals: readonly Float64Array[], kept: Uint8Array): Map<number, number[]> {
-  const folded = new Map<number, number[]>();
+/** What went from below each kept node, a column a side; `has` is 1 where there is any, `count` is their number. */
+function foldedTotals(tree: CallTree, totals: readonly Float64Array[], kept: Uint8Array) {
+  const has = new Uint8Array(tree.length);
+  const sums = totals.map(() => new Float64Array(tree.length));
+  let count = 0;
   for (let node = 1; node < tree.length; node++) {
     const parent = tree.parent[node]!;
     if (kept[node] || !kept[parent]) continue;
-    let sums = folded.get(parent);
-    if (!sums) folded.set(parent, (sums = totals.map(() => 0)));
-    for (let side = 0; side < totals.length; side++) sums[side]! += totals[side]![node]!;
+    if (!has[parent]) count += has[parent] = 1;
+    for (let side = 0; side < totals.length; side++) sums[side]![parent]! += totals[side]![node]!;
   }
-  return folded;
+  return { has, sums, count };
 }
 
 /** The strings that an answer uses, out of a table that may hold many more. */

@@ -24,6 +24,7 @@ export function shapeStacks(
   frames: FrameColumns,
   { focus, ignore, invert = false, mergeBy = 'function', rootKind }: Shape,
 ): { stacks: StackColumns; frames: FrameColumns } {
+  if (!focus && !ignore && !invert && mergeBy === 'function') return { stacks, frames };
   const inFocus = focus && functionsThat(frames, focus, rootKind);
   const ignored = ignore && functionsThat(frames, ignore, rootKind);
   const merge = mergeBy === 'function' ? null : merger(frames, mergeBy, rootKind);

@@ -26,6 +26,10 @@ export class ProfileCache {
   private asked = new Uint32Array(1024);
   private chain = new Uint32Array(1024);
   private chainLength = 0;
+  /** Rows of stacks in the order of their frames; those that came since it was made are not in it. */
+  private ordered = new Uint32Array(0);
+  /** Places in `ordered`, by row. */
+  private ranks = new Uint32Array(0);
 
   get full(): boolean {
     return this.stackFrom[this.stackIds.length]! > MAX_STACK_FRAMES || this.frameIds.length > MAX_FRAMES;
@@ -46,6 +50,22 @@ export class ProfileCache {
       this.stackFrames[start + i - from] = this.frameRow(frames[i * 2]!, frames[i * 2 + 1]!);
     this.stackFrom = grown(this.stackFrom, row + 2);
     this.stackFrom[row + 1] = start + to - from;
+  }
+
+  /**
+   * Places of all stacks in the order of their frames, where those that share callers are neighbours. Names play no part: it stays what
+   * it is when they come.
+   */
+  rank(): Uint32Array {
+    const known = this.ordered.length;
+    const all = this.stackIds.length;
+    if (known === all) return this.ranks;
+    const compare = (a: number, b: number) => this.compareFrames(a, b);
+    const added = Uint32Array.from({ length: all - known }, (_, i) => known + i).sort(compare);
+    this.ordered = merged(this.ordered, added, compare);
+    this.ranks = new Uint32Array(all);
+    this.ordered.forEach((row, at) => (this.ranks[row] = at));
+    return this.ranks;
   }
 
   /** The frame rows of a stack. A view that is valid until the next `addStack`. */
@@ -118,6 +138,15 @@ export class ProfileCache {
     return at;
   }
 
+  private compareFrames(a: number, b: number): number {
+    const { stackFrom, stackFrames } = this;
+    const [endA, endB] = [stackFrom[a + 1]!, stackFrom[b + 1]!];
+    let [i, j] = [stackFrom[a]!, stackFrom[b]!];
+    for (; i < endA && j < endB; i++, j++)
+      if (stackFrames[i] !== stackFrames[j]) return stackFrames[i]! - stackFrames[j]!;
+    return endA - i - (endB - j);
+  }
+
   private frameRow(low: number, high: number): number {
     const row = this.frameIds.add(low, high);
     this.chainFrom = grown(this.chainFrom, row + 1);
@@ -130,6 +159,15 @@ export class ProfileCache {
     }
     return row;
   }
+}
+
+/** Two sorted columns as one. */
+function merged(a: Uint32Array, b: Uint32Array, compare: (a: number, b: number) => number): Uint32Array<ArrayBuffer> {
+  const all = new Uint32Array(a.length + b.length);
+  let [i, j] = [0, 0];
+  for (let at = 0; at < all.length; at++)
+    all[at] = j === b.length || (i < a.length && compare(a[i]!, b[j]!) <= 0) ? a[i++]! : b[j++]!;
+  return all;
 }
 
 function grown(column: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {

@@ -44,10 +44,13 @@ export class ProfileQueries {
     shape: Shape = {},
   ): Promise<FlameGraphResponse> {
     const start = performance.now();
-    const { type, unit, total: selected, stacks, frames } = await this.load(of, options);
+    const { type, unit, total: selected, stacks, order, frames } = await this.load(of, options);
     const tookMs = Math.round(performance.now() - start);
     const shaped = shapeStacks(stacks, frames, { ...shape, rootKind: PROCESS_KIND });
-    const graph = buildFlameGraph(shaped.stacks, shaped.frames, { maxNodes });
+    const graph = buildFlameGraph(shaped.stacks, shaped.frames, {
+      maxNodes,
+      ...(shaped.stacks === stacks ? { order: order() } : {}),
+    });
     return { type, unit, total: graph.total[0] ?? 0, selected, graph, tookMs };
   }
 

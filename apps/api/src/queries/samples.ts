@@ -27,13 +27,16 @@ export function typesSql(selector: Selector): SqlText {
 
 /**
  * Columns: process (UInt64, XXH64 of its name), stack, value; largest first. Ids only: names are joined after the grouping.
- * The join stands below the grouping, since the pairs of workload and stack are many times those of process and stack.
+ * Rows of roll-ups are grouped before the join, since a workload's stacks come again in every bucket; series are joined first, since
+ * their stacks hardly do and are many times those of a process.
  * A row of labels may stand several times until it is merged, so its process is taken once per id.
  */
 export function stacksSql(selector: Selector, range: TimeRange, limit: number): SqlText {
   const { samples, table, key, where, params } = sourceOf(selector, range, { labels: ['process'] });
+  const rows =
+    key === 'workload' ? `(SELECT key, stack, sum(value) AS value FROM ${samples} GROUP BY key, stack)` : samples;
   return {
-    sql: `SELECT process_hash AS process, stack, sum(value) AS value FROM ${samples} AS s
+    sql: `SELECT process_hash AS process, stack, sum(value) AS value FROM ${rows} AS s
 INNER JOIN (SELECT ${key} AS key, any(xxHash64(process)) AS process_hash FROM ${table} WHERE ${where} GROUP BY key) AS l USING (key)
 GROUP BY process_hash, stack ORDER BY value DESC, stack, process LIMIT ${limit}`,
     params,

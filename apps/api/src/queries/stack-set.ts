@@ -26,8 +26,10 @@ export interface ValueType {
 }
 
 export interface StackSet extends ValueType {
-  /** The first frame of each is the process. */
+  /** The first frame of each is the process. Largest first. */
   readonly stacks: StackColumns;
+  /** Rows of `stacks` so that those that share callers are neighbours. */
+  readonly order: () => Uint32Array;
   readonly frames: FrameColumns;
   /** Sum of all values: every sample of the range, whether or not its frames have names. */
   readonly total: number;
@@ -73,7 +75,8 @@ export async function loadStacks(
   }
   const columns = toColumns(cache, stacks, processes, values, rest);
   const total = columns.values.reduce((sum, value) => sum + value, 0);
-  return { ...type, stacks: columns, frames: cache.frames.columns(), total };
+  const order = () => inOrder(cache, stacks, columns);
+  return { ...type, stacks: columns, order, frames: cache.frames.columns(), total };
 }
 
 /**
@@ -175,6 +178,43 @@ function toColumns(
     all[row] = value;
   });
   return { offsets, frames, values: all };
+}
+
+/**
+ * Rows by process (the first frame), and of a process by the order of the stacks' frames: neighbours share callers, which makes a tree of
+ * them cheap. Linear: rows are put into the places of their stacks, and then apart by process.
+ */
+function inOrder(cache: ProfileCache, stacks: Int32Array, { offsets, frames, values }: StackColumns): Uint32Array {
+  const rank = cache.rank();
+  const rows = values.length;
+  /** 1 + the last row at each place, and the row before each that has the same. What has no stack comes last. */
+  const at = new Uint32Array(rank.length + 1);
+  const before = new Uint32Array(rows);
+  const processes = new Map<number, number>();
+  for (let row = 0; row < rows; row++) {
+    const stack = row < stacks.length ? stacks[row]! : -1;
+    const place = stack < 0 ? rank.length : rank[stack]!;
+    before[row] = at[place]!;
+    at[place] = row + 1;
+    const process = frames[offsets[row]!]!;
+    processes.set(process, (processes.get(process) ?? 0) + 1);
+  }
+  /** Where the next row of each process goes. */
+  const next = new Map<number, number>();
+  let start = 0;
+  for (const [process, count] of processes) {
+    next.set(process, start);
+    start += count;
+  }
+  const order = new Uint32Array(rows);
+  for (const last of at)
+    for (let one = last; one > 0; one = before[one - 1]!) {
+      const process = frames[offsets[one - 1]!]!;
+      const place = next.get(process)!;
+      order[place] = one - 1;
+      next.set(process, place + 1);
+    }
+  return order;
 }
 
 /** Exact up to 2^53, which is 104 days of CPU time in nanoseconds. */
