@@ -21,7 +21,8 @@ export function buildFlameGraph(
   frames: FrameColumns,
   options: FlameGraphOptions = {},
 ): FlameGraphColumns {
-  const tree = new CallTree();
+  // Some half of all frames are of callers that another stack has too.
+  const tree = new CallTree(1, stacks.frames.length >> 1);
   /** Nodes of the stack before, by depth. */
   let path = new Uint32Array(64);
   let before = 0;
