@@ -5,7 +5,7 @@ import { checkStore } from './check.ts';
 import { drop, parseDay, planDrop } from './drop.ts';
 import { readRetention, setRetention } from './retention.ts';
 import { oneServer } from './servers.ts';
-import { samplesUsage, tableUsage } from './usage.ts';
+import { samplesUsage, storeUsage } from './usage.ts';
 
 const dir = tempDir('perfleet-admin-');
 let embedded: Store;
@@ -31,7 +31,7 @@ afterAll(async () => {
 
 const found = async (store: Store) =>
   Object.fromEntries(
-    (await checkStore(store)).flatMap((f) => (f.count > 0 ? [[f.check, [f.count, ...f.examples]]] : [])),
+    (await checkStore(oneServer(store))).flatMap((f) => (f.count > 0 ? [[f.check, [f.count, ...f.examples]]] : [])),
   );
 
 /** Two services on two nodes, three days. Ids: series 1 and 2, stack 10 of frames 100 and 101. */
@@ -76,18 +76,26 @@ describe.each(['embedded', 'server'] as const)('admin of the %s store', (kind) =
 
   it('tells what tables, services and nodes hold', async () => {
     await fill(store());
-    const samples = (await tableUsage(store())).find(({ table }) => table === 'samples')!;
+    const { tables, servers } = await storeUsage(oneServer(store()));
+    const samples = tables.find(({ table }) => table === 'samples')!;
+    expect(servers).toEqual([
+      { shard: '', server: '', rows: expect.any(Number), bytes: expect.any(Number), parts: expect.any(Number) },
+    ]);
+    expect(servers[0]!.bytes).toBe(tables.reduce((all, { bytes: each }) => all + each, 0));
     expect(samples).toMatchObject({ rows: 4, partitions: 3, from: day(3), until: day(0) });
     expect(samples.rawBytes).toBeGreaterThan(4 * 28);
     expect(samples.bytes).toBeGreaterThan(0);
     const shares = async (by: 'service' | 'node', limit: number) =>
-      (await samplesUsage(store(), by, limit)).map(({ name, rows, days }) => [name, rows, days]);
+      (await samplesUsage(oneServer(store()), samples, by, limit)).map(({ name, rows, days }) => [name, rows, days]);
     expect(await shares('service', 10)).toEqual([
       ['shop', 3, 3],
       ['cart', 1, 1],
     ]);
     expect(await shares('node', 1)).toEqual([['n1', 3, 3]]);
-    const bytes = (await samplesUsage(store(), 'node', 10)).reduce((sum, share) => sum + share.bytes, 0);
+    const bytes = (await samplesUsage(oneServer(store()), samples, 'node', 10)).reduce(
+      (sum, share) => sum + share.bytes,
+      0,
+    );
     expect(Math.abs(bytes - samples.bytes)).toBeLessThanOrEqual(2);
   });
 

@@ -22,8 +22,8 @@ function cluster() {
     };
     return one as Store;
   };
-  const all = (['a1', 'a2', 'b1'] as const).map((name) => ({ shard: name[0]!, store: store(name) }));
-  const servers: Servers = { all, table: localTable, close: async () => undefined };
+  const all = (['a1', 'a2', 'b1'] as const).map((name) => ({ shard: name[0]!, name, store: store(name) }));
+  const servers: Servers = { all, store: all[0]!.store, table: localTable, close: async () => undefined };
   return { servers, told };
 }
 

@@ -9,9 +9,16 @@ import {
   type Store,
 } from '@perfleet/clickhouse';
 
+export interface AdminServer extends ClusterServer {
+  /** As people know it: its address; '' where it is the only one. */
+  readonly name: string;
+}
+
 /** Where rows lie, for what works on parts and partitions. */
 export interface Servers {
-  readonly all: readonly ClusterServer[];
+  readonly all: readonly AdminServer[];
+  /** Answers for all of them, as queries are answered. */
+  readonly store: Store;
   /** Name of the table that has them. */
   table(name: string): string;
   close(): Promise<void>;
@@ -19,7 +26,8 @@ export interface Servers {
 
 /** The store as the only server there is. */
 export const oneServer = (store: Store): Servers => ({
-  all: [{ shard: '', store }],
+  all: [{ shard: '', name: '', store }],
+  store,
   table: (name) => name,
   close: async () => undefined,
 });
@@ -32,10 +40,11 @@ export async function openServers(
   if (!cluster) return oneServer(store);
   const shards = await readTopology(store, cluster, options.url);
   const all = shards.flatMap(({ name, urls }) =>
-    urls.map((url) => ({ shard: name, store: new ServerStore({ ...options, url }) })),
+    urls.map((url) => ({ shard: name, name: new URL(url).host, store: new ServerStore({ ...options, url }) })),
   );
   return {
     all,
+    store,
     table: localTable,
     async close() {
       for (const server of all) await server.store.close();
@@ -44,9 +53,13 @@ export async function openServers(
 }
 
 /** Those that between them hold each row of a table once: one of each shard, or one at all. What it does the others of its group repeat. */
-export function holders({ all }: Servers, table: string): Store[] {
-  const sharded = (SHARDED as readonly string[]).includes(table);
-  return all
-    .filter(({ shard }, i) => i === (sharded ? all.findIndex((one) => one.shard === shard) : 0))
-    .map(({ store }) => store);
+export function holders(servers: Servers, table: string): Store[] {
+  const firsts = firstOfEachShard(servers);
+  return (isSharded(table) ? firsts : firsts.slice(0, 1)).map(({ store }) => store);
+}
+
+export const isSharded = (table: string) => (SHARDED as readonly string[]).includes(table);
+
+export function firstOfEachShard({ all }: Servers): AdminServer[] {
+  return all.filter(({ shard }, i) => i === all.findIndex((one) => one.shard === shard));
 }

@@ -52,10 +52,10 @@ export function registerAdmin(program: Command): void {
 
   command('usage', 'rows, bytes and days by table, service and node')
     .option('--limit <n>', 'services and nodes, those with the most rows', '20')
-    .action((flags: Flags) => withStore(flags, (store) => usage(store, flags)));
+    .action((flags: Flags) => withServers(flags, (servers) => usage(servers, flags)));
 
   command('check', 'look for inconsistencies; exit code 1 when there are any').action(async (flags: Flags) => {
-    if (!(await withStore(flags, (store) => check(store, flags)))) process.exitCode = 1;
+    if (!(await withServers(flags, (servers) => check(servers, flags)))) process.exitCode = 1;
   });
 
   command('drop', 'drop the samples of whole days')
@@ -95,12 +95,12 @@ async function sqlUser(flags: Flags): Promise<void> {
 
 const settingsOf = ({ clickhouseUrl, data }: Flags) => loadSettings(asSettings({ clickhouseUrl, data }));
 
-async function withServers(flags: Flags, work: (servers: Servers) => Promise<void>): Promise<void> {
+async function withServers<T>(flags: Flags, work: (servers: Servers) => Promise<T>): Promise<T> {
   const { openServers } = await import('../admin/servers.ts');
-  await withStore(flags, async (store) => {
+  return withStore(flags, async (store) => {
     const servers = await openServers(store, await serverOptions(settingsOf(flags)));
     try {
-      await work(servers);
+      return await work(servers);
     } finally {
       await servers.close();
     }
@@ -116,18 +116,14 @@ async function withStore<T>(flags: Flags, work: (store: Store) => Promise<T>): P
   }
 }
 
-async function usage(store: Store, flags: Flags): Promise<void> {
-  // Parts are each server's own.
-  if (settingsOf(flags).clickhouseCluster)
-    throw new ConfigError(
-      'usage knows a single server only; in a cluster ask for system.parts by clusterAllReplicas, where samples are in samples_local',
-    );
-  const { samplesUsage, tableUsage } = await import('../admin/usage.ts');
+async function usage(servers: Servers, flags: Flags): Promise<void> {
+  const { samplesUsage, storeUsage } = await import('../admin/usage.ts');
   const limit = wholeNumber('--limit', flags.limit, 1, 10_000);
-  const tables = await tableUsage(store);
-  const services = await samplesUsage(store, 'service', limit);
-  const nodes = await samplesUsage(store, 'node', limit);
-  if (flags.json) return print(JSON.stringify({ tables, services, nodes }, null, 2));
+  const { tables, servers: held } = await storeUsage(servers);
+  const samples = tables.find(({ table }) => table === 'samples');
+  const services = await samplesUsage(servers, samples, 'service', limit);
+  const nodes = await samplesUsage(servers, samples, 'node', limit);
+  if (flags.json) return print(JSON.stringify({ tables, services, nodes, servers: held }, null, 2));
   const perRow = (bytes: number, rows: number) => (rows > 0 ? (bytes / rows).toFixed(1) : '-');
   const ofTables = tables.map((t) => {
     return [t.table, t.rows, size(t.bytes), perRow(t.bytes, t.rows), size(t.rawBytes), t.partitions, t.from, t.until];
@@ -138,11 +134,15 @@ async function usage(store: Store, flags: Flags): Promise<void> {
     const rows = shares.map((share) => [share.name || '(none)', share.rows, size(share.bytes), share.days]);
     print(formatTable([name, 'sample rows', 'about', 'days'], rows));
   }
+  if (held.length > 1) {
+    const rows = held.map(({ shard, server, rows: count, bytes, parts }) => [shard, server, count, size(bytes), parts]);
+    print(formatTable(['shard', 'server', 'rows', 'on disk', 'parts'], rows));
+  }
 }
 
-async function check(store: Store, { json }: Flags): Promise<boolean> {
+async function check(servers: Servers, { json }: Flags): Promise<boolean> {
   const { CHECKS, checkStore } = await import('../admin/check.ts');
-  const findings = await checkStore(store);
+  const findings = await checkStore(servers);
   const wrong = findings.filter(({ count }) => count > 0);
   if (json) print(JSON.stringify(findings, null, 2));
   else {
