@@ -52,7 +52,7 @@ export class SqlFleet {
     return new SqlFleet(store, fleet, clock, table);
   }
 
-  /** Writes the windows `from` to `until` (not included) of all pods. One block when `single`, else as the engine splits it. */
+  /** Writes the windows `from` to `until` (not included) of all pods. One block when `single`, else at least one for sixteen million rows. */
   async write(from: number, until: number, single = false): Promise<void> {
     const { stacksPerService } = this.fleet.options;
     const array = (name: string) => `(SELECT ${name} FROM ${this.table})`;
@@ -76,7 +76,14 @@ export class SqlFleet {
        GROUP BY pod, window, rank`,
       single
         ? { settings: { max_threads: 1, min_insert_block_size_rows: 1 << 28, max_block_size: 1 << 24 } }
-        : { settings: { min_insert_block_size_rows: 1 << 20, max_insert_threads: 1 } },
+        : // One part for what is written at once: fewer to merge.
+          {
+            settings: {
+              min_insert_block_size_rows: 1 << 24,
+              min_insert_block_size_bytes: 1 << 30,
+              max_insert_threads: 1,
+            },
+          },
     );
   }
 

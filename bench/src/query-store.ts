@@ -1,6 +1,9 @@
-import type { Store } from '@perfleet/clickhouse';
-import { PERIOD, type Fleet } from '@perfleet/simulate';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { u64, type Store } from '@perfleet/clickhouse';
+import { Fleet, PERIOD, type FleetOptions, type Service } from '@perfleet/simulate';
 import { SqlFleet } from './fleet-sql.ts';
+import { fitRecurrence, type CurvePoint } from './storage-model.ts';
 import { termOf, writeSeries, writeStacks } from './store-rows.ts';
 
 /** A time range of the data and what it must add up to, in nanoseconds of CPU. */
@@ -13,28 +16,60 @@ export interface ExpectedRange {
   readonly service: number;
 }
 
+/** What a store holds; plain data, so that it can be kept beside it. */
 export interface GeneratedStore {
-  readonly fleet: Fleet;
+  readonly fleet: FleetOptions;
   readonly rows: number;
   readonly windowSeconds: number;
   readonly service: string;
+  /** A function of the service, and its total over the day. */
+  readonly function: { readonly name: string; readonly total: number };
   readonly ranges: readonly ExpectedRange[];
 }
 
 const DAY = 86_400;
-/** Rows that the engine makes at a time: what it holds of them stays within some hundred MB. */
-const CHUNK_ROWS = 2_000_000;
+/** Of a collector. */
+const WINDOW = 5;
+/** Rows that the engine makes at a time, and writes as one part: what it holds of them stays within two GB. */
+const CHUNK_ROWS = 8_000_000;
+/** As docs/sizing.md has them: a quarter of a core at 19 Hz, 20 pods a node, 100 pods a service. */
+const SAMPLES_PER_WINDOW = 24;
+const PODS_PER_NODE = 20;
+const PODS_PER_SERVICE = 100;
+const SERVICES = 5;
 
 /**
- * A day of a fleet with about `rows` sample rows. A pod has one window every `windowSeconds` at a phase of its own, so the rows of a
- * range follow its length whatever their number.
+ * The fleet whose day has about `rows` rows: its stacks recur as the committed recording's do, so what grows with the rows is pods.
+ * Never fewer than ten pods a service; then they have fewer windows.
+ */
+export function fleetOf(rows: number, root: string, quick: boolean): FleetOptions {
+  const { programs } = JSON.parse(readFileSync(join(root, 'bench/calibration/stacks.json'), 'utf8')) as {
+    programs: ReadonlyArray<{ readonly curve: readonly CurvePoint[] }>;
+  };
+  const { stacks, exponent } = fitRecurrence(programs[0]!.curve);
+  const pods = Math.max(SERVICES * 10, Math.round((rows * WINDOW) / DAY / SAMPLES_PER_WINDOW));
+  return {
+    seed: 1,
+    nodes: Math.ceil(pods / PODS_PER_NODE),
+    pods,
+    services: Math.max(SERVICES, Math.round(pods / PODS_PER_SERVICE)),
+    stacksPerService: quick ? 400 : stacks,
+    samplesPerWindow: SAMPLES_PER_WINDOW,
+    exponent,
+  };
+}
+
+/**
+ * A day of a fleet with about `rows` sample rows, which ends now. A pod has one window every `windowSeconds` at a phase of its own, so
+ * the rows of a range follow its length whatever their number.
  */
 export async function generateStore(
   store: Store,
-  fleet: Fleet,
+  options: FleetOptions,
   rows: number,
   progress: (line: string) => void,
 ): Promise<GeneratedStore> {
+  const fleet = new Fleet(options);
   const until = Math.floor(Date.now() / 1000 / 600) * 600;
   const from = until - DAY;
   const windowRows = fleet.pods.length * rowsPerWindow(fleet);
@@ -54,12 +89,11 @@ export async function generateStore(
   }
   const range = async (name: string, seconds: number, end = until): Promise<ExpectedRange> => {
     const [first, last] = [end - seconds, end];
-    const fleetWide = (await made.expected(windows, first, last)) * PERIOD;
     return {
       name,
       from: first,
       until: last,
-      fleet: fleetWide,
+      fleet: (await made.expected(windows, first, last)) * PERIOD,
       service: (await made.expected(windows, first, last, 0)) * PERIOD,
     };
   };
@@ -71,7 +105,14 @@ export async function generateStore(
   ];
   await made.close();
   const [written] = await store.query<{ n: string }>('SELECT count() AS n FROM samples');
-  return { fleet, rows: Number(written!.n), windowSeconds, service: fleet.services[0]!.name, ranges };
+  return {
+    fleet: options,
+    rows: Number(written!.n),
+    windowSeconds,
+    service: fleet.services[0]!.name,
+    function: await functionOf(store, fleet.services[0]!),
+    ranges,
+  };
 }
 
 function rowsPerWindow(fleet: Fleet): number {
@@ -79,6 +120,25 @@ function rowsPerWindow(fleet: Fleet): number {
   for (let window = 0; window < 20; window++)
     for (const pod of fleet.pods.slice(0, 50)) rows += fleet.window(pod, window).length;
   return rows / 20 / Math.min(50, fleet.pods.length);
+}
+
+/** A function in the middle of the most frequent stack, and its total over all rows by the stacks that the graph has it in. */
+async function functionOf(store: Store, { name: service, graph }: Service): Promise<GeneratedStore['function']> {
+  const { offsets, frames, sites, stackIds } = graph;
+  const pathOf = (stack: number) => frames.subarray(offsets[stack], offsets[stack + 1]);
+  const hottest = pathOf(0);
+  const { function: name } = sites[hottest[hottest.length >> 1]!]!;
+  const holding = new Set<bigint>();
+  stackIds.forEach((id, i) => pathOf(i).some((site) => sites[site]!.function === name) && holding.add(id));
+  const sums = await store.native(
+    `SELECT stack, sum(value) AS value FROM samples
+     WHERE workload IN (SELECT workload FROM workloads WHERE service = {service:String}) GROUP BY stack`,
+    { service },
+  );
+  const values = u64(sums, 'value');
+  let total = 0;
+  u64(sums, 'stack').forEach((id, i) => (total += holding.has(id) ? Number(values[i]!) : 0));
+  return { name, total };
 }
 
 /** Resolves when the engine merges nothing any more. */

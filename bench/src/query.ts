@@ -1,91 +1,64 @@
 import { join } from 'node:path';
 import { createApi } from '@perfleet/api';
 import { openStore, type Store } from '@perfleet/clickhouse';
-import { openSqliteNodeState } from '@perfleet/node-state';
+import { openSqliteNodeState, type NodeStateStore } from '@perfleet/node-state';
 import { createLogger } from '@perfleet/observability';
-import { DEFAULT_FLEET, Fleet } from '@perfleet/simulate';
+import { KeptStore } from './kept-store.ts';
 import { measure, median, parseCount, peakMb } from './measure.ts';
-import { generateStore, untilMerged, type ExpectedRange } from './query-store.ts';
+import { casesOf, sumOf, type Case } from './query-cases.ts';
+import { ReadingStore, type Reading } from './query-reading.ts';
+import { fleetOf, generateStore, untilMerged, type ExpectedRange } from './query-store.ts';
 import { ratio, type Benchmark, type Cell, type Ratio } from './report.ts';
 
-interface Case {
-  readonly name: string;
-  readonly path: string;
-  readonly query: Record<string, string>;
-  /** What the answer must add up to, ns; checked, because a fast wrong answer is worth nothing. */
-  readonly total: number;
-  /** The same grouping in the engine alone: ids only, no names, no tree. */
-  readonly floor?: { readonly range: ExpectedRange; readonly service: boolean };
-}
-
-/** More nodes than the whole fleet has, so that nothing is folded. */
-const ALL_NODES = '2000000';
+const MOST_ROWS = 2_000_000_000;
 
 export const query: Benchmark = {
   name: 'query',
   description:
     'latency and CPU of flame graph, top, diff and series through the HTTP API to the last byte, against the same grouping in the engine alone',
-  options: [{ flags: '--rows <n>', description: 'sample rows of the store, e.g. 100M (1M)' }],
+  options: [
+    { flags: '--rows <n>', description: 'sample rows of the store, e.g. 1G (100M)' },
+    {
+      flags: '--store <dir>',
+      description: 'where the store is made, unless it is there already, and stays; without, it is removed at the end',
+    },
+  ],
 
-  async run({ quick, options, directory, progress }) {
-    const wanted = parseCount('--rows', options['rows'], quick ? 50_000 : 1_000_000, 2_000_000_000);
-    const [coldRuns, warmRuns] = quick ? [1, 1] : [3, 7];
-    const fleet = new Fleet(quick ? { ...DEFAULT_FLEET, pods: 60, services: 6, stacksPerService: 400 } : DEFAULT_FLEET);
-    const store = await openStore({ kind: 'embedded', path: join(directory, 'clickhouse') });
+  async run({ quick, options, directory, root, progress }) {
+    const wanted = parseCount('--rows', options['rows'], quick ? 50_000 : 100_000_000, MOST_ROWS);
+    const kept = new KeptStore(options['store'] ?? directory);
+    const known = kept.read();
+    if (known && options['rows'] !== undefined)
+      throw new Error(`${options['store']} holds ${known.rows} rows: leave out --rows, or name another directory`);
+    const store = await openStore({ kind: 'embedded', path: kept.data });
     const nodeState = await openSqliteNodeState({ path: join(directory, 'nodes.db') });
     try {
-      const data = await generateStore(store, fleet, wanted, progress);
+      const data = known ?? (await generateStore(store, fleetOf(wanted, root, quick), wanted, progress));
+      if (!known) kept.write(data);
       progress('waiting for merges');
       await untilMerged(store);
-      const bytes = await bytesOnDisk(store);
-      const api = async () => {
-        const started = createApi({ store, nodeState, port: 0, logger: createLogger('bench', { level: 'error' }) });
-        return { ...(await started.start()), stop: () => started.stop() };
-      };
-      const rows: Cell[][] = [];
+      const reading = new ReadingStore(store);
+      const measured: Measurement[] = [];
       const ratios: Ratio[] = [];
-      for (const each of casesOf(data.ranges, data.service)) {
+      for (const each of casesOf(data)) {
         progress(each.name);
-        const cold: Run[] = [];
-        for (let i = 0; i < coldRuns; i++) {
-          await store.command('SYSTEM DROP MARK CACHE');
-          await store.command('SYSTEM DROP UNCOMPRESSED CACHE');
-          const fresh = await api();
-          cold.push(await ask(store, fresh.url, each));
-          await fresh.stop();
-        }
-        const server = await api();
-        await ask(store, server.url, each);
-        const warm: Run[] = [];
-        for (let i = 0; i < warmRuns; i++) warm.push(await ask(store, server.url, each));
-        await server.stop();
-        const of = (runs: readonly Run[], key: keyof Run) => median(runs.map((run) => run[key]));
-        const last = warm[0]!;
-        rows.push([
-          each.name,
-          of(cold, 'ms'),
-          of(warm, 'ms'),
-          of(cold, 'cpu'),
-          of(warm, 'cpu'),
-          of(warm, 'rows'),
-          of(warm, 'bytes') / 1e6,
-          last.answer / 1e6,
-          last.nodes,
-        ]);
+        const of = await measureCase(reading, nodeState, each, quick ? [1, 1] : [3, 7]);
+        measured.push(of);
         if (each.floor) {
           const { range, service } = each.floor;
           const floor: number[] = [];
-          for (let i = 0; i < warmRuns; i++) floor.push(await groupOnly(store, range, service ? data.service : ''));
+          for (let i = 0; i < (quick ? 1 : 3); i++)
+            floor.push(await groupOnly(store, range, service ? data.service : ''));
           const what = `${each.name}, warm, ms`;
-          ratios.push(ratio(what, of(warm, 'ms'), 'GROUP BY stack in the engine, ms', median(floor), 'lower'));
+          ratios.push(ratio(what, of.warm.ms, 'GROUP BY stack in the engine, ms', median(floor), 'lower'));
         }
       }
       return {
         parameters: {
           rows: data.rows,
-          pods: fleet.pods.length,
-          services: fleet.services.length,
-          stacks: fleet.services.length * fleet.options.stacksPerService,
+          pods: data.fleet.pods,
+          services: data.fleet.services,
+          stacks: data.fleet.services * data.fleet.stacksPerService,
           'window s': data.windowSeconds,
         },
         ratios,
@@ -93,28 +66,26 @@ export const query: Benchmark = {
           {
             title: 'Through the API to the last byte (medians)',
             columns: [
-              'query',
-              'cold ms',
-              'warm ms',
-              'cold CPU s',
-              'warm CPU s',
-              'rows read',
-              'MB read',
-              'answer MB',
-              'nodes',
+              ...['query', 'cold ms', 'warm ms', 'target ms', 'cold CPU s', 'warm CPU s', 'statements', 'rows read'],
+              ...['% of all rows', 'MB read', 'answer MB', 'nodes'],
             ],
-            rows,
+            rows: measured.map(({ of, cold, warm, read }): Cell[] => [
+              ...[of.name, cold.ms, warm.ms, of.target, cold.cpu, warm.cpu, read.statements, read.rows],
+              ...[(100 * read.rows) / data.rows, read.bytes / 1e6, warm.answer / 1e6, warm.nodes],
+            ]),
           },
           {
             title: 'Store',
-            columns: ['table', 'bytes a sample row'],
-            rows: bytes.map(([table, size]) => [table, size / data.rows]),
+            columns: ['table', 'rows', 'bytes a sample row', 'partitions', 'parts'],
+            rows: (await tablesOnDisk(store)).map(({ table, rows, bytes, partitions, parts }) => [
+              ...[table, rows, bytes / data.rows, partitions, parts],
+            ]),
           },
         ],
         notes: [
           'Cold: a fresh API (no names cached) and the engine’s mark caches dropped; files stay in the page cache of the kernel.',
-          'CPU is of the whole process: API, engine and the client that reads the answer. Rows and bytes are the median of warm queries.',
-          `Every answer’s total was checked against the generator’s. Peak memory of the process ${Math.round(peakMb())} MB, generation included.`,
+          'CPU is of the whole process: API, engine and the client that reads the answer. Rows and MB read are the engine’s own account of the statements of one warm query. Graphs of a service have every node.',
+          `Every answer’s total was checked against the generator’s. Peak memory of the process ${Math.round(peakMb())} MB${known ? '' : ', generation included'}.`,
         ],
       };
     } finally {
@@ -124,60 +95,56 @@ export const query: Benchmark = {
   },
 };
 
-function casesOf(ranges: readonly ExpectedRange[], service: string): Case[] {
-  const [minutes, hour, before, day] = ranges as [ExpectedRange, ExpectedRange, ExpectedRange, ExpectedRange];
-  const selector = `cpu{service="${service}"}`;
-  const at = (range: ExpectedRange) => ({ from: String(range.from), until: String(range.until) });
-  const graph = (range: ExpectedRange, of: 'service' | 'fleet', more: Record<string, string> = {}): Case => ({
-    name: `flame graph, ${of}, ${range.name}${more['maxNodes'] ? ', every node' : ''}`,
-    path: 'flamegraph',
-    query: { query: of === 'service' ? selector : 'cpu', ...at(range), ...more },
-    total: range[of],
-    floor: { range, service: of === 'service' },
-  });
-  return [
-    graph(minutes, 'service'),
-    graph(hour, 'service'),
-    graph(day, 'service'),
-    graph(minutes, 'fleet'),
-    graph(hour, 'fleet'),
-    graph(day, 'fleet'),
-    graph(day, 'fleet', { maxNodes: ALL_NODES }),
-    { name: 'top, service, 24 h', path: 'top', query: { query: selector, ...at(day) }, total: day.service },
-    { name: 'top, fleet, 24 h', path: 'top', query: { query: 'cpu', ...at(day) }, total: day.fleet },
-    {
-      name: 'series by service, 24 h',
-      path: 'series',
-      query: { query: 'cpu', ...at(day), by: 'service', step: '300' },
-      total: day.fleet,
-    },
-    {
-      name: 'diff of two hours, service',
-      path: 'diff',
-      query: {
-        query: selector,
-        ...at(hour),
-        baseFrom: String(before.from),
-        baseUntil: String(before.until),
-      },
-      total: hour.service + before.service,
-    },
-  ];
-}
-
 interface Run {
   readonly ms: number;
   readonly cpu: number;
-  readonly rows: number;
-  readonly bytes: number;
   /** Bytes of the answer. */
   readonly answer: number;
   readonly nodes: number;
 }
 
+interface Measurement {
+  readonly of: Case;
+  /** Medians. */
+  readonly cold: Run;
+  readonly warm: Run;
+  readonly read: Reading;
+}
+
+async function measureCase(
+  reading: ReadingStore,
+  nodeState: NodeStateStore,
+  of: Case,
+  [coldRuns, warmRuns]: readonly [number, number],
+): Promise<Measurement> {
+  const { store } = reading;
+  const api = async () => {
+    const started = createApi({ store, nodeState, port: 0, logger: createLogger('bench', { level: 'error' }) });
+    return { ...(await started.start()), stop: () => started.stop() };
+  };
+  const cold: Run[] = [];
+  for (let i = 0; i < coldRuns; i++) {
+    await store.command('SYSTEM DROP MARK CACHE');
+    await store.command('SYSTEM DROP UNCOMPRESSED CACHE');
+    const fresh = await api();
+    cold.push(await ask(fresh.url, of));
+    await fresh.stop();
+  }
+  const server = await api();
+  await ask(server.url, of);
+  const warm: Run[] = [];
+  for (let i = 0; i < warmRuns; i++) warm.push(await ask(server.url, of));
+  const read = await reading.reading(() => ask(server.url, of));
+  await server.stop();
+  return { of, cold: medians(cold), warm: medians(warm), read };
+}
+
+function medians(runs: readonly Run[]): Run {
+  return { ...runs[0]!, ms: median(runs.map(({ ms }) => ms)), cpu: median(runs.map(({ cpu }) => cpu)) };
+}
+
 /** One request to the last byte. Parsing the answer and checking its total are not measured. */
-async function ask(store: Store, url: string, { name, path, query: parameters, total }: Case): Promise<Run> {
-  const before = await readSoFar(store);
+async function ask(url: string, { name, path, query: parameters, total }: Case): Promise<Run> {
   const {
     value: body,
     seconds,
@@ -188,34 +155,9 @@ async function ask(store: Store, url: string, { name, path, query: parameters, t
     if (!response.ok) throw new Error(`${name}: ${response.status} ${bytes.toString('utf8').slice(0, 500)}`);
     return bytes;
   });
-  const after = await readSoFar(store);
-  const answer = JSON.parse(body.toString('utf8')) as {
-    total?: number;
-    baseTotal?: number;
-    graph?: { total: number[] };
-    series?: { values: number[] }[];
-  };
-  const sum = answer.series
-    ? answer.series.reduce((all, { values }) => all + values.reduce((a, b) => a + b, 0), 0)
-    : (answer.graph?.total[0] ?? answer.total ?? 0) + (answer.baseTotal ?? 0);
+  const { sum, nodes } = sumOf(body);
   if (sum !== total) throw new Error(`${name}: the answer adds up to ${sum} ns, the data to ${total} ns`);
-  return {
-    ms: seconds * 1000,
-    cpu,
-    rows: after.rows - before.rows,
-    bytes: after.bytes - before.bytes,
-    answer: body.byteLength,
-    nodes: answer.graph?.total.length ?? 0,
-  };
-}
-
-/** What all queries of the engine have read: it counts for itself, and nobody else asks it anything here. */
-async function readSoFar(store: Store): Promise<{ rows: number; bytes: number }> {
-  const events = await store.query<{ event: string; value: string }>(
-    "SELECT event, value FROM system.events WHERE event IN ('SelectedRows', 'SelectedBytes')",
-  );
-  const of = (name: string) => Number(events.find(({ event }) => event === name)?.value ?? 0);
-  return { rows: of('SelectedRows'), bytes: of('SelectedBytes') };
+  return { ms: seconds * 1000, cpu, answer: body.byteLength, nodes };
 }
 
 /** Milliseconds of the grouping alone: what no tree and no name can be faster than. */
@@ -231,10 +173,12 @@ ${service ? 'AND workload IN (SELECT workload FROM workloads WHERE service = {se
   return seconds * 1000;
 }
 
-async function bytesOnDisk(store: Store): Promise<(readonly [string, number])[]> {
-  const rows = await store.query<{ table: string; bytes: string }>(
-    `SELECT table, sum(bytes_on_disk) AS bytes FROM system.parts
+async function tablesOnDisk(store: Store) {
+  const rows = await store.query<Record<'table' | 'rows' | 'bytes' | 'partitions' | 'parts', string>>(
+    `SELECT table, sum(rows) AS rows, sum(bytes_on_disk) AS bytes, uniqExact(partition) AS partitions, count() AS parts FROM system.parts
      WHERE active AND table IN ('samples', 'samples_10m', 'samples_1d', 'stacks', 'frames', 'symbols', 'series', 'workloads') GROUP BY table ORDER BY sum(bytes_on_disk) DESC`,
   );
-  return rows.map(({ table, bytes }) => [table, Number(bytes)] as const);
+  return rows.map(({ table, rows: count, bytes, partitions, parts }) => {
+    return { table, rows: +count, bytes: +bytes, partitions: +partitions, parts: +parts };
+  });
 }
