@@ -19,8 +19,12 @@ const SERVICE_MS = 300;
 const FLEET_MS = 1000;
 
 /** Graphs of a service have every node; of the fleet as many as the page asks for, and once every one. */
-export function casesOf({ ranges, service, function: named }: GeneratedStore): Case[] {
+export function casesOf(
+  { ranges, service, function: named }: GeneratedStore,
+  uneven: readonly ExpectedRange[],
+): Case[] {
   const [minutes, hour, before, day] = ranges as [ExpectedRange, ExpectedRange, ExpectedRange, ExpectedRange];
+  const [unevenHour, unevenDay] = uneven as [ExpectedRange, ExpectedRange];
   const selector = `cpu{service="${service}"}`;
   const at = (range: ExpectedRange) => ({ from: String(range.from), until: String(range.until) });
   const graph = (range: ExpectedRange, of: 'service' | 'fleet', every = of === 'service'): Case => ({
@@ -39,6 +43,8 @@ export function casesOf({ ranges, service, function: named }: GeneratedStore): C
     graph(hour, 'fleet'),
     graph(day, 'fleet'),
     graph(day, 'fleet', true),
+    graph(unevenHour, 'service'),
+    graph(unevenDay, 'fleet'),
     {
       name: 'top, service, 24 h',
       path: 'top',

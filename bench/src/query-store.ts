@@ -115,6 +115,26 @@ export async function generateStore(
   };
 }
 
+/**
+ * An hour and nearly a day that begin and end within ten minutes, as `now-1h` does: edges are read from raw rows. Their sums are those of
+ * the raw rows, none of a roll-up.
+ */
+export async function unevenRanges(store: Store, { ranges, service }: GeneratedStore): Promise<ExpectedRange[]> {
+  const { until } = ranges[0]!;
+  const range = async (name: string, from: number, to: number): Promise<ExpectedRange> => {
+    const [row] = await store.query<{ fleet: string; service: string }>(
+      `SELECT sum(value) AS fleet, sumIf(value, workload IN (SELECT workload FROM workloads WHERE service = {service:String})) AS service
+       FROM samples WHERE time >= toDateTime({from:UInt32}, 'UTC') AND time < toDateTime({to:UInt32}, 'UTC')`,
+      { service, from, to },
+    );
+    return { name, from, until: to, fleet: Number(row!.fleet), service: Number(row!.service) };
+  };
+  return [
+    await range('1 h from the middle of ten minutes', until - 3900, until - 300),
+    await range('24 h less ten minutes, from the middle of ten', until - DAY + 300, until - 300),
+  ];
+}
+
 function rowsPerWindow(fleet: Fleet): number {
   let rows = 0;
   for (let window = 0; window < 20; window++)
