@@ -1,7 +1,10 @@
 //! Identifiers of frames, stacks and series: XXH64 over the canonical bytes that libs/ids/src/ids.ts defines.
 
+mod numbered;
+
 use std::hash::Hasher;
 
+use numbered::Numbered;
 use twox_hash::XxHash64;
 
 struct Canonical(XxHash64);
@@ -30,8 +33,8 @@ pub fn anonymous_frame_id(kind: &str, mapping: &str) -> u64 {
     Canonical::new(3).str(kind).str(mapping).0.finish()
 }
 
-/// Ids of native frames of one kind and binary: what they have in common is laid out once.
-pub struct NativeFrames(Vec<u8>);
+/// Ids of native frames of one kind and binary: what they have in common is hashed once.
+pub struct NativeFrames(Numbered);
 
 impl NativeFrames {
     pub fn new(kind: &str, binary_id: &str) -> Self {
@@ -40,24 +43,24 @@ impl NativeFrames {
             bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
             bytes.extend_from_slice(text.as_bytes());
         }
-        bytes.extend_from_slice(&[0; 8]);
-        NativeFrames(bytes)
+        NativeFrames(Numbered::new(&bytes))
     }
 
     /// `address` is an ELF virtual address, never a runtime one.
-    pub fn id(&mut self, address: u64) -> u64 {
-        let at = self.0.len() - 8;
-        self.0[at..].copy_from_slice(&address.to_le_bytes());
-        XxHash64::oneshot(0, &self.0)
+    #[inline]
+    pub fn id(&self, address: u64) -> u64 {
+        self.0.hash(address)
     }
 
     /// Bytes that an id is the hash of.
+    #[inline]
     pub fn bytes(&self) -> usize {
-        self.0.len()
+        self.0.bytes()
     }
 }
 
 /// `frames` are the bytes of frame ids, little endian, root first.
+#[inline]
 pub fn stack_id(frames: &[u8]) -> u64 {
     XxHash64::oneshot(0, frames)
 }

@@ -4,7 +4,8 @@
 
 use crate::limits::{MAX_ROW_ATTRIBUTES, MAX_STACK_DEPTH, MAX_STRING_BYTES, MAX_TABLE_ENTRIES};
 use crate::links::{Link, link_of};
-use crate::wire::{Reader, Result, Span, WireError, short_varint};
+use crate::locations::Locations;
+use crate::wire::{Reader, Result, Span, WireError};
 
 /// Rows of u32: row `i` is `values[offsets[i]..offsets[i + 1]]`.
 #[derive(Default)]
@@ -29,10 +30,10 @@ impl Ragged {
         &self.values[self.offsets[i] as usize..self.offsets[i + 1] as usize]
     }
 
-    /// Length of the row that is being written.
-    #[inline]
-    fn open(&self) -> usize {
-        self.values.len() - self.offsets[self.offsets.len() - 1] as usize
+    /// A field of the row that is being written, which may have `most` values.
+    fn scalars(&mut self, reader: &mut Reader<'_>, most: usize) -> Result<()> {
+        let first = self.offsets[self.offsets.len() - 1] as usize;
+        reader.scalars(&mut self.values, first + most, most)
     }
 
     #[inline]
@@ -65,19 +66,14 @@ pub struct Dictionary {
     pub function_names: Vec<u32>,
     pub function_system_names: Vec<u32>,
     pub function_files: Vec<u32>,
-    pub location_mappings: Vec<u32>,
-    /// ELF virtual addresses of native frames.
-    pub location_addresses: Vec<u64>,
-    /// Rows of lines, innermost (inlined) first.
-    pub line_offsets: Vec<u32>,
-    pub location_attributes: Ragged,
-    pub line_functions: Vec<u32>,
-    pub line_numbers: Vec<i64>,
+    pub locations: Locations,
     /// Location indices, leaf first.
     pub stacks: Ragged,
     links: Vec<Link>,
 }
 
+/// Of an entry of the table of locations: field 2, bytes.
+const LOCATION_TAG: u8 = 0x12;
 const EMPTY_MESSAGE: &[u8] = &[0x0a, 0];
 
 impl Dictionary {
@@ -91,29 +87,17 @@ impl Dictionary {
         self.function_names.clear();
         self.function_system_names.clear();
         self.function_files.clear();
-        self.location_mappings.clear();
-        self.location_addresses.clear();
-        self.line_offsets.clear();
-        self.line_offsets.push(0);
-        self.location_attributes.clear();
-        self.line_functions.clear();
-        self.line_numbers.clear();
+        self.locations.clear();
         self.stacks.clear();
         self.links.clear();
     }
 
     /// Memory that is kept for the next message.
     pub fn bytes(&self) -> usize {
-        let narrow = self.attribute_keys.capacity()
-            + self.attribute_units.capacity()
-            + self.mapping_files.capacity()
-            + self.function_names.capacity() * 3
-            + self.location_mappings.capacity()
-            + self.line_offsets.capacity()
-            + self.line_functions.capacity();
-        let wide = self.strings.capacity() + self.location_addresses.capacity() + self.line_numbers.capacity();
-        let ragged = self.mapping_attributes.bytes() + self.location_attributes.bytes() + self.stacks.bytes();
-        narrow * 4 + wide * 8 + self.attribute_values.capacity() * 12 + self.links.capacity() * size_of::<Link>() + ragged
+        let narrow =
+            self.attribute_keys.capacity() + self.attribute_units.capacity() + self.mapping_files.capacity() + self.function_names.capacity() * 3;
+        let tables = self.strings.capacity() * 8 + self.attribute_values.capacity() * 12 + self.links.capacity() * size_of::<Link>();
+        narrow * 4 + tables + self.mapping_attributes.bytes() + self.stacks.bytes() + self.locations.bytes()
     }
 
     /// What a sample's `link_index` stands for. One that stands for nothing is no link, and no reason to lose the sample.
@@ -133,7 +117,11 @@ impl Dictionary {
         let mut end = 0;
         for &part in parts {
             let mut reader = Reader::at(bytes, part);
-            while reader.next()? {
+            loop {
+                entries += self.locations.native(LOCATION_TAG, &mut reader, MAX_TABLE_ENTRIES - entries);
+                if !reader.next()? {
+                    break;
+                }
                 entries += 1;
                 if entries > MAX_TABLE_ENTRIES {
                     return reader.fail(format!("more than {MAX_TABLE_ENTRIES} table entries"));
@@ -154,7 +142,7 @@ impl Dictionary {
     fn entry(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         match reader.field {
             1 => self.mapping(reader),
-            2 => self.location(reader),
+            2 => self.locations.read(reader),
             3 => self.function(reader),
             4 if reader.wire == 2 => {
                 let link = reader.data()?;
@@ -180,7 +168,7 @@ impl Dictionary {
         type Row = fn(&mut Dictionary, &mut Reader<'_>) -> Result<()>;
         let tables: [(usize, Row); 5] = [
             (self.mapping_files.len(), Self::mapping),
-            (self.location_mappings.len(), Self::location),
+            (self.locations.rows.len(), |d, reader| d.locations.read(reader)),
             (self.function_names.len(), Self::function),
             (self.attribute_keys.len(), Self::attribute),
             (self.stacks.rows(), Self::stack),
@@ -208,78 +196,13 @@ impl Dictionary {
                     reader.expect(0)?;
                     file = reader.varint32()?;
                 }
-                5 => scalars(reader, &mut self.mapping_attributes, MAX_ROW_ATTRIBUTES)?,
+                5 => self.mapping_attributes.scalars(reader, MAX_ROW_ATTRIBUTES)?,
                 _ => reader.skip()?,
             }
         }
         reader.leave(outer);
         self.mapping_files.push(file);
         self.mapping_attributes.end_row();
-        Ok(())
-    }
-
-    fn location(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        let outer = reader.enter()?;
-        if let Some((mapping, address, attribute)) = native_location(reader.rest()) {
-            reader.leave(outer);
-            self.location_attributes.values.push(attribute);
-            self.end_location(mapping, address);
-            return Ok(());
-        }
-        let (mut mapping, mut address) = (0, 0);
-        let first_line = self.line_functions.len();
-        while reader.next()? {
-            match reader.field {
-                1 => {
-                    reader.expect(0)?;
-                    mapping = reader.varint32()?;
-                }
-                2 => {
-                    reader.expect(0)?;
-                    address = reader.varint64()?;
-                }
-                3 => {
-                    if self.line_functions.len() - first_line >= MAX_STACK_DEPTH {
-                        return reader.fail(format!("more than {MAX_STACK_DEPTH} lines in a location"));
-                    }
-                    self.line(reader)?;
-                }
-                4 => scalars(reader, &mut self.location_attributes, MAX_ROW_ATTRIBUTES)?,
-                _ => reader.skip()?,
-            }
-        }
-        reader.leave(outer);
-        self.end_location(mapping, address);
-        Ok(())
-    }
-
-    #[inline]
-    fn end_location(&mut self, mapping: u32, address: u64) {
-        self.location_mappings.push(mapping);
-        self.location_addresses.push(address);
-        self.line_offsets.push(self.line_functions.len() as u32);
-        self.location_attributes.end_row();
-    }
-
-    fn line(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        let outer = reader.enter()?;
-        let (mut function, mut number) = (0, 0);
-        while reader.next()? {
-            match reader.field {
-                1 => {
-                    reader.expect(0)?;
-                    function = reader.varint32()?;
-                }
-                2 => {
-                    reader.expect(0)?;
-                    number = reader.varint64()? as i64;
-                }
-                _ => reader.skip()?,
-            }
-        }
-        reader.leave(outer);
-        self.line_functions.push(function);
-        self.line_numbers.push(number);
         Ok(())
     }
 
@@ -332,7 +255,7 @@ impl Dictionary {
         reader.only_packed(0x0a, MAX_STACK_DEPTH, &mut self.stacks.values);
         while reader.next()? {
             match reader.field {
-                1 => scalars(reader, &mut self.stacks, MAX_STACK_DEPTH)?,
+                1 => self.stacks.scalars(reader, MAX_STACK_DEPTH)?,
                 _ => reader.skip()?,
             }
         }
@@ -350,63 +273,39 @@ impl Dictionary {
                 *value = Value::Text(*text);
             }
         }
-        let columns: [(&[u32], usize, &str); 10] = [
-            (&self.location_attributes.values, self.attribute_keys.len(), "attribute"),
-            (&self.mapping_attributes.values, self.attribute_keys.len(), "attribute"),
-            (&self.stacks.values, self.location_mappings.len(), "location"),
+        let attributes = self.attribute_keys.len();
+        let columns: [(&[u32], usize, &str); 9] = [
+            (&self.locations.attributes, attributes, "attribute"),
+            (&self.mapping_attributes.values, attributes, "attribute"),
+            (&self.stacks.values, self.locations.rows.len(), "location"),
             (&self.attribute_keys, strings.len(), "string"),
             (&self.attribute_units, strings.len(), "string"),
             (&self.mapping_files, strings.len(), "string"),
             (&self.function_names, strings.len(), "string"),
             (&self.function_system_names, strings.len(), "string"),
             (&self.function_files, strings.len(), "string"),
-            (&self.location_mappings, self.mapping_files.len(), "mapping"),
         ];
-        let lines: (&[u32], usize, &str) = (&self.line_functions, self.function_names.len(), "function");
-        for (column, length, what) in columns.into_iter().chain([lines]) {
-            // The largest first: a comparison of each with an exit cannot be vectorised.
-            if column.iter().copied().fold(0, u32::max) as usize >= length {
-                let index = column.iter().copied().find(|&index| index as usize >= length).unwrap_or_default();
-                return Err(out_of_range(what, index, length, offset));
-            }
+        for (column, length, what) in columns {
+            within(column.iter().copied(), length, what, offset)?;
         }
-        Ok(())
+        within(self.locations.rows.iter().map(|location| location.mapping), self.mapping_files.len(), "mapping", offset)?;
+        within(self.locations.line_functions.iter().copied(), self.function_names.len(), "function", offset)
     }
+}
+
+/// Whether all of a column's indices are of a table of `length`.
+fn within(mut column: impl Iterator<Item = u32> + Clone, length: usize, what: &str, offset: usize) -> Result<()> {
+    // The largest first: a comparison of each with an exit cannot be vectorised.
+    let largest = column.clone().fold(0, u32::max);
+    if (largest as usize) < length {
+        return Ok(());
+    }
+    let index = column.find(|&index| index as usize >= length).unwrap_or(largest);
+    Err(out_of_range(what, index, length, offset))
 }
 
 pub fn out_of_range(what: &str, index: u32, length: usize, offset: usize) -> WireError {
     WireError { reason: format!("{what} index {index} is out of range ({length})"), offset }
-}
-
-/// Mapping, address and the one attribute of a location as every encoder writes a native one: fields in order, each once.
-/// Most of a message are such; any other form is read field by field.
-#[inline]
-fn native_location(body: &[u8]) -> Option<(u32, u64, u32)> {
-    let [0x08, low, rest @ ..] = body else { return None };
-    let (mapping, rest) = match (*low, rest) {
-        (low, rest) if low < 0x80 => (u32::from(low), rest),
-        (low, [high, rest @ ..]) if *high < 0x80 => (u32::from(low & 0x7f) | u32::from(*high) << 7, rest),
-        _ => return None,
-    };
-    let [0x10, address @ .., 0x22, 1, attribute] = rest else { return None };
-    if *attribute >= 0x80 || address.len() > 8 {
-        return None;
-    }
-    let mut word = [0; 8];
-    word[..address.len()].copy_from_slice(address);
-    let (address, length) = short_varint(&word, 0)?;
-    // Behind a shorter varint stand other fields.
-    (length == rest.len() - 4).then_some((mapping, address, u32::from(*attribute)))
-}
-
-fn scalars(reader: &mut Reader<'_>, into: &mut Ragged, max: usize) -> Result<()> {
-    reader.repeated(0, |reader| {
-        if into.open() >= max {
-            return reader.fail(format!("more than {max} entries in one row"));
-        }
-        into.values.push(reader.varint32()?);
-        Ok(())
-    })
 }
 
 /// `AnyValue`. The last value wins, as for every oneof. Arrays, maps, numbers and bytes name nothing.

@@ -4,6 +4,7 @@ use perfleet_ids::{NativeFrames, anonymous_frame_id, named_frame_id};
 
 use crate::budget::{Budget, Spent};
 use crate::dictionary::{Dictionary, Value};
+use crate::locations::Location;
 use crate::row_binary::{Rows, string};
 use crate::text::text;
 use crate::wire::Span;
@@ -44,60 +45,93 @@ impl Frames {
     /// With lines the node named it: each line is a frame. With a mapping alone it is native code that the symbolizer
     /// names later. With neither all that is known is that there was code.
     pub fn make(&mut self, bytes: &[u8], d: &Dictionary, budget: &mut Budget) -> Result<(), Spent> {
-        let locations = d.location_mappings.len();
+        let locations = &d.locations;
         self.ids.clear();
         self.starts.clear();
         self.kinds.clear();
         self.kinds.resize(d.attribute_keys.len(), UNSEEN);
         self.mappings.clear();
         self.mappings.resize_with(d.mapping_files.len(), || None);
-        for location in 0..locations {
+        for location in &locations.rows {
             self.starts.push(self.ids.len() as u32);
             let kind = self.kind(bytes, d, location);
-            if d.line_offsets[location] == d.line_offsets[location + 1] {
+            let lines = locations.lines(location);
+            if lines.is_empty() {
                 let id = self.unnamed(bytes, d, location, kind, budget)?;
                 self.ids.push(id);
                 continue;
             }
-            for line in d.line_offsets[location]..d.line_offsets[location + 1] {
-                let (function, file, number) = named(bytes, d, line as usize);
+            for line in lines {
+                let (function, file, number) = named(bytes, d, line);
                 budget.hash(function.len() + file.len())?;
                 self.ids.push(named_frame_id(&kind_text(bytes, d, kind), &function, &file, number));
             }
         }
         self.starts.push(self.ids.len() as u32);
-        self.single = self.ids.len() == locations;
+        self.single = self.ids.len() == locations.rows.len();
         Ok(())
+    }
+
+    /// Number of frames of locations.
+    pub fn of(&self, locations: &[u32]) -> usize {
+        if self.single {
+            return locations.len();
+        }
+        locations.iter().map(|&location| self.range(location).len()).sum()
+    }
+
+    /// Bytes of the frame ids of locations. Leaf first on the wire, root first in a stack's id.
+    #[inline]
+    pub fn append(&self, locations: &[u32], out: &mut Vec<u8>) {
+        if self.single {
+            let start = out.len();
+            out.resize(start + locations.len() * 8, 0);
+            for (slot, &location) in out[start..].as_chunks_mut::<8>().0.iter_mut().zip(locations.iter().rev()) {
+                *slot = self.ids[location as usize].to_le_bytes();
+            }
+            return;
+        }
+        for &location in locations.iter().rev() {
+            for id in self.ids[self.range(location)].iter().rev() {
+                out.extend_from_slice(&id.to_le_bytes());
+            }
+        }
+    }
+
+    fn range(&self, location: u32) -> std::ops::Range<usize> {
+        self.starts[location as usize] as usize..self.starts[location as usize + 1] as usize
     }
 
     /// Writes the rows of a location's frames that `wanted` takes.
     pub fn write(&self, bytes: &[u8], d: &Dictionary, location: usize, out: &mut Rows, mut wanted: impl FnMut(u64) -> bool) {
-        let kind = kind_text(bytes, d, self.kind_known(d, location));
-        let file = text(d.strings[d.mapping_files[d.location_mappings[location] as usize] as usize].of(bytes));
         let first = self.starts[location] as usize;
-        let lines = d.line_offsets[location]..d.line_offsets[location + 1];
+        let location = &d.locations.rows[location];
+        let kind = kind_text(bytes, d, self.kind_known(d, location));
+        let file = text(d.strings[d.mapping_files[location.mapping as usize] as usize].of(bytes));
+        let lines = d.locations.lines(location);
         for (id, line) in self.ids[first..].iter().zip(lines.clone()) {
             if wanted(*id) {
-                let (function, source, number) = named(bytes, d, line as usize);
+                let (function, source, number) = named(bytes, d, line);
                 row(out, *id, &kind, ("", 0), (&function, &source, number), &file);
             }
         }
         if lines.is_empty() && wanted(self.ids[first]) {
             let id = self.ids[first];
-            let address = d.location_addresses[location];
-            match self.native_binary(bytes, d, location, kind == NATIVE) {
+            let address = location.address;
+            match self.native_binary(bytes, location, kind == NATIVE) {
                 Some(binary) => row(out, id, &kind, (&binary, address), ("", "", 0), if file.is_empty() { &binary } else { &file }),
                 None => row(out, id, &kind, ("", 0), ("", "", 0), if file.is_empty() { UNKNOWN } else { &file }),
             }
         }
     }
 
-    fn unnamed(&mut self, bytes: &[u8], d: &Dictionary, location: usize, kind: u32, budget: &mut Budget) -> Result<u64, Spent> {
-        let mapping = d.location_mappings[location] as usize;
-        let address = d.location_addresses[location];
+    #[inline]
+    fn unnamed(&mut self, bytes: &[u8], d: &Dictionary, location: &Location, kind: u32, budget: &mut Budget) -> Result<u64, Spent> {
+        let mapping = location.mapping as usize;
+        let address = location.address;
         let known = self.mappings[mapping].get_or_insert_with(|| Mapping::of(bytes, d, mapping));
         // The usual case first: the same kind and binary as the location before.
-        if let Some((of, ids)) = &mut known.ids
+        if let Some((of, ids)) = &known.ids
             && *of == kind
             && address != 0
         {
@@ -111,24 +145,24 @@ impl Frames {
             return Ok(anonymous_frame_id(&kind_name, if file.is_empty() { UNKNOWN } else { &file }));
         }
         budget.hash(kind_name.len() + known.binary.1.length as usize)?;
-        let mut ids = NativeFrames::new(&kind_name, &known.binary_id(bytes));
+        let ids = NativeFrames::new(&kind_name, &known.binary_id(bytes));
         let id = ids.id(address);
         known.ids = Some((kind, ids));
         Ok(id)
     }
 
     /// The binary of a location without lines, where its address means something.
-    fn native_binary(&self, bytes: &[u8], d: &Dictionary, location: usize, native: bool) -> Option<String> {
-        let mapping = d.location_mappings[location] as usize;
+    fn native_binary(&self, bytes: &[u8], location: &Location, native: bool) -> Option<String> {
+        let mapping = location.mapping as usize;
         let known = self.mappings[mapping].as_ref()?;
-        let has_address = native || d.location_addresses[location] != 0;
+        let has_address = native || location.address != 0;
         (mapping != 0 && known.known && has_address).then(|| known.binary_id(bytes))
     }
 
     /// The first attribute that states the kind decides.
     #[inline]
-    fn kind(&mut self, bytes: &[u8], d: &Dictionary, location: usize) -> u32 {
-        for &attribute in d.location_attributes.row(location) {
+    fn kind(&mut self, bytes: &[u8], d: &Dictionary, location: &Location) -> u32 {
+        for &attribute in d.locations.attributes(location) {
             let kind = &mut self.kinds[attribute as usize];
             if *kind == UNSEEN {
                 *kind = if key_of(bytes, d, attribute) == FRAME_TYPE { attribute + 2 } else { NO_KIND };
@@ -141,8 +175,8 @@ impl Frames {
     }
 
     /// As `kind`, once that was asked.
-    fn kind_known(&self, d: &Dictionary, location: usize) -> u32 {
-        let mut stated = d.location_attributes.row(location).iter().map(|&attribute| self.kinds[attribute as usize]);
+    fn kind_known(&self, d: &Dictionary, location: &Location) -> u32 {
+        let mut stated = d.locations.attributes(location).iter().map(|&attribute| self.kinds[attribute as usize]);
         stated.find(|&kind| kind != NO_KIND).unwrap_or(NO_KIND)
     }
 }
@@ -171,11 +205,11 @@ impl Mapping {
 
 /// Function, file and line of a row of lines.
 fn named<'a>(bytes: &'a [u8], d: &Dictionary, line: usize) -> (std::borrow::Cow<'a, str>, std::borrow::Cow<'a, str>, u32) {
-    let function = d.line_functions[line] as usize;
+    let function = d.locations.line_functions[line] as usize;
     let string = |index: u32| text(d.strings[index as usize].of(bytes));
     let names = [d.function_names[function], d.function_system_names[function]];
     let name = names.into_iter().find(|&name| d.strings[name as usize].length > 0).map_or(UNKNOWN.into(), string);
-    let number = d.line_numbers[line].clamp(0, i64::from(u32::MAX)) as u32;
+    let number = d.locations.line_numbers[line].clamp(0, i64::from(u32::MAX)) as u32;
     (name, string(d.function_files[function]), number)
 }
 

@@ -10,12 +10,14 @@ mod frames;
 mod hostile;
 mod limits;
 mod links;
+mod locations;
 mod map;
 mod profiles;
 mod recent;
 mod row_binary;
 mod samples;
 mod series;
+mod stacks;
 mod text;
 mod wire;
 

@@ -12,6 +12,7 @@ use crate::recent::{IdSet, RecentIds, term_of};
 use crate::row_binary::Rows;
 use crate::samples;
 use crate::series::{Attributes, SeriesIds, SeriesType};
+use crate::stacks::{self, Stacks};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -86,20 +87,16 @@ pub struct Counts {
 pub struct Scratch {
     message: Message,
     frames: Frames,
-    /// Whether a stack's id is in `ids`.
-    made: Vec<bool>,
-    ids: Vec<u64>,
+    stacks: Stacks,
     /// Whether a location's frames were looked at.
     listed: Vec<bool>,
-    /// Frame ids of the stack at hand: their bytes are what a stack id is the hash of.
-    stack: Vec<u8>,
     row: Vec<u8>,
 }
 
 impl Scratch {
     /// Memory that is kept for the next message, but for small columns.
     pub fn bytes(&self) -> usize {
-        self.message.bytes() + (self.frames.ids.capacity() + self.ids.capacity()) * 8 + self.made.capacity() + self.listed.capacity()
+        self.message.bytes() + self.frames.ids.capacity() * 8 + self.stacks.bytes() + self.listed.capacity()
     }
 
     /// The decoder alone. # Errors: why the message cannot be used.
@@ -141,8 +138,10 @@ impl Scratch {
         let bytes = input.body;
         let mut budget = Budget::default();
         let mut counts = Counts::default();
-        self.frames.make(bytes, &self.message.dictionary, &mut budget)?;
-        self.reset();
+        let d = &self.message.dictionary;
+        self.frames.make(bytes, d, &mut budget)?;
+        self.stacks.make(&self.message.samples.stacks, d, &self.frames, &mut budget)?;
+        self.new_stacks(input, written, offered, batch, &mut budget)?;
         for r in 0..self.message.resources.len() {
             for p in self.message.resources[r].profiles.clone() {
                 self.profile(r, p, input, cluster, written, offered, batch, &mut budget, &mut counts)?;
@@ -151,14 +150,40 @@ impl Scratch {
         Ok(counts)
     }
 
-    fn reset(&mut self) {
-        let d = &self.message.dictionary;
-        self.made.clear();
-        self.made.resize(d.stacks.rows(), false);
-        self.ids.clear();
-        self.ids.resize(d.stacks.rows(), 0);
-        self.listed.clear();
-        self.listed.resize(d.location_mappings.len(), false);
+    /// Rows of the message's stacks that are not in the store, and of their frames.
+    fn new_stacks(
+        &mut self,
+        input: &Input<'_>,
+        written: &Written,
+        offered: &mut Offered,
+        batch: &mut Batch,
+        budget: &mut Budget,
+    ) -> Result<(), Spent> {
+        let Scratch { message, frames, stacks, listed, .. } = self;
+        let d = &message.dictionary;
+        let term = term_of((input.timestamp / DAY_MS) as u32);
+        listed.clear();
+        listed.resize(d.locations.rows.len(), false);
+        // All are looked up before the first is made: what the processor waits for it then waits for once.
+        stacks.keep(|id| !written.stacks.has(id, term));
+        for &index in &stacks.used {
+            let (id, locations) = (stacks.ids[index as usize], d.stacks.row(index as usize));
+            if !offered.stacks.insert(id) {
+                continue;
+            }
+            stacks::row(&mut batch.stacks, id, locations, frames);
+            let rows = &mut batch.frames;
+            for &location in locations {
+                let location = location as usize;
+                if std::mem::replace(&mut listed[location], true) {
+                    continue;
+                }
+                let before = rows.bytes.len();
+                frames.write(input.body, d, location, rows, |id| !written.frames.has(id, term) && offered.frames.insert(id));
+                budget.make(rows.bytes.len() - before)?;
+            }
+        }
+        Ok(())
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one message, which are borrowed apart")]
@@ -174,7 +199,7 @@ impl Scratch {
         budget: &mut Budget,
         counts: &mut Counts,
     ) -> Result<(), Spent> {
-        let Scratch { message, frames, made, ids, listed, stack: stack_bytes, row } = self;
+        let Scratch { message, stacks, row, .. } = self;
         let bytes = input.body;
         let d = &message.dictionary;
         let of = &message.profiles[profile];
@@ -186,7 +211,6 @@ impl Scratch {
         base.set_all(bytes, d, &message.profile_attributes[of.attributes.clone()]);
         base.settle();
         let day = (input.timestamp / DAY_MS) as u32;
-        let term = term_of(day);
         let mut by_set: HashMap<&[u32], SeriesIds> = HashMap::new();
         let mut last: Option<(&[u32], SeriesIds)> = None;
         for sample in of.samples.clone() {
@@ -210,31 +234,7 @@ impl Scratch {
                 },
             };
             last = Some((set, series));
-            let index = message.samples.stacks[sample] as usize;
-            if !made[index] {
-                made[index] = true;
-                let locations = d.stacks.row(index);
-                frame_ids(frames, locations, stack_bytes, budget)?;
-                let id = perfleet_ids::stack_id(stack_bytes);
-                ids[index] = id;
-                if !written.stacks.has(id, term) && offered.stacks.insert(id) {
-                    let out = &mut batch.stacks;
-                    out.bytes.extend_from_slice(&id.to_le_bytes());
-                    crate::row_binary::varint(&mut out.bytes, stack_bytes.len() / 8);
-                    out.bytes.extend_from_slice(stack_bytes);
-                    out.end();
-                    let rows = &mut batch.frames;
-                    for &location in locations {
-                        let location = location as usize;
-                        if std::mem::replace(&mut listed[location], true) {
-                            continue;
-                        }
-                        let before = rows.bytes.len();
-                        frames.write(bytes, d, location, rows, |id| !written.frames.has(id, term) && offered.frames.insert(id));
-                        budget.make(rows.bytes.len() - before)?;
-                    }
-                }
-            }
+            let stack = stacks.ids[message.samples.stacks[sample] as usize];
             let link = d.link(message.samples.links[sample]);
             each_value(&message.samples, of, sample, |nanoseconds, value| {
                 counts.stored += if kind.counted { value } else { 1.0 };
@@ -242,7 +242,7 @@ impl Scratch {
                 let ms = told.max(input.timestamp - MAX_AGE_MS).min(input.timestamp + MAX_AHEAD_MS);
                 counts.clamped += u32::from(ms != told);
                 let seconds = ms.div_euclid(1000).clamp(0, i64::from(u32::MAX)) as u32;
-                samples::push(&mut batch.samples, seconds, series, ids[index], value * kind.factor);
+                samples::push(&mut batch.samples, seconds, series, stack, value * kind.factor);
                 if let Some(link) = link {
                     samples::push_linked(&mut batch.linked, &batch.samples, link);
                 }
@@ -250,27 +250,6 @@ impl Scratch {
         }
         Ok(())
     }
-}
-
-/// Bytes of a stack's frame ids. Leaf first on the wire, root first in the id.
-fn frame_ids(frames: &Frames, locations: &[u32], out: &mut Vec<u8>, budget: &mut Budget) -> Result<(), Spent> {
-    budget.hash(locations.len() * 8)?;
-    if frames.single {
-        out.resize(locations.len() * 8, 0);
-        for (slot, &location) in out.chunks_exact_mut(8).zip(locations.iter().rev()) {
-            slot.copy_from_slice(&frames.ids[location as usize].to_le_bytes());
-        }
-        return Ok(());
-    }
-    out.clear();
-    for &location in locations.iter().rev() {
-        let [from, to] = [location as usize, location as usize + 1].map(|at| frames.starts[at] as usize);
-        budget.hash((to - from) * 8)?;
-        for id in frames.ids[from..to].iter().rev() {
-            out.extend_from_slice(&id.to_le_bytes());
-        }
-    }
-    Ok(())
 }
 
 /// Without values each timestamp counts one; with as many of each they pair up; else the sum stands at the first time.

@@ -245,6 +245,18 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Values of a repeated field of varints of 32 bits, packed or not, behind those that are in `into`, which must not get longer
+    /// than `end`: a row of `most`.
+    pub fn scalars(&mut self, into: &mut Vec<u32>, end: usize, most: usize) -> Result<()> {
+        self.repeated(0, |reader| {
+            if into.len() >= end {
+                return reader.fail(format!("more than {most} entries in one row"));
+            }
+            into.push(reader.varint32()?);
+            Ok(())
+        })
+    }
+
     pub fn skip(&mut self) -> Result<()> {
         match self.wire {
             0 => self.varint64().map(drop),
@@ -258,7 +270,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn advance(&mut self, bytes: usize) -> Result<()> {
+    pub fn advance(&mut self, bytes: usize) -> Result<()> {
         if bytes > self.end - self.offset {
             return self.fail("field cut off");
         }
