@@ -39,6 +39,8 @@ export interface Aggregator {
 
 /** Of messages. A process may have all 16 partitions, each with a block that waits for a slow store, within 512 MB (bench/RESULTS.md, pipeline). */
 const MAX_BLOCK_BYTES = 32 << 20;
+/** Of messages that are read at once of each partition. */
+const MAX_BATCH_BYTES = 1 << 20;
 /** Under load a block waits for more: each costs the store five inserts whatever is in it. What stands still waits no longer than this. */
 const IDLE_MS = 1000;
 
@@ -56,6 +58,7 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
     new StreamServer(stream, {
       prefix: topicPrefix,
       idleMs: Math.min(flushMs, IDLE_MS),
+      maxBytesPerBatch: MAX_BATCH_BYTES,
       onSkipped(name, partition, from, to) {
         stats.skipped += Number(to - from);
         logger.error(

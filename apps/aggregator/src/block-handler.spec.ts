@@ -82,7 +82,7 @@ describe('chunks', () => {
     expect(blocks).toEqual([[0n, 1n, 2n, 3n, 4n], [5n, 6n, 7n], [8n]]);
   });
 
-  it('are not accepted again up to where a block failed', async () => {
+  it('are accepted once, wherever in them a block failed', async () => {
     const { sink, accepted, blocks } = noted();
     let away = true;
     const failing: Sink<bigint> = {
@@ -96,12 +96,42 @@ describe('chunks', () => {
     away = false;
     await run(handler, given, messages);
     expect([accepted, blocks]).toEqual([
-      [5, 2],
+      [5],
       [
         [0n, 1n, 2n],
         [3n, 4n],
       ],
     ]);
+  });
+
+  it('give the bodies back that nobody needs, before they wait for the store, and tokens are the same', async () => {
+    const [kept, spending] = [noted(), noted()];
+    const given = assignment();
+    const messages = () =>
+      Array.from({ length: 5 }, (_, i) => ({ ...message(i, 8), value: Uint8Array.of(i, 1, 2, 3) }));
+    await run(new BlockHandler(given, kept.sink, limits, false), given, messages());
+    const left: number[][] = [];
+    const [bodies, shared] = [messages(), new Uint8Array(64).fill(9)];
+    bodies[1]!.value = shared.subarray(0, 4);
+    bodies[1]!.value.set([1, 1, 2, 3]);
+    const sink: Sink<bigint> = {
+      async accept(some, of) {
+        const accepted = await spending.sink.accept(some, of);
+        return accepted.map((one) => ({ ...one, spent: one.item !== 2n }));
+      },
+      async write(block, of) {
+        left.push(bodies.map(({ value }) => value.byteLength));
+        await spending.sink.write(block, of);
+      },
+    };
+    await run(new BlockHandler(given, sink, limits, false), given, bodies);
+    expect(spending.tokens).toEqual(kept.tokens);
+    // One that the sink keeps, and one that is part of a larger buffer.
+    expect(left).toEqual([
+      [0, 4, 4, 0, 0],
+      [0, 4, 4, 0, 0],
+    ]);
+    expect([...shared.subarray(0, 5)]).toEqual([1, 1, 2, 3, 9]);
   });
 
   it('hold a block and no more while the store stands still, whatever waits behind it', async () => {

@@ -1,5 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
-import type { PartitionAssignment, PartitionHandler, StreamBatch, StreamMessage } from '@perfleet/stream';
+import {
+  releaseBody,
+  type PartitionAssignment,
+  type PartitionHandler,
+  type StreamBatch,
+  type StreamMessage,
+} from '@perfleet/stream';
 
 const CHUNK_BYTES = 4 << 20;
 const CHUNK_MESSAGES = 256;
@@ -22,6 +28,8 @@ export interface Block<T> {
 export interface Accepted<T> {
   readonly item: T;
   readonly rows: number;
+  /** The message's body is not needed any more: its memory is given back. */
+  readonly spent?: boolean;
 }
 
 /** What becomes of one topic's messages. */
@@ -74,8 +82,8 @@ export class BlockHandler<T> implements PartitionHandler {
   private from: bigint | null = null;
   private hash: Hash = createHash('sha256');
   private replay: StoredRange | null;
-  /** A block that is closed but not yet committed; it is finished before anything is added. */
-  private pending: Block<T> | null = null;
+  /** Blocks that are closed but not yet committed, in their order; they are finished before anything is accepted. */
+  private readonly closed: Block<T>[] = [];
 
   constructor(
     private readonly assignment: PartitionAssignment,
@@ -91,28 +99,21 @@ export class BlockHandler<T> implements PartitionHandler {
   async onBatch(batch: StreamBatch): Promise<void> {
     const last = batch.messages.at(-1);
     if (last) this.options.onLag?.(Number(batch.highWatermark - last.offset) - 1);
-    await this.finishPending();
+    await this.finish(batch);
     // After a rejection the same offsets come again.
     const from = this.next;
     const unread = from === null ? batch.messages : batch.messages.filter((message) => message.offset >= from);
     for (const chunk of chunks(unread)) {
       const accepted = await this.sink.accept(chunk, this.assignment);
-      for (const [i, message] of chunk.entries()) {
-        if (this.replay && message.offset >= this.replay.to) await this.flush();
-        this.add(message, accepted[i]!);
-        if (this.replay) {
-          if (message.offset + 1n >= this.replay.to) await this.flush();
-        } else if (this.rows >= this.limits.maxRows || this.bytes >= this.limits.maxBytes) {
-          await this.flush();
-          await batch.heartbeat();
-        }
-      }
+      // All of them before anything waits for the store: what was accepted is accepted once, and bodies go at once.
+      for (const [i, message] of chunk.entries()) this.take(message, accepted[i]!);
+      await this.finish(batch);
     }
     if (!this.replay && this.items.length > 0 && Date.now() - this.since >= this.limits.flushMs) await this.flush();
   }
 
   async onIdle(): Promise<void> {
-    await this.finishPending();
+    await this.finish();
     if (this.replay && !this.compacted) return;
     await this.flush();
   }
@@ -121,11 +122,20 @@ export class BlockHandler<T> implements PartitionHandler {
   async onClose(): Promise<void> {
     this.options.onLag?.(null);
     if (this.assignment.signal.aborted || (this.replay && !this.compacted)) return;
-    await this.finishPending();
+    await this.finish();
     await this.flush();
   }
 
-  private add(message: StreamMessage, { item, rows }: Accepted<T>): void {
+  private take(message: StreamMessage, accepted: Accepted<T>): void {
+    if (this.replay && message.offset >= this.replay.to) this.close();
+    this.add(message, accepted);
+    const full = this.replay
+      ? message.offset + 1n >= this.replay.to
+      : this.rows >= this.limits.maxRows || this.bytes >= this.limits.maxBytes;
+    if (full) this.close();
+  }
+
+  private add(message: StreamMessage, { item, rows, spent }: Accepted<T>): void {
     if (this.items.length === 0) {
       this.since = Date.now();
       this.from = this.replay?.from ?? message.offset;
@@ -135,10 +145,17 @@ export class BlockHandler<T> implements PartitionHandler {
     this.bytes += message.value?.byteLength ?? 0;
     this.hash.update(`${message.offset}:${message.timestamp}:${message.value?.byteLength ?? -1}:`);
     if (message.value) this.hash.update(message.value);
+    if (spent && message.value) releaseBody(message.value);
     this.next = message.offset + 1n;
   }
 
   private async flush(): Promise<void> {
+    this.close();
+    await this.finish();
+  }
+
+  /** Ends the block that is being collected. */
+  private close(): void {
     if (this.items.length === 0 || this.from === null || this.next === null) {
       this.replay = null;
       return;
@@ -151,24 +168,29 @@ export class BlockHandler<T> implements PartitionHandler {
         .update(JSON.stringify([table, topic, topicId, partition, String(range.from), String(range.to), content]))
         .digest('hex');
     const shard = this.replay?.shard ?? this.options.shard ?? '';
-    this.pending = { range, shard, items: this.items, token };
+    this.closed.push({ range, shard, items: this.items, token });
+    this.replay = null;
     this.items = [];
     this.rows = 0;
     this.bytes = 0;
     this.hash = createHash('sha256');
-    await this.finishPending();
   }
 
-  private async finishPending(): Promise<void> {
-    const block = this.pending;
-    if (!block) return;
+  /** Writes what is closed. */
+  private async finish(batch?: StreamBatch): Promise<void> {
+    for (let block = this.closed[0]; block; block = this.closed[0]) {
+      await this.write(block);
+      this.closed.shift();
+      await batch?.heartbeat();
+    }
+  }
+
+  private async write(block: Block<T>): Promise<void> {
     const { range, shard } = block;
     const stored = { from: String(range.from), to: String(range.to), ...(shard === '' ? {} : { shard }) };
     await this.assignment.commit(range.from, JSON.stringify(stored));
     await this.sink.write(block, this.assignment);
     await this.assignment.commit(range.to, '');
-    this.pending = null;
-    this.replay = null;
   }
 }
 

@@ -33,7 +33,7 @@ export function profilesSink(parts: ProfilesSinkParts, mapper: ProfileMapper): S
   return {
     async accept(messages, assignment) {
       const items = await readProfiles(mapperOf(assignment), messages);
-      return items.map((item) => ({ item, rows: sampleRows(item) + 1 }));
+      return items.map((item) => ({ item, rows: sampleRows(item) + 1, spent: item.mapped !== null }));
     },
     async write(block, assignment) {
       const dead = block.items.filter((item) => item.reason !== '');
