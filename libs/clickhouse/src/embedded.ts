@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { unlink, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { drainPending, Session } from 'chdb';
+import type { Session } from 'chdb';
 import { Lanes } from './lanes.ts';
 import { decodeNative } from './native.ts';
 import type { RowBinaryBlock } from './row-binary.ts';
@@ -18,6 +19,9 @@ import type {
   Store,
 } from './store.ts';
 import { ClickHouseError, insertSettings, toClickHouseError } from './store.ts';
+
+/** Loaded by whoever opens a store in its process: 140 MB of it are resident from then on, and who talks to a server needs none. */
+const engine = () => createRequire(import.meta.url)('chdb') as typeof import('chdb');
 
 /** For the whole connection: results that keep 64 bits, times in UTC, inserts that are done when they return. */
 const CONNECTION_SETTINGS: Settings = {
@@ -129,7 +133,7 @@ export class EmbeddedStore implements Store {
     await this.endQueries();
     await Promise.all(all.map((lanes) => lanes.idle()));
     for (const lanes of all) for (const session of lanes.sessions()) session.close();
-    await drainPending();
+    await engine().drainPending();
     opened.stores--;
     rmSync(this.blocks, { recursive: true, force: true });
   }
@@ -255,6 +259,7 @@ function openSessions(directory: string, count: number, connectionArgs: string[]
       { cause },
     );
   }
+  const { Session } = engine();
   const sessions: Session[] = [];
   if (opened.stores > 0 && opened.directory !== directory) {
     throw new ClickHouseError(
