@@ -2,7 +2,9 @@ use super::*;
 
 use std::io::Read;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 #[test]
 fn opens_regular_files_only() {
@@ -20,6 +22,31 @@ fn does_not_follow_a_link_at_the_end_unless_told() {
     let path = path.to_str().unwrap();
     assert!(open_in_root(std::process::id(), path, true).is_ok());
     assert!(open_in_root(std::process::id(), path, false).is_err());
+}
+
+/// Whoever else may write to a directory that a process writes to can put a file in the place of its own.
+#[test]
+fn what_a_process_wrote_about_itself_is_its_users_or_roots() {
+    // SAFETY: asks for this process's user.
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("skipped: what_a_process_wrote_about_itself_is_its_users_or_roots: files of another user need root");
+        return;
+    }
+    let dir = Scratch::new("owner");
+    let (map, link) = (dir.0.join("map"), dir.0.join("link"));
+    std::fs::write(&map, "1 1 a").unwrap();
+    symlink(&map, &link).unwrap();
+    let own = std::process::id();
+    let open = |pid: u32, path: &Path| open_own_in_root(pid, path.to_str().unwrap()).map_err(|error| error.kind());
+    assert!(open(own, &map).is_ok() && open(own, &link).is_err());
+    std::os::unix::fs::chown(&map, Some(4711), None).unwrap();
+    assert_eq!(open(own, &map).unwrap_err(), io::ErrorKind::PermissionDenied);
+    let mut of_user = Command::new("sleep").arg("60").uid(4711).spawn().unwrap();
+    assert!(open(of_user.id(), &map).is_ok());
+    std::os::unix::fs::chown(&map, Some(0), None).unwrap();
+    assert!(open(of_user.id(), &map).is_ok());
+    of_user.kill().unwrap();
+    of_user.wait().unwrap();
 }
 
 /// A process in a root of its own whose links point at a file that only the host has.

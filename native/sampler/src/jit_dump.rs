@@ -3,10 +3,9 @@
 
 use std::rc::Rc;
 
-use perfleet_files::open_in_root;
-use perfleet_jitdump::{JitDump, Symbols};
+use perfleet_files::open_own_in_root;
+use perfleet_jitdump::{CodeName, JitDump, Symbols, parse_name};
 
-use crate::perf_map::{JitSymbol, parse_name};
 use crate::proc;
 use crate::protocol;
 
@@ -23,7 +22,7 @@ impl ProcessDump {
     }
 
     pub fn refresh(&mut self, pid: u32) {
-        let Ok(file) = open_in_root(proc::alive(pid), &self.path, false) else { return };
+        let Ok(file) = open_own_in_root(proc::alive(pid), &self.path) else { return };
         let Ok(length) = file.metadata().map(|meta| meta.len()) else { return };
         if length < self.length {
             // Not the file it was: the process began anew.
@@ -38,7 +37,7 @@ impl ProcessDump {
     }
 
     /// `time`: nanoseconds of CLOCK_MONOTONIC.
-    pub fn lookup(&self, address: u64, time: u64) -> Option<JitSymbol> {
+    pub fn lookup(&self, address: u64, time: u64) -> Option<CodeName> {
         let symbol = self.symbols.lookup(address, time)?;
         let mut named = parse_name(&symbol.name);
         if named.file.is_empty() {

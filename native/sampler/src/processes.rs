@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use perfleet_jitdump::CodeName;
+
 use crate::address_space::{AddressSpace, Mapping};
 use crate::binaries::Binaries;
 use crate::elf::ElfInfo;
 use crate::jit_dump::ProcessDump;
-use crate::perf_map::{JitSymbol, PerfMap};
+use crate::perf_map::ProcessMap;
 use crate::proc;
 use crate::vdso::{VDSO, VdsoFunctions};
 
@@ -19,7 +21,7 @@ pub struct Process {
     /// Of threads other than the first, whose name is that of the process.
     threads: HashMap<u32, Rc<str>>,
     space: AddressSpace,
-    perf_map: Option<PerfMap>,
+    perf_map: Option<ProcessMap>,
     jit_dump: Option<ProcessDump>,
     inner_pid: u32,
     /// Its mappings are known from its first moment on, by the kernel's records.
@@ -242,15 +244,15 @@ impl Process {
         }
         let inner = if self.inner_pid == 0 { pid } else { self.inner_pid };
         let map = self.perf_map.get_or_insert_with(|| {
-            let mut map = PerfMap::default();
+            let mut map = ProcessMap::default();
             map.refresh(pid, inner);
             map
         });
-        let symbol = map.lookup(address)?.clone();
+        let symbol = map.lookup(address, time)?.clone();
         Some(self.named(symbol))
     }
 
-    fn named(&self, JitSymbol { kind, function, file }: JitSymbol) -> Place {
+    fn named(&self, CodeName { kind, function, file }: CodeName) -> Place {
         let kind = if self.executable.rsplit('/').next() == Some("node") { "v8js" } else { kind };
         Place::Named { kind, function, file }
     }
