@@ -79,6 +79,11 @@ pub struct JitDump {
 }
 
 impl JitDump {
+    /// Bytes that are read and not asked for again.
+    pub fn read_to(&self) -> u64 {
+        self.at
+    }
+
     /// Hands over what was added since the last call. A record that is not whole yet waits for the next one. After an error nothing
     /// more is read of this file.
     pub fn read_on(&mut self, source: &impl Source, mut each: impl FnMut(Code)) -> Result<(), Error> {

@@ -2,23 +2,21 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
 use crate::build_id::BuildId;
 use crate::elf::ElfInfo;
+use crate::open_messages::{FileKey, Found, Place};
+use crate::opener::Opener;
 use crate::proc;
-use perfleet_files::{open_in_root, open_regular};
 
 const MAX_BINARIES: usize = 20_000;
-
-/// Device, inode, size, time of the last change: the same file as long as all are the same.
-type FileKey = (u64, u64, u64, i64, i64);
 
 #[derive(Default)]
 pub struct Binaries {
     by_build_id: HashMap<BuildId, Rc<ElfInfo>>,
-    by_file: HashMap<FileKey, Option<Rc<ElfInfo>>>,
+    by_file: HashMap<FileKey, Rc<ElfInfo>>,
+    pub opener: Opener,
 }
 
 /// What is known of a mapping's file.
@@ -40,37 +38,44 @@ impl Binaries {
         {
             return Some(Rc::clone(elf));
         }
-        self.open(wanted).map(|(_, elf)| elf)
+        self.look(wanted).map(|(_, elf)| elf)
     }
 
     /// The file itself, as `find` finds it.
     pub fn open(&mut self, wanted: &Wanted) -> Option<(File, Rc<ElfInfo>)> {
+        let (file, elf) = self.look(wanted)?;
+        Some((file?, elf))
+    }
+
+    /// None for the file when it must not be read from here.
+    fn look(&mut self, wanted: &Wanted) -> Option<(Option<File>, Rc<ElfInfo>)> {
         if self.by_file.len() > MAX_BINARIES {
             self.by_file.clear();
             self.by_build_id.clear();
         }
         let Wanted { pid, start, end, path, .. } = *wanted;
+        let alive = proc::alive(pid);
         // The first is the mapped file itself, whatever became of its name; it needs a privilege and an uncut mapping.
-        let certain = open_regular(&format!("/proc/{}/map_files/{start:x}-{end:x}", proc::alive(pid))).ok();
-        if let Some(file) = certain
-            && let Some(elf) = self.read(&file).filter(|elf| matches_build_id(elf, wanted))
+        if let Ok((file, found)) = self.opener.open(Place::Mapped { pid: alive, start, end, path })
+            && let Some(elf) = self.known(found).filter(|elf| matches_build_id(elf, wanted))
         {
             return Some((file, elf));
         }
         let gone = !std::path::Path::new(&format!("/proc/{pid}")).exists();
-        let file = if gone { open_regular(path) } else { open_in_root(proc::alive(pid), path, true) }.ok()?;
-        let proved = wanted.build_id.is_known() || (wanted.inode != 0 && file.metadata().is_ok_and(|meta| meta.ino() == wanted.inode));
+        let place = if gone { Place::Here { path } } else { Place::InRoot { pid: alive, path } };
+        let (file, found) = self.opener.open(place).ok()?;
+        let [_, inode, ..] = found.key;
+        let proved = wanted.build_id.is_known() || (wanted.inode != 0 && inode == wanted.inode);
         if !proved {
             return None;
         }
-        let elf = self.read(&file).filter(|elf| matches_build_id(elf, wanted))?;
+        let elf = self.known(found).filter(|elf| matches_build_id(elf, wanted))?;
         Some((file, elf))
     }
 
-    fn read(&mut self, file: &File) -> Option<Rc<ElfInfo>> {
-        let meta = file.metadata().ok()?;
-        let key = (meta.dev(), meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec());
-        let elf = self.by_file.entry(key).or_insert_with(|| ElfInfo::read(file).map(Rc::new)).clone()?;
+    /// One for all mappings of a file.
+    fn known(&mut self, Found { key, elf }: Found) -> Option<Rc<ElfInfo>> {
+        let elf = Rc::clone(self.by_file.entry(key).or_insert(Rc::new(elf?)));
         if elf.id.is_known() {
             self.by_build_id.insert(elf.id, Rc::clone(&elf));
         }
@@ -85,6 +90,7 @@ fn matches_build_id(elf: &ElfInfo, wanted: &Wanted) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt;
 
     fn find(path: &str, build_id: &[u8], inode: u64) -> Option<Rc<ElfInfo>> {
         let build_id = BuildId::of(build_id);

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
@@ -15,6 +15,7 @@ use crate::compile_messages::{read_answer, write_answer};
 use crate::compiler::{Input, make};
 use crate::confine::confine;
 use crate::packed_table::PackedTable;
+use crate::passing::{receive, send};
 
 /// More than a table may take (`compiler.rs`), on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,7 +60,7 @@ impl CompileProcess {
             self.running = Some(start()?);
         }
         let Some((_, socket)) = &mut self.running else { return Err(io::ErrorKind::NotConnected.into()) };
-        send_file(socket, &file)?;
+        send(socket, &[0], Some(&file))?;
         read_answer(&mut io::BufReader::new(socket))
     }
 }
@@ -103,7 +104,8 @@ pub fn serve() -> io::Result<()> {
     // SAFETY: the parent gave the socket as standard input, and nobody else reads it here.
     let mut socket = unsafe { UnixStream::from_raw_fd(0) };
     confine()?;
-    while let Some(file) = receive_file(&socket)? {
+    while let (1.., file) = receive(&socket, &mut [0])? {
+        let file = file.ok_or_else(|| io::Error::other("a message without a file"))?;
         write_answer(&mut socket, &make(&file))?;
         socket.flush()?;
     }
@@ -120,58 +122,6 @@ fn in_memory(bytes: &[u8]) -> io::Result<File> {
     let mut file = unsafe { File::from_raw_fd(fd) };
     file.write_all(bytes)?;
     Ok(file)
-}
-
-/// Room for a control message with one descriptor, aligned as its header has to be.
-#[repr(C, align(8))]
-struct Control([u8; 64]);
-
-/// A message of one byte, with room for one descriptor. `byte` and `control` must outlive what is made of them.
-fn message(byte: &mut libc::iovec, control: &mut Control) -> libc::msghdr {
-    // SAFETY: plain data, for which zeros are valid.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = byte;
-    message.msg_iovlen = 1;
-    message.msg_control = control.0.as_mut_ptr().cast();
-    message.msg_controllen = control.0.len() as _;
-    message
-}
-
-fn send_file(socket: &UnixStream, file: &File) -> io::Result<()> {
-    let (mut byte, mut control) = (0u8, Control([0; 64]));
-    let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-    let mut message = message(&mut part, &mut control);
-    // SAFETY: the control buffer has room for one descriptor; all that the message points to outlives the call.
-    let sent = unsafe {
-        message.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as _;
-        let header = libc::CMSG_FIRSTHDR(&message);
-        (*header).cmsg_level = libc::SOL_SOCKET;
-        (*header).cmsg_type = libc::SCM_RIGHTS;
-        (*header).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as _;
-        libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(file.as_raw_fd());
-        libc::sendmsg(socket.as_raw_fd(), &message, libc::MSG_NOSIGNAL)
-    };
-    if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// None when the other side is gone.
-fn receive_file(socket: &UnixStream) -> io::Result<Option<File>> {
-    let (mut byte, mut control) = (0u8, Control([0; 64]));
-    let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-    let mut message = message(&mut part, &mut control);
-    // SAFETY: all that the message points to outlives the calls; the kernel wrote the control message, whose kind is checked.
-    unsafe {
-        match libc::recvmsg(socket.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC) {
-            0 => return Ok(None),
-            -1 => return Err(io::Error::last_os_error()),
-            _ => {}
-        }
-        let header = libc::CMSG_FIRSTHDR(&message);
-        if header.is_null() || (*header).cmsg_type != libc::SCM_RIGHTS {
-            return Err(io::Error::other("a message without a file"));
-        }
-        Ok(Some(File::from_raw_fd(libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned())))
-    }
 }
 
 #[cfg(test)]

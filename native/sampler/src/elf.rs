@@ -9,7 +9,7 @@ use crate::sha256::sha256;
 #[derive(Default, Debug, PartialEq)]
 pub struct ElfInfo {
     /// (file offset, size in the file, virtual address) of each PT_LOAD.
-    segments: Vec<(u64, u64, u64)>,
+    pub segments: Vec<(u64, u64, u64)>,
     /// Unknown when there is none.
     pub id: BuildId,
     /// Hexadecimal, empty when there is none.
@@ -22,7 +22,7 @@ pub struct ElfInfo {
 const HTL_BYTES: u64 = 4096;
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
-const MAX_PROGRAM_HEADERS: u64 = 256;
+pub const MAX_PROGRAM_HEADERS: u64 = 256;
 const MAX_NOTE_BYTES: u64 = 64 << 10;
 
 impl ElfInfo {

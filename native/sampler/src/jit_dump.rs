@@ -3,9 +3,10 @@
 
 use std::rc::Rc;
 
-use perfleet_files::open_own_in_root;
 use perfleet_jitdump::{CodeName, JitDump, Symbols, parse_name};
 
+use crate::open_messages::{Found, Place};
+use crate::opener::Opener;
 use crate::proc;
 use crate::protocol;
 
@@ -21,9 +22,9 @@ impl ProcessDump {
         ProcessDump { path, reader: JitDump::default(), symbols: Symbols::default(), length: 0 }
     }
 
-    pub fn refresh(&mut self, pid: u32) {
-        let Ok(file) = open_own_in_root(proc::alive(pid), &self.path) else { return };
-        let Ok(length) = file.metadata().map(|meta| meta.len()) else { return };
+    pub fn refresh(&mut self, pid: u32, opener: &mut Opener) {
+        let place = Place::Own { pid: proc::alive(pid), path: &self.path, from: self.reader.read_to() };
+        let Ok((Some(file), Found { key: [_, _, length, ..], .. })) = opener.open(place) else { return };
         if length < self.length {
             // Not the file it was: the process began anew.
             *self = ProcessDump::new(Rc::clone(&self.path));

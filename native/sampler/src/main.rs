@@ -52,10 +52,14 @@ mod names;
 mod off_cpu;
 #[cfg(feature = "bpf")]
 mod open_blocks;
+mod open_messages;
+mod open_process;
+mod opener;
 mod options;
 mod own_processes;
 #[cfg(feature = "bpf")]
 mod packed_table;
+mod passing;
 mod perf;
 mod perf_map;
 #[cfg(feature = "bpf")]
@@ -99,6 +103,9 @@ fn main() {
     #[cfg(feature = "bpf")]
     if std::env::args().nth(1).is_some_and(|argument| argument == compile_process::FLAG) {
         std::process::exit(if compile_process::serve().is_ok() { 0 } else { 1 });
+    }
+    if std::env::args().nth(1).is_some_and(|argument| argument == opener::FLAG) {
+        std::process::exit(if open_process::serve().is_ok() { 0 } else { 1 });
     }
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(Some(options)) => options,

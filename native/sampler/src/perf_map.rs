@@ -2,9 +2,10 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use perfleet_files::open_own_in_root;
 use perfleet_jitdump::{CodeName, PerfMap};
 
+use crate::open_messages::{Found, Place};
+use crate::opener::Opener;
 use crate::proc;
 use crate::protocol;
 use crate::system::monotonic;
@@ -23,11 +24,11 @@ pub struct ProcessMap {
 }
 
 impl ProcessMap {
-    pub fn refresh(&mut self, pid: u32, inner_pid: u32) {
+    pub fn refresh(&mut self, pid: u32, inner_pid: u32, opener: &mut Opener) {
         let since = std::mem::replace(&mut self.read_at, monotonic());
         let path = format!("/tmp/perf-{inner_pid}.map");
-        let Ok(mut file) = open_own_in_root(proc::alive(pid), &path) else { return };
-        let Ok(length) = file.metadata().map(|meta| meta.len()) else { return };
+        let place = Place::Own { pid: proc::alive(pid), path: &path, from: self.read_to };
+        let Ok((Some(mut file), Found { key: [_, _, length, ..], .. })) = opener.open(place) else { return };
         if length < self.read_to {
             // Not the file it was: the process began anew.
             *self = ProcessMap { read_at: self.read_at, ..ProcessMap::default() };

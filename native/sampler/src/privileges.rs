@@ -71,7 +71,8 @@ const ALLOWED_BPF: [(u32, &str); 11] = [
 
 /// Says what it could not give up.
 pub fn reduce() {
-    if let Err(error) = reduce_capabilities().and_then(|()| deny_calls()) {
+    let paranoid = perf_event_paranoid();
+    if let Err(error) = change_capabilities(|permitted| kept(permitted, paranoid), |_| 0).and_then(|()| deny_calls()) {
         // A parent that is gone shows at the first window.
         let _ = protocol::log("warn", &format!("privileges that are not needed stay: {error}"));
     }
@@ -99,17 +100,46 @@ fn kept(permitted: u64, paranoid: i32) -> u64 {
     permitted & wanted
 }
 
+/// What opening files of others takes: the process that does it keeps nothing else.
+const FOR_FILES: [u32; 3] = [2, SYS_PTRACE, CHECKPOINT_RESTORE];
+
+/// Gives up, in the process that opens files, what is not for that.
+pub fn keep_for_files() -> io::Result<()> {
+    let for_files = |permitted: u64| {
+        // As in `kept`.
+        if permitted >> SYS_PTRACE & 1 == 0 {
+            return permitted;
+        }
+        let wanted = FOR_FILES.iter().fold(0, |all, bit| all | 1u64 << bit);
+        // It stands for the last of them where that was not granted, and before Linux 5.9.
+        let stands_for = if permitted >> CHECKPOINT_RESTORE & 1 == 0 { 1 << SYS_ADMIN } else { 0 };
+        permitted & (wanted | stands_for)
+    };
+    change_capabilities(for_files, |_| 0)
+}
+
+/// Between fork and exec: capabilities of another user than root end with exec if they are not marked as ambient. Makes system calls only.
+pub fn pass_on() -> io::Result<()> {
+    change_capabilities(|permitted| permitted, |permitted| permitted)?;
+    for bit in FOR_FILES.into_iter().chain([SYS_ADMIN]) {
+        // SAFETY: takes numbers. It fails for what is not there.
+        unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, bit, 0, 0) };
+    }
+    Ok(())
+}
+
 /// Man 2 capset, version 3: effective, permitted and inheritable of the lower 32 bits, then of the upper ones.
-fn reduce_capabilities() -> io::Result<()> {
+fn change_capabilities(permitted: impl Fn(u64) -> u64, inheritable: impl Fn(u64) -> u64) -> io::Result<()> {
     let header: [u32; 2] = [0x2008_0522, 0];
     let mut sets = [0u32; 6];
     // SAFETY: both arrays have the sizes that this version states and outlive the call.
     checked(unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) })?;
-    let left = kept(u64::from(sets[1]) | u64::from(sets[4]) << 32, perf_event_paranoid());
-    for (at, left) in [(0, left as u32), (3, (left >> 32) as u32)] {
-        sets[at] &= left;
-        sets[at + 1] &= left;
-        sets[at + 2] = 0;
+    let before = u64::from(sets[1]) | u64::from(sets[4]) << 32;
+    let (left, inherited) = (permitted(before), inheritable(before));
+    for (at, shift) in [(0, 0), (3, 32)] {
+        sets[at] &= (left >> shift) as u32;
+        sets[at + 1] &= (left >> shift) as u32;
+        sets[at + 2] = (inherited >> shift) as u32;
     }
     // SAFETY: as above.
     checked(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) })

@@ -9,6 +9,7 @@ use crate::address_space::{AddressSpace, Mapping};
 use crate::binaries::Binaries;
 use crate::elf::ElfInfo;
 use crate::jit_dump::ProcessDump;
+use crate::opener::Opener;
 use crate::perf_map::ProcessMap;
 use crate::proc;
 use crate::vdso::{VDSO, VdsoFunctions};
@@ -150,10 +151,10 @@ impl Processes {
         for (&pid, process) in &mut self.by_pid {
             let inner = process.inner_pid;
             if let Some(map) = &mut process.perf_map {
-                map.refresh(pid, inner);
+                map.refresh(pid, inner, &mut self.binaries.opener);
             }
             if let Some(dump) = &mut process.jit_dump {
-                dump.refresh(pid);
+                dump.refresh(pid, &mut self.binaries.opener);
             }
         }
     }
@@ -166,7 +167,7 @@ impl Processes {
     pub fn place(&mut self, pid: u32, address: u64, time: u64) -> Place {
         let process = self.by_pid.entry(pid).or_default();
         let Some(mapping) = process.space.find(address) else {
-            return process.jit(pid, address, time).unwrap_or_else(|| Place::Anonymous("[unknown]".into()));
+            return process.jit(pid, address, time, &mut self.binaries.opener).unwrap_or_else(|| Place::Anonymous("[unknown]".into()));
         };
         if !mapping.is_file() {
             if &*mapping.path == VDSO {
@@ -176,14 +177,14 @@ impl Processes {
                 }
             }
             let name = if mapping.path.starts_with('[') { Rc::clone(&mapping.path) } else { "[anon]".into() };
-            return process.jit(pid, address, time).unwrap_or(Place::Anonymous(name));
+            return process.jit(pid, address, time, &mut self.binaries.opener).unwrap_or(Place::Anonymous(name));
         }
         let (start, offset, path, memfd) = (mapping.start, mapping.offset, Rc::clone(&mapping.path), mapping.is_memfd());
         let elf = mapping.elf(pid, &mut self.binaries);
         // Without its headers an offset is not an address: better the file's name alone than another function's.
         match elf.and_then(|elf| elf.virtual_address(address - start + offset).map(|address| (elf, address))) {
             Some((elf, address)) => Place::Binary { path, elf, address },
-            None if memfd => process.jit(pid, address, time).unwrap_or(Place::Anonymous("[anon]".into())),
+            None if memfd => process.jit(pid, address, time, &mut self.binaries.opener).unwrap_or(Place::Anonymous("[anon]".into())),
             None => Place::Anonymous(path),
         }
     }
@@ -231,12 +232,12 @@ impl Process {
     }
 
     /// A dump knows what was at an address before, so it is asked first.
-    fn jit(&mut self, pid: u32, address: u64, time: u64) -> Option<Place> {
+    fn jit(&mut self, pid: u32, address: u64, time: u64, opener: &mut Opener) -> Option<Place> {
         if self.jit_dump.is_none()
             && let Some(path) = self.space.jit_dump()
         {
             let mut dump = ProcessDump::new(path);
-            dump.refresh(pid);
+            dump.refresh(pid, opener);
             self.jit_dump = Some(dump);
         }
         if let Some(symbol) = self.jit_dump.as_ref().and_then(|dump| dump.lookup(address, time)) {
@@ -245,7 +246,7 @@ impl Process {
         let inner = if self.inner_pid == 0 { pid } else { self.inner_pid };
         let map = self.perf_map.get_or_insert_with(|| {
             let mut map = ProcessMap::default();
-            map.refresh(pid, inner);
+            map.refresh(pid, inner, opener);
             map
         });
         let symbol = map.lookup(address, time)?.clone();

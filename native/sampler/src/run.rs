@@ -118,7 +118,9 @@ impl Run {
                 protocol::log("error", &format!("{} samples were stored in the kernel and not found when its maps were read", sampler.undrained()))?;
             }
         }
-        let (cpu_ms, rss_kb) = host::usage();
+        let (mut cpu_ms, rss_kb) = host::usage();
+        // Of one that has ended it is among that of this process's children.
+        cpu_ms += self.sampler.as_mut().map_or(0, |sampler| sampler.resolver().processes.binaries.opener.cpu_ms());
         let lost: serde_json::Map<String, Value> = lost.rows().iter().map(|&(reason, count)| (reason.to_owned(), count.into())).collect();
         let mut stats =
             json!({ "taken": taken, "lost": lost, "cpuMs": cpu_ms, "rssKb": rss_kb, "processes": processes, "sidebandLost": sideband_lost });

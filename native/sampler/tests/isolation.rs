@@ -11,7 +11,7 @@ use support::decode::Window;
 use support::programs::{Program, Running};
 use support::{Output, assert_books, my_turn, sampler, skipped};
 
-/// Children of a process, zombies left out.
+/// Processes of a sampler that make tables, zombies left out.
 fn children(pid: u32) -> Vec<u32> {
     let numbers = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let is_child = |number: &u32| {
@@ -19,7 +19,8 @@ fn children(pid: u32) -> Vec<u32> {
         let rest: Vec<&str> = stat.rsplit_once(')').map_or(Vec::new(), |(_, rest)| rest.split_ascii_whitespace().collect());
         rest.get(1).is_some_and(|parent| *parent == pid.to_string()) && rest[0] != "Z"
     };
-    numbers.filter(is_child).collect()
+    let makes_tables = |number: &u32| std::fs::read(format!("/proc/{number}/cmdline")).is_ok_and(|line| line.ends_with(b"\0--compile\0"));
+    numbers.filter(is_child).filter(makes_tables).collect()
 }
 
 fn status(pid: u32) -> String {
@@ -156,6 +157,42 @@ fn the_process_takes_nothing_but_files() {
     let mut out = Vec::new();
     child.stdout.take().unwrap().read_to_end(&mut out).unwrap();
     assert!(!child.wait().unwrap().success() && out.is_empty());
+}
+
+/// The process that opens files, and reads headers of anybody's, is the one that could use what the sampler can do.
+#[test]
+fn files_are_opened_by_a_process_that_can_do_nothing_else() {
+    if skipped("files_are_opened_by_a_process_that_can_do_nothing_else") {
+        return;
+    }
+    let _turn = my_turn();
+    let mut parent = sampler(&["--rung", "1", "--rate", "99", "--window", "1"]);
+    let mut output = Output::new();
+    while output.windows.is_empty() {
+        assert!(output.read(parent.stdout.as_mut().unwrap()));
+    }
+    let pid = parent.id();
+    let children = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let opens = |child: &u32| {
+        status(*child).contains(&format!("PPid:\t{pid}\n"))
+            && std::fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.ends_with(b"\0--open\0"))
+    };
+    let child = children.into_iter().find(opens).expect("a process that opens files");
+    let text = status(child);
+    let line = text.lines().find_map(|line| line.strip_prefix("CapPrm:")).unwrap();
+    let permitted = u64::from_str_radix(line.trim(), 16).unwrap();
+    // DAC_READ_SEARCH, SYS_PTRACE, CHECKPOINT_RESTORE; SYS_ADMIN before Linux 5.9 in its place.
+    assert_eq!(permitted & !(1 << 2 | 1 << 19 | 1 << 21 | 1 << 40), 0, "{line}");
+    assert_ne!(permitted >> 19 & 1, 0, "{line}");
+    assert!(permitted >> 40 == 0 || permitted >> 21 & 1 == 0, "{line}");
+    let links = std::fs::read_dir(format!("/proc/{child}/fd")).unwrap().flatten().filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    let links: Vec<String> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+    assert!(!links.iter().any(|link| link.contains("bpf") || link.contains("perf_event")), "{links:?}");
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    while status(child).contains("State:") && !status(child).contains("State:\tZ") {
+        std::thread::yield_now();
+    }
 }
 
 /// What a file that breaks a parser in the sampler itself would find.

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod decode;
+pub mod fuse;
 pub mod programs;
 
 use std::io::Read;

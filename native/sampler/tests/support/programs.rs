@@ -137,7 +137,7 @@ pub struct Entries(HashMap<String, Option<u64>>);
 const ENTRY_BYTES: u64 = 64;
 
 impl Entries {
-    fn entry(&mut self, path: &str) -> Option<u64> {
+    pub fn entry(&mut self, path: &str) -> Option<u64> {
         let read = |path: &str| {
             use std::os::unix::fs::FileExt;
             let mut bytes = [0u8; 8];
