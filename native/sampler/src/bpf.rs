@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 
 use crate::bpf_cost::run_time_ms;
 use crate::bpf_load::Descriptors;
-use crate::bpf_maps as maps;
+use crate::bpf_structs::Stop;
 use crate::buffers::{Buffers, Row};
+use crate::chunks;
 use crate::deferred::Deferred;
 use crate::exclusions::Exclusion;
 use crate::off_cpu::OffCpu;
@@ -116,9 +117,9 @@ impl Bpf {
                 cgroup_v2: key.cgroup_v2,
                 cgroup_v1: key.cgroup_v1,
                 time: first_ns,
-                kernel: &if blocked_ns.is_some() { kernel } else { maps::stack(&stacks, key.kernel_stack) },
+                kernel: &if blocked_ns.is_some() { kernel } else { chunks::stack(&stacks, key.kernel_stack) },
                 user: &user,
-                cut: key.kernel_cut() || stop == maps::Stop::Depth,
+                cut: key.kernel_cut() || stop == Stop::Depth,
                 count: samples,
                 one_in: key.one_in(),
                 blocked_ns,

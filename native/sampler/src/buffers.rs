@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::bpf_load::Descriptors;
-use crate::bpf_maps::{self as maps, Books, Chunk, Count, Key};
+use crate::bpf_maps as maps;
+use crate::bpf_structs::{Books, Count, Key, SOME_EXCLUDED, Stop};
+use crate::chunks::{self, Chunk};
 use crate::excluded::Excluded;
 use crate::exclusions::Exclusion;
 use crate::sampler::Lost;
@@ -26,7 +28,7 @@ pub struct Row {
     /// Of blocked time. That of ticks is read out of the stacks when it is wanted.
     pub kernel: Vec<u64>,
     pub user: Vec<u64>,
-    pub stop: maps::Stop,
+    pub stop: Stop,
     pub samples: u64,
     pub first_ns: u64,
     /// Nanoseconds that threads were blocked; None = of ticks.
@@ -62,7 +64,7 @@ impl Buffers {
 
     /// The program reads both in one word.
     fn activate(&mut self, fds: &Descriptors, buffer: u32) -> io::Result<()> {
-        let some = if self.excluded.is_empty() { 0 } else { maps::SOME_EXCLUDED };
+        let some = if self.excluded.is_empty() { 0 } else { SOME_EXCLUDED };
         maps::set(fds.active, &0u32, &(buffer | some))?;
         self.active = buffer;
         Ok(())
@@ -87,7 +89,7 @@ impl Buffers {
             rows.push(Row { key: sample.key, kernel: Vec::new(), user, stop, samples: 1, first_ns: sample.time_ns, blocked_ns: None });
         }
         maps::take_all::<Key, Count>(fds.counts[buffer], |key, count| {
-            let user = maps::stack(&stacks, key.user_stack);
+            let user = chunks::stack(&stacks, key.user_stack);
             let (samples, first_ns) = (count.samples, count.first_ns);
             rows.push(Row { key: *key, kernel: Vec::new(), user, stop: key.stop(), samples, first_ns, blocked_ns: None });
         })?;

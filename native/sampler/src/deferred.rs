@@ -6,7 +6,9 @@ use perfleet_unwind::Arch;
 use perfleet_unwind::stepper::{self, Bx, Regs, StackPiece};
 use perfleet_unwind::{Rule, stepper::Stop as StepStop};
 
-use crate::bpf_maps::{DeferredHead, MAX_USER_FRAMES, Stop, from_bytes};
+use crate::bpf_maps::from_bytes;
+use crate::bpf_structs::{DeferredHead, Stop};
+use crate::chunks::MAX_USER_FRAMES;
 use crate::kernel_tables::Found;
 use crate::table_maps::{Mapped, NO_BINARY};
 

@@ -16,10 +16,14 @@ mod bpf_load;
 #[cfg(feature = "bpf")]
 mod bpf_maps;
 #[cfg(feature = "bpf")]
+mod bpf_structs;
+#[cfg(feature = "bpf")]
 mod buffers;
 mod build_id;
 #[cfg(feature = "bpf")]
 mod cgroups;
+#[cfg(feature = "bpf")]
+mod chunks;
 #[cfg(feature = "bpf")]
 mod compile_messages;
 #[cfg(feature = "bpf")]

@@ -11,8 +11,10 @@ use libbpf_rs::{Link, Object};
 use serde_json::{Value, json};
 
 use crate::bpf_load::{map_fd, program_fd};
-use crate::bpf_maps::{self as maps, Chunk, Key, OffBooks, OffCount, OffSettings, Stop};
+use crate::bpf_maps as maps;
+use crate::bpf_structs::{Key, OFF_INTERVAL_NS, OffBooks, OffCount, OffSettings, Stop};
 use crate::buffers::Row;
+use crate::chunks::{Chunk, stack_of};
 use crate::deferred::Walked;
 use crate::open_blocks::{OffBlock, OpenBlocks};
 use crate::unwinder::Finished;
@@ -47,12 +49,12 @@ struct Stacks {
 impl Stacks {
     /// `walked`: the user stack, when it is not in the kernel.
     fn of(key: &Key, walked: Option<Walked>, mut find: impl FnMut(u64) -> Option<Chunk>) -> Stacks {
-        let (kernel, whole_kernel) = maps::stack_of(&mut find, key.kernel_stack);
+        let (kernel, whole_kernel) = stack_of(&mut find, key.kernel_stack);
         let (user, stop) = match walked {
             Some(walked) => (walked.frames, walked.stop),
             None if key.walked_by_user() => (Vec::new(), Stop::NotDeferred),
             None => {
-                let (user, whole) = maps::stack_of(&mut find, key.user_stack);
+                let (user, whole) = stack_of(&mut find, key.user_stack);
                 (user, if whole { key.stop() } else { Stop::NotDeferred })
             }
         };
@@ -130,7 +132,7 @@ impl OffCpu {
     /// Ticks a second: a thread that is blocked all the time is walked as often, at most.
     pub fn set_rate(&self, rate: u64) -> Result<()> {
         let period_us = (1_000_000_000 / rate) >> 10;
-        let budget = (rate * WALKS_A_TICK * maps::OFF_INTERVAL_NS).div_ceil(1_000_000_000);
+        let budget = (rate * WALKS_A_TICK * OFF_INTERVAL_NS).div_ceil(1_000_000_000);
         maps::set(self.fds.settings, &0u32, &OffSettings { period_us: period_us.max(1), budget }).context("cannot set the rate of off-CPU samples")
     }
 

@@ -11,7 +11,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::bpf_maps::{Key, Plain};
+use crate::bpf_maps::Plain;
+use crate::bpf_structs::Key;
 
 /// Blocks that are told at once, for each of which a window may have a row more.
 const MAX_PARTS: usize = 2048;

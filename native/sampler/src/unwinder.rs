@@ -9,7 +9,7 @@ use std::io;
 use std::rc::Rc;
 
 use crate::binaries::Binaries;
-use crate::bpf_maps::Key;
+use crate::bpf_structs::Key;
 use crate::compiler::{Compiler, Outcome};
 use crate::deferred::{Deferred, Walked};
 use crate::followed::Followed;

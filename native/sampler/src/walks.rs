@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bpf_maps::Stop;
+use crate::bpf_structs::Stop;
 
 /// Cumulative samples.
 #[derive(Clone, Copy, Default)]

@@ -2,7 +2,7 @@
 
 use super::{MAX_OPENED, MAX_WAITING_BYTES, Unwinder};
 use crate::binaries::Binaries;
-use crate::bpf_maps::Stop;
+use crate::bpf_structs::Stop;
 use crate::compiler::Input;
 use crate::deferred::{Deferred, Walked};
 use crate::kernel_tables::Found;
