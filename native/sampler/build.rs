@@ -11,6 +11,8 @@ fn main() {
     }
     let headers = std::env::var("DEP_BPF_INCLUDE").expect("libbpf-sys states where its headers are");
     let clang = std::env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
+    // For the test that compiles the program for other machines.
+    println!("cargo::rustc-env=PERFLEET_LIBBPF_HEADERS={headers}");
     let object = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("sampler.bpf.o");
     // Which registers a walk starts from.
     let machine = match std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() {

@@ -86,18 +86,21 @@ impl Deferred {
                 Err(StepStop::End) if mapping.is_none_or(|mapping| mapping.binary == NO_BINARY) => {
                     return Ok(Walked { frames, stop: Stop::Stray });
                 }
-                Err(stop) => return Ok(Walked { frames, stop: self.why(stop) }),
+                Err(stop) => return Ok(Walked { frames, stop: self.why(stop, guessed) }),
             }
         }
     }
 
-    fn why(&self, stop: StepStop) -> Stop {
+    /// `guessed`: the last step was by a frame pointer that may be none.
+    fn why(&self, stop: StepStop, guessed: bool) -> Stop {
         match stop {
             StepStop::End => Stop::End,
             // Beyond the piece that was copied: the stack goes on.
             StepStop::Memory(address) if self.stack.len() >= STACK_PIECE && address >= self.head.stack_at + self.stack.len() as u64 - 8 => {
                 Stop::Depth
             }
+            // Another stack: this one is a signal handler's or a runtime's own. The kernel would go on there, too.
+            StepStop::Memory(_) if !guessed => Stop::Depth,
             StepStop::Memory(_) => Stop::Memory,
             StepStop::Depth => Stop::Depth,
             StepStop::NoProgress => Stop::NoProgress,

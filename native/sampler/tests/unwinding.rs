@@ -198,7 +198,7 @@ fn python_is_walked_to_its_first_frame() {
     is_walked_to_its_first_frame("python_is_walked_to_its_first_frame", "python3", &["-c", script]);
 }
 
-/// The stacks of programs that live so many milliseconds each, one after another.
+/// The stacks of programs that live so many milliseconds each, one after another: complete, and a build id for every frame.
 fn short_lived(milliseconds: &str, programs: usize) {
     let Some(program) = Program::cpp(&format!("brief{milliseconds}"), &[]) else { return println!("SKIP short-lived programs: no g++") };
     let output = sample_while(&["--rung", "1", "--rate", "499", "--window", "1"], || {
@@ -210,7 +210,13 @@ fn short_lived(milliseconds: &str, programs: usize) {
     let mut entries = Entries::default();
     let own = |window: &Window, sample: &Sample| Path::new(&window.processes[sample.process as usize].executable) == program.path;
     let (_, of_program) = count(&output, own);
-    let (_, complete) = count(&output, |window, sample| own(window, sample) && entries.is_complete(window, sample));
+    let known = |window: &Window, frame: u32| {
+        let (binary, file) = (window.frames.binary[frame as usize] as usize, &window.frames.file[frame as usize]);
+        file == "[vdso]" || window.frames.binaries.get(binary).is_some_and(|binary| !binary.build_id.is_empty())
+    };
+    let (_, complete) = count(&output, |window, sample| {
+        own(window, sample) && entries.is_complete(window, sample) && user_frames(window, sample).all(|frame| known(window, frame))
+    });
     assert!(of_program as usize >= programs, "{of_program} samples of {programs} programs");
     assert_share((of_program, complete), 97.0, &output);
 }
