@@ -128,6 +128,31 @@ mod tests {
         assert_eq!(read("/etc/passwd"), None);
     }
 
+    /// Of the headers, which decide what is read.
+    #[test]
+    fn any_change_of_a_byte_is_read_or_refused() {
+        let seed = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/x86-64")).unwrap();
+        let path = std::env::temp_dir().join(format!("perfleet-elf-{}", std::process::id()));
+        std::fs::write(&path, &seed).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let (mut read, mut refused) = (0, 0);
+        for at in 0..(64 + 56 * 12).min(seed.len()) {
+            for value in [0, 0x7f, 0xff] {
+                file.write_all_at(&[value], at as u64).unwrap();
+                match ElfInfo::read(&file) {
+                    Some(elf) => {
+                        read += 1;
+                        let _ = [0, 0x1000, u64::MAX].map(|offset| elf.virtual_address(offset));
+                    }
+                    None => refused += 1,
+                }
+            }
+            file.write_all_at(&seed[at..=at], at as u64).unwrap();
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(read > 500 && refused > 20, "{read} read, {refused} refused");
+    }
+
     #[test]
     fn odd_notes_end_the_search() {
         assert_eq!(build_id(b"\x04\0\0\0\xff\xff\xff\xff\x03\0\0\0GNU\0"), None);
