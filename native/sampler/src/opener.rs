@@ -52,6 +52,7 @@ type Where = (u64, String);
 pub struct Opener {
     running: Option<Running>,
     stuck: HashMap<Where, Stuck>,
+    said: bool,
 }
 
 impl Opener {
@@ -109,11 +110,18 @@ impl Opener {
         self.stuck.insert(at, Stuck { child, until: Instant::now() + PAUSE });
     }
 
+    fn cannot_start(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.said, true) {
+            let message = format!("cannot start the process that opens files: {error}; what runs has neither build ids nor names until it starts");
+            let _ = protocol::log("warn", &message);
+        }
+    }
+
     fn ask(&mut self, place: Place) -> io::Result<(Option<File>, Answer)> {
         let bytes = place.to_bytes();
         // One that was killed while it had nothing to do is no fault of this file.
         if self.running.as_mut().is_none_or(|running| running.child.try_wait().is_ok_and(|status| status.is_some())) {
-            self.running = Some(start()?);
+            self.running = Some(start().inspect_err(|error| self.cannot_start(error))?);
         }
         let Some(Running { child, socket, .. }) = &mut self.running else { return Err(io::ErrorKind::NotConnected.into()) };
         send(socket, &bytes, None)?;
@@ -244,8 +252,11 @@ mod tests {
         let (etc, usr) = (Place::Here { path: "/etc/passwd" }, Place::Here { path: "/usr/lib/os-release" });
         opener.open(etc).unwrap();
         let pid = opener.running.as_ref().unwrap().child.id();
-        // SAFETY: takes numbers; the child is not waited for yet.
-        unsafe { libc::kill(pid as i32, libc::SIGSTOP) };
+        // SAFETY: takes numbers; the child is not waited for yet, and is not by this: all of its threads stand still then.
+        unsafe {
+            libc::kill(pid as i32, libc::SIGSTOP);
+            libc::waitpid(pid as i32, std::ptr::null_mut(), libc::WUNTRACED);
+        }
         assert_eq!(opener.open(etc).unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(opener.open(usr).is_ok());
         assert_eq!(opener.open(etc).unwrap_err().kind(), io::ErrorKind::TimedOut);
