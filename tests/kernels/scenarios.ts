@@ -163,10 +163,13 @@ export const SCENARIOS: readonly Scenario[] = [
     guest: `
       # The first 300 are not used again.
       echo 340 > /proc/sys/kernel/pid_max
-      ( while :; do short 5 10; short 5 10; other 5 10; done ) &
-      loop=$!
-      sample pid-reuse --rate 499 --window 3 --duration 12
-      kill $loop; wait
+      until [ "$(sh -c 'echo $$')" -ge 300 ]; do :; done
+      perfleet-sampler --rate 499 --window 3 <&3 > /out/pid-reuse.bin &
+      sampler=$!
+      begun pid-reuse $sampler
+      # Three times as many as there are numbers, however slow the machine is.
+      for i in $(seq 40); do short 5 10; short 5 10; other 5 10; done
+      kill $sampler; wait $sampler
       echo 32768 > /proc/sys/kernel/pid_max
     `,
     check(stream, context) {
