@@ -42,6 +42,8 @@ export interface Sample {
   readonly cgroup: bigint;
   readonly count: number;
   readonly cut: boolean;
+  /** The kernel is taking down the process's memory: there is no stack any more, only the registers. */
+  readonly ending: boolean;
   /** Leaf first; user space only. */
   readonly frames: ReadonlyArray<{ readonly path: string; readonly buildId: string; readonly address: bigint }>;
 }
@@ -105,6 +107,7 @@ export function samplesOf({ windows }: Stream, executable?: string, skip = 0): S
         cgroup: processes.cgroupV2[process]!,
         count,
         cut: (stacks.flags[stack]! & 1) !== 0,
+        ending: all.some((frame) => strings[frames.function[frame]!] === 'do_exit'),
         frames: all
           .filter((frame) => strings[frames.kind[frame]!] !== 'kernel')
           .map((frame) => {
@@ -130,10 +133,10 @@ function isComplete(sample: Sample, programs: readonly Program[]): boolean {
   return !!last && !!program && last.address >= program.entry && last.address < program.entry + ENTRY_BYTES;
 }
 
-/** Those with a user part that are `good`, and all of these. @throws Error when they are too few */
+/** Those with a user stack that are `good`, and all of these. @throws Error when they are too few */
 function share(what: string, samples: readonly Sample[], good: (sample: Sample) => boolean): string {
   const count = (list: readonly Sample[]) => list.reduce((sum, sample) => sum + sample.count, 0);
-  const user = samples.filter((sample) => sample.frames.length > 0);
+  const user = samples.filter((sample) => sample.frames.length > 0 && !sample.ending);
   const [all, right] = [count(user), count(user.filter(good))];
   if (all < 20 || right < all * COMPLETE) {
     const example = user.find((sample) => !good(sample))?.frames.map((f) => `${f.path}+${f.address.toString(16)}`);

@@ -68,7 +68,7 @@ describe('checks', () => {
         samples: { process: [0, 1], stack: [0, 1], count: Uint32Array.of(1, 1) },
         processes: { pid: [7, 7], executable: [2, 3], cgroupV2: [1n, 1n] },
         stacks: { offset: [0, 1, 2], frame: Uint32Array.of(0, 1), flags: [0, 0] },
-        frames: { kind: [1, 1], binary: [0, binaryOfSecond], address: [1n, 2n] },
+        frames: { kind: [1, 1], function: [1, 1], binary: [0, binaryOfSecond], address: [1n, 2n] },
         binaries: { path: [2, 3], gnuBuildId: [0, 0] },
       }) as never;
     expect(assertNoMixUp(stream(samples(1)), context)).toBe(1);

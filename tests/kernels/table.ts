@@ -27,7 +27,8 @@ export function renderTable(titles: readonly string[], results: readonly Result[
 
 Debian's kernels in \`qemu-system-x86_64\` (emulation, two CPUs), ${date}, by \`npm run test:kernels\`. A figure such as 700/700 is
 stacks of the known program (20 calls deep, no frame pointers) that are complete to the process's first frame, out of all; the
-second one is programs that live 30 ms, a build id for every frame. The first three windows are left out: emulation takes twenty
+second one is programs that live 30 ms, a build id for every frame; samples in which the kernel takes down the memory of a program that
+ends are left out: its stack is gone. The first three windows are left out: emulation takes twenty
 times as long to make the first tables. Blocked time is what was told of programs that sleep (one for longer than a window) / how long
 they were to sleep; emulation wakes them late. Every run of rungs 1 and 2 has to balance: taken = delivered + lost. The lookup of mappings in the kernel (\`bpf_find_vma\`) is not used on any of them.
 
