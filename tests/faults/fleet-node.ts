@@ -84,7 +84,7 @@ async function openSpool(journal: Journal, last: JournalEpoch | undefined, epoch
   for (;;) {
     let spool: Spool | null = null;
     try {
-      spool = Spool.open(options.spool, options.spoolBytes);
+      spool = Spool.open(options.spool, { bytes: options.spoolBytes });
       if (spool.openedWith) logger.error(spool.openedWith);
       if (last) finish(spool, journal, last);
       spool.beginEpoch(epoch, Date.now());

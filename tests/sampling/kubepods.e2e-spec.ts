@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { openSqliteNodeState } from '@perfleet/node-state';
 import { createLogger } from '@perfleet/observability';
-import { FakeApiServer } from '@perfleet/pods/testing';
+import { FakeApiServer, type FakePod } from '@perfleet/pods/testing';
 import { openEmbeddedStream, type Stream } from '@perfleet/stream';
 import {
   openKubepods,
@@ -97,4 +98,73 @@ describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}
       }
     },
   );
+
+  it('are left out by namespace, label, container and annotation, and only those', async () => {
+    const dir = tempDir();
+    const node = await openKubepods('host');
+    const api = new FakeApiServer({ node: 'n1', token: 'secret' });
+    const exclude = (match: object) => ({ action: 'exclude', match });
+    const rules = [
+      exclude({ namespace: ['secret*'] }),
+      exclude({ podLabels: { team: ['payments'] } }),
+      exclude({ container: ['proxy'] }),
+    ];
+    const kinds: Record<string, Partial<Omit<FakePod, 'container'>> & { container?: string }> = {
+      kept: {},
+      ofNamespace: { namespace: 'secret-7' },
+      ofLabel: { labels: { team: 'payments' } },
+      ofContainer: { container: 'proxy' },
+      optedOut: { annotations: { 'perfleet.dev/profile': 'false' } },
+    };
+    const nodeState = openSqliteNodeState({ path: join(dir.path, 'node-state.db') });
+    let stream: Stream | undefined;
+    let stop: (() => Promise<unknown>) | undefined;
+    try {
+      await nodeState.config.set({ defaults: { filters: { rules } } });
+      writeFileSync(join(dir.path, 'token'), 'secret');
+      const env = {
+        PERFLEET_WINDOW_SECONDS: '1',
+        PERFLEET_KUBERNETES: 'yes',
+        PERFLEET_API_SERVER_URL: await api.start(),
+        PERFLEET_KUBERNETES_TOKEN_FILE: join(dir.path, 'token'),
+      };
+      const args = ['collector', '--data', dir.path, '--rate', '99', '--node', 'n1'];
+      const collector = await startPerfleet(args, env, 60_000, node.wrapper);
+      stop = () => collector.stop();
+      const log = (stream = await openEmbeddedStream({
+        path: join(dir.path, 'stream.db'),
+        logger: createLogger('test', { level: 'fatal' }),
+      }));
+      const started = new Map<string, TestContainer>();
+      for (const [kind, { container = 'app', ...pod }] of Object.entries(kinds))
+        started.set(
+          kind,
+          await node.start('burstable', 0, ({ podUid: uid, containerId: id, executable }) =>
+            api.put({ uid, namespace: 'shop', name: executable, container: { name: container, id }, ...pod }),
+          ),
+        );
+      // The last one that is kept tells that windows went by in which the others ran, too.
+      const last = await node.start('burstable', 0, ({ podUid: uid, containerId: id, executable }) =>
+        api.put({ uid, namespace: 'shop', name: executable, container: { name: 'app', id } }),
+      );
+      await waitFor(async () => (await readPlaced(log)).places.has(last.executable), {
+        ...{ timeoutMs: 30_000, intervalMs: 300 },
+        what: 'a profile of what was started last',
+      });
+      const filtered = async () => (await nodeState.get('n1'))?.state.lost['filtered'] ?? 0;
+      await waitFor(async () => (await filtered()) > 20, { timeoutMs: 30_000, what: 'the count of what was left out' });
+      await collector.stop();
+      const { places } = await readPlaced(log);
+      expect([...started].filter(([, { executable }]) => places.has(executable)).map(([kind]) => kind)).toEqual([
+        'kept',
+      ]);
+    } finally {
+      await stop?.();
+      await stream?.close();
+      await nodeState.close();
+      await node.close();
+      await api.stop();
+      dir.remove();
+    }
+  });
 });

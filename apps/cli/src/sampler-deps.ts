@@ -5,6 +5,7 @@ import type { Settings } from './settings.ts';
 
 /** What of the settings decides how the collector's sampler runs. */
 export function samplerDeps(settings: Settings): SamplerDeps {
+  const { samplerTablesMb, samplerStacks } = settings;
   return {
     node: settings.node,
     cluster: settings.cluster,
@@ -12,6 +13,11 @@ export function samplerDeps(settings: Settings): SamplerDeps {
     windowSeconds: settings.windowSeconds,
     dataDir: join(settings.dataDir, 'collector'),
     samplerBinary: samplerBinaryPath(settings.samplerBinary),
+    samplerArgs: [
+      '--table-memory',
+      String(samplerTablesMb),
+      ...(samplerStacks > 0 ? ['--stacks', String(samplerStacks)] : []),
+    ],
     rung: settings.rung,
     offCpu: settings.offCpu,
   };

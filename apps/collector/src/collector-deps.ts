@@ -23,6 +23,8 @@ export interface CollectorDeps {
   /** Spool and run marker live here. */
   readonly dataDir: string;
   readonly samplerBinary?: string;
+  /** Of the sampler's command line, besides what may change while it runs. */
+  readonly samplerArgs?: readonly string[];
   /** Runs already (`early-sampler.ts`). */
   readonly startedSampler?: StartedSampler | undefined;
   readonly rung?: 'auto' | '1' | '2' | '3' | 1 | 2 | 3;
@@ -34,8 +36,9 @@ export interface CollectorDeps {
   readonly doctor?: Omit<DoctorOptions, 'samplerBinary' | 'dataDir'> | false;
   readonly logger: Logger;
   readonly discovery?: NodeDiscovery;
-  /** Bound of what waits on disk while the stream is away. */
+  /** Bounds of what waits on disk while the stream is away. */
   readonly spoolBytes?: number;
+  readonly spoolAgeMs?: number;
   /** Other services run in this process too: of the cost that the governor judges only the sampler's is known. */
   readonly sharedProcess?: boolean;
   /** Between two looks at the fleet's configuration, milliseconds. */

@@ -83,8 +83,8 @@ export class Collector {
       event: (kind, message) => this.event(kind, message),
     });
     const binary = samplerBinaryPath(deps.samplerBinary);
-    const { startedSampler: started } = deps;
-    this.supervisor = superviseSampler({ binary, ...this.control.sampler, stopMs: STOP_SAMPLER_MS, started });
+    const { startedSampler: started, samplerArgs: args } = deps;
+    this.supervisor = superviseSampler({ binary, args, ...this.control.sampler, stopMs: STOP_SAMPLER_MS, started });
   }
 
   /** Resolves when the sampler was started; whether it runs is state. @throws when the data directory is not writable */
@@ -92,7 +92,10 @@ export class Collector {
     const { dataDir, stream, node, logger } = this.deps;
     mkdirSync(dataDir, { recursive: true });
     const previous = this.marker.previous();
-    this.spool = Spool.open(join(dataDir, 'spool.db'), this.deps.spoolBytes ?? SPOOL_BYTES);
+    this.spool = Spool.open(join(dataDir, 'spool.db'), {
+      bytes: this.deps.spoolBytes ?? SPOOL_BYTES,
+      ageMs: this.deps.spoolAgeMs,
+    });
     if (this.spool.openedWith) logger.error(this.spool.openedWith);
     if (previous && this.spool.hasEpoch(previous.epoch)) this.spool.append(this.records.ofUncleanEnd(previous));
     this.spool.beginEpoch(this.epoch, this.startedAt);

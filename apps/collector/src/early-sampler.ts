@@ -5,7 +5,7 @@ import type { CollectorDeps } from './collector-deps.ts';
 /** What of its dependencies decides how a collector's sampler runs. */
 export type SamplerDeps = Pick<
   CollectorDeps,
-  'node' | 'cluster' | 'dataDir' | 'rateHz' | 'windowSeconds' | 'offCpu' | 'rung' | 'samplerBinary'
+  'node' | 'cluster' | 'dataDir' | 'rateHz' | 'windowSeconds' | 'offCpu' | 'rung' | 'samplerBinary' | 'samplerArgs'
 >;
 
 /** Rate, window, rung and blocked time as this collector was told, where the fleet's configuration does not state them. */
@@ -19,5 +19,5 @@ export function settingsOf({ node, cluster, rateHz, windowSeconds, offCpu, rung 
  */
 export function startEarly(deps: SamplerDeps): StartedSampler | undefined {
   const { rateHz, windowSeconds, offCpu, rung } = settingsOnDisk(deps.dataDir, settingsOf(deps));
-  return startSampler(samplerBinaryPath(deps.samplerBinary), { rateHz, windowSeconds, offCpu, rung });
+  return startSampler(samplerBinaryPath(deps.samplerBinary), { rateHz, windowSeconds, offCpu, rung }, deps.samplerArgs);
 }

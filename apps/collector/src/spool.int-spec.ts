@@ -18,7 +18,7 @@ const record = (samples: number): SpoolRecord => {
 describe.skipIf(!disk)(`a spool on a full disk${reason && ` (skipped: ${reason})`}`, () => {
   let spool: Spool;
   beforeEach(() => {
-    spool = Spool.open(path, 1 << 20);
+    spool = Spool.open(path, { bytes: 1 << 20 });
     spool.beginEpoch(EPOCH, 1000);
     for (let n = 1; n <= 20; n++) expect(spool.append([record(n)])).toBe(true);
     disk!.fill();
@@ -26,7 +26,7 @@ describe.skipIf(!disk)(`a spool on a full disk${reason && ` (skipped: ${reason})
   afterEach(() => {
     spool.close();
     disk!.free();
-    for (let s = Spool.open(path, 1 << 20), m = s.next(); ; m = s.next()) {
+    for (let s = Spool.open(path, { bytes: 1 << 20 }), m = s.next(); ; m = s.next()) {
       if (m) s.settle(m.id);
       else return s.close();
     }
@@ -60,7 +60,7 @@ describe.skipIf(!disk)(`a spool on a full disk${reason && ` (skipped: ${reason})
 
   it('is opened again with everything that it held, or not at all', () => {
     spool.close();
-    const opened = () => Spool.open(path, 1 << 20);
+    const opened = () => Spool.open(path, { bytes: 1 << 20 });
     try {
       spool = opened();
     } catch (error) {

@@ -1,9 +1,12 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { decodeProfiles } from '@perfleet/otlp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Spool, sum, type SpoolRecord } from './spool.ts';
+import { AgeClock } from './age-clock.ts';
+import { Spool, type SpoolRecord } from './spool.ts';
+import { sum } from './spool-row.ts';
 
 const EPOCH = '00000000000000aa';
 let dir: string;
@@ -14,8 +17,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-function open(maxBytes = 1 << 20): Spool {
-  const spool = Spool.open(path, maxBytes);
+function open(bytes = 1 << 20): Spool {
+  const spool = Spool.open(path, { bytes });
   spool.beginEpoch(EPOCH, 1000);
   return spool;
 }
@@ -63,6 +66,61 @@ describe('Spool', () => {
     spool.close();
   });
 
+  it('drops what waited for too long, by time that passed and not by a clock that was set', () => {
+    const HOUR = 3_600_000;
+    let [wall, steady] = [1_000_000, 0];
+    const pass = (ms: number) => ([wall, steady] = [wall + ms, steady + ms]);
+    const clock = () => new AgeClock(...([() => wall, () => steady] as const));
+    const aged = () => Spool.open(path, { bytes: 1 << 20, ageMs: 2 * HOUR }, clock());
+    let spool = aged();
+    spool.beginEpoch(EPOCH, 1000);
+    spool.append([record(3, 'a')]);
+    // The node booted in 1970.
+    wall += 56 * 365 * 24 * HOUR;
+    pass(1.5 * HOUR);
+    spool.append([record(4, 'b')]);
+    spool.close();
+    pass(HOUR);
+    spool = aged();
+    spool.append([record(5, 'c')]);
+    const out = drain(spool);
+    expect(out.map((m) => [m.text, m.headers!.seq])).toEqual([
+      ['b', 2],
+      ['c', 3],
+    ]);
+    expect(out[1]!.headers).toMatchObject({ taken: 12, lost: { 'spool-dropped': 3 } });
+    spool.close();
+  });
+
+  it('sends nothing that the disk gave back changed, and counts it', () => {
+    const spool = open();
+    spool.append([record(3, 'first'), record(4, 'second', { throttled: 2 }), record(null, 'event'), record(5, 'last')]);
+    const disk = new DatabaseSync(path);
+    disk.exec(`UPDATE messages SET body = CAST('f1rst' AS BLOB) WHERE seq = 1`);
+    disk.exec(`UPDATE messages SET lost = '{"throttled":' WHERE seq = 2`);
+    disk.exec(`UPDATE messages SET body = CAST('evont' AS BLOB) WHERE seq IS NULL`);
+    disk.close();
+    const out = drain(spool);
+    expect(out.map((m) => m.headers?.seq)).toEqual([1, 2, 3]);
+    expect(out.map((m) => m.samples)).toEqual([0, 0, 5]);
+    expect(decodeProfiles(out[0]!.body).resources).toEqual([]);
+    expect(out[2]).toMatchObject({ text: 'last', headers: { taken: 12, lost: { undecodable: 7 } } });
+    spool.close();
+  });
+
+  it('takes over what a version without times and sums of messages left', () => {
+    let spool = open();
+    spool.append([record(3, 'a')]);
+    spool.close();
+    const old = new DatabaseSync(path);
+    for (const column of ['at', 'crc']) old.exec(`ALTER TABLE messages DROP COLUMN ${column}`);
+    old.close();
+    spool = open();
+    spool.append([record(4, 'b')]);
+    expect(drain(spool).map((m) => m.text)).toEqual(['a', 'b']);
+    spool.close();
+  });
+
   it('never drops the message that is being sent', () => {
     const spool = open(3000);
     spool.append([record(1, 'first')]);
@@ -80,7 +138,7 @@ describe('Spool', () => {
     const first = open(3000);
     for (let n = 0; n < 2; n++) first.append([record(5, 'x'.repeat(800))]);
     first.close();
-    const second = Spool.open(path, 3000);
+    const second = Spool.open(path, { bytes: 3000 });
     const epoch = '00000000000000bb';
     second.beginEpoch(epoch, 2000);
     for (let n = 0; n < 20; n++) second.append([{ ...record(1, 'y'.repeat(800)), epoch }]);
@@ -100,7 +158,7 @@ describe('Spool', () => {
     const a = first.next()!;
     first.settle(a.id);
     first.close();
-    const second = Spool.open(path, 1 << 20);
+    const second = Spool.open(path, { bytes: 1 << 20 });
     second.beginEpoch('00000000000000bb', 2000);
     expect(second.hasEpoch(EPOCH)).toBe(true);
     second.append([{ ...record(9, 'c'), epoch: '00000000000000bb' }, record(0, 'tail', { 'unclean-exit': 6 })]);
@@ -121,7 +179,7 @@ describe('Spool', () => {
     copyFileSync(`${path}-wal`, `${torn}-wal`);
     spool.close();
     truncateSync(`${torn}-wal`, statSync(`${torn}-wal`).size - 2000);
-    const after = Spool.open(torn, 1 << 20);
+    const after = Spool.open(torn, { bytes: 1 << 20 });
     expect(after.openedWith).toBe('');
     const out = drain(after);
     expect(out.map((m) => m.text.slice(0, 9))).toEqual([0, 1, 2, 3].map((n) => `message ${n}`));

@@ -1,8 +1,11 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import type { LossCounts, ProfileHeaders } from '@perfleet/messages';
+import type { DatabaseSync } from 'node:sqlite';
+import type { LossCounts, LossReason, ProfileHeaders } from '@perfleet/messages';
 import { ProfilesEncoder } from '@perfleet/otlp';
+import { AgeClock } from './age-clock.ts';
+import { isDamaged, isFull, openSpoolFile } from './spool-file.ts';
+import { add, countsIn, crcOf, isWhole, sum, type MessageRow } from './spool-row.ts';
 
 /** A message that is to be sent. `samples` and `lost` are what it adds to its epoch's counts. */
 export interface SpoolRecord {
@@ -30,36 +33,6 @@ export interface EpochCounts {
   readonly lost: LossCounts;
 }
 
-/*
- * `epochs` holds an epoch's counts through its last message that left the spool, sent or dropped. The header of the
- * oldest message is that plus its own share, so messages that are behind a dropped one count it, and the header of a
- * message sent twice is the same twice.
- */
-const SCHEMA = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = NORMAL;
-  PRAGMA wal_autocheckpoint = 128;
-  CREATE TABLE IF NOT EXISTS epochs (
-    epoch TEXT PRIMARY KEY, start INTEGER NOT NULL, next_seq INTEGER NOT NULL,
-    taken INTEGER NOT NULL, stored INTEGER NOT NULL, lost TEXT NOT NULL
-  ) STRICT;
-  CREATE TABLE IF NOT EXISTS messages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER,
-    samples INTEGER NOT NULL, lost TEXT NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL
-  ) STRICT;
-`;
-
-interface MessageRow {
-  id: number;
-  topic: string;
-  epoch: string;
-  seq: number | null;
-  samples: number;
-  lost: string;
-  size: number;
-  body: Uint8Array;
-}
-
 interface EpochRow {
   start: number;
   next_seq: number;
@@ -74,9 +47,18 @@ const ROW_BYTES = 200;
 /** Of a message that says counts and holds no samples. */
 const NO_SAMPLES = new ProfilesEncoder().finish();
 
+export interface SpoolBounds {
+  readonly bytes: number;
+  /** Of a message, milliseconds; what is older is of no use to the store, which keeps raw samples for 14 days. */
+  readonly ageMs?: number;
+}
+
+/** Half of the raw samples' days: a node that was away for longer has its last week. */
+const AGE_MS = 7 * 86_400_000;
+
 /**
- * Messages on their way to the stream, on disk: in order, bounded, oldest dropped first, kept over restarts.
- * A record is in it entirely or not at all, also after a kill in the middle of a write.
+ * Messages on their way to the stream, on disk: in order, bounded in size and age, oldest dropped first, kept over restarts.
+ * A record is in it entirely or not at all, also after a kill in the middle of a write; one that the disk gave back changed is not sent.
  */
 export class Spool {
   private bytes: number;
@@ -86,28 +68,32 @@ export class Spool {
 
   private constructor(
     private readonly db: DatabaseSync,
-    private readonly maxBytes: number,
+    private readonly bounds: Required<SpoolBounds>,
+    private readonly clock: AgeClock,
     /** What was wrong with the file that was there before, "" normally. */
     readonly openedWith: string,
   ) {
     const row = db.prepare(`SELECT coalesce(sum(size), 0) AS bytes FROM messages`).get() as { bytes: number };
     this.bytes = row.bytes;
+    // Of a version that did not note when.
+    db.prepare(`UPDATE messages SET at = ? WHERE at = 0`).run(clock.now().at);
   }
 
   /**
    * A file that is not a spool is put aside (`.corrupt`) and a new one begun.
    * @throws when the directory is not writable or the disk is full: what the file holds stays
    */
-  static open(path: string, maxBytes: number): Spool {
+  static open(path: string, { bytes, ageMs = AGE_MS }: SpoolBounds, clock = new AgeClock()): Spool {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const bounds = { bytes, ageMs };
     try {
-      return new Spool(openDatabase(path), maxBytes, '');
+      return new Spool(openSpoolFile(path), bounds, clock, '');
     } catch (error) {
-      if (!(error instanceof DamagedError) && !DAMAGED.includes(resultCode(error))) throw error;
+      if (!isDamaged(error)) throw error;
       for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
       renameSync(path, `${path}.corrupt`);
       const reason = `${path} could not be read (${error instanceof Error ? error.message : String(error)})`;
-      return new Spool(openDatabase(path), maxBytes, `${reason}; it was put aside as ${path}.corrupt`);
+      return new Spool(openSpoolFile(path), bounds, clock, `${reason}; it was put aside as ${path}.corrupt`);
     }
   }
 
@@ -129,18 +115,19 @@ export class Spool {
   }
 
   /**
-   * Appends `records` together and drops the oldest messages while the bound is exceeded; of the last one of an epoch the counts stay.
+   * Appends `records` together and drops the oldest messages while a bound is exceeded; of the last one of an epoch the counts stay.
    * @returns false when the disk did not take them: their samples count as lost (`spool-full`) in the next record
    */
   append(records: readonly SpoolRecord[]): boolean {
     const carried = this.refused;
     try {
       this.transaction(() => {
+        const now = this.now();
         for (const record of records) {
-          this.insert(record, record.samples === null ? {} : this.refused);
+          this.insert(record, record.samples === null ? {} : this.refused, now);
           if (record.samples !== null) this.refused = {};
         }
-        this.enforceBound();
+        this.enforceBounds(now);
       });
       return true;
     } catch {
@@ -155,10 +142,20 @@ export class Spool {
 
   /** The oldest message, in flight from now on: it is not dropped until `settle` or the next call. */
   next(): SpooledMessage | null {
-    const row = this.db.prepare(`SELECT * FROM messages ORDER BY id LIMIT 1`).get() as MessageRow | undefined;
+    let row = this.oldest();
+    for (; row && !isWhole(row); row = this.oldest()) this.giveUp(row);
     this.inFlight = row?.id ?? -1;
     if (!row) return null;
     return { id: row.id, topic: row.topic, body: row.body, samples: row.samples, headers: this.headersOf(row) };
+  }
+
+  /** What the disk gave back changed: of a message with samples their number is still told. */
+  private giveUp(row: MessageRow): void {
+    this.transaction(() => (row.seq === null ? this.remove(row.id, true) : this.empty(row, 'undecodable')));
+  }
+
+  private oldest(): MessageRow | undefined {
+    return this.db.prepare(`SELECT * FROM messages ORDER BY id LIMIT 1`).get() as MessageRow | undefined;
   }
 
   /** The stream has the message. */
@@ -182,29 +179,42 @@ export class Spool {
     if (this.db.isOpen) this.db.close();
   }
 
-  private insert(record: SpoolRecord, carried: Readonly<Record<string, number>>): void {
+  /** The time, and messages' times by the same clock: one that was set made nothing older or younger. */
+  private now(): number {
+    const { at, jumped } = this.clock.now();
+    if (jumped !== 0) this.db.prepare(`UPDATE messages SET at = at + ?`).run(jumped);
+    return at;
+  }
+
+  private insert(record: SpoolRecord, carried: Readonly<Record<string, number>>, at: number): void {
     const lost = { ...record.lost };
     add(lost, carried);
     const size = record.body.byteLength + ROW_BYTES;
+    const [samples, told] = [record.samples ?? 0, JSON.stringify(lost)];
     let seq: number | null = null;
     if (record.samples !== null) {
       seq = this.epoch(record.epoch).next_seq;
       this.db.prepare(`UPDATE epochs SET next_seq = ? WHERE epoch = ?`).run(seq + 1, record.epoch);
     }
     this.db
-      .prepare(`INSERT INTO messages (topic, epoch, seq, samples, lost, size, body) VALUES (?, ?, ?, ?, ?, ?, ?)`)
-      .run(record.topic, record.epoch, seq, record.samples ?? 0, JSON.stringify(lost), size, record.body);
+      .prepare(
+        `INSERT INTO messages (topic, epoch, seq, samples, lost, size, body, at, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(
+        ...[record.topic, record.epoch, seq, samples, told, size, record.body, at, crcOf(samples, told, record.body)],
+      );
     this.bytes += size;
   }
 
-  private enforceBound(): void {
-    while (this.bytes > this.maxBytes) {
+  private enforceBounds(now: number): void {
+    const { bytes, ageMs } = this.bounds;
+    for (;;) {
       const row = this.db
         .prepare(`SELECT * FROM messages WHERE id <> ? AND (seq IS NULL OR body <> ?) ORDER BY id LIMIT 1`)
         .get(this.inFlight, NO_SAMPLES) as MessageRow | undefined;
-      if (!row) return;
+      if (!row || (this.bytes <= bytes && now - row.at <= ageMs)) return;
       if (row.seq === null || this.isFollowed(row)) this.remove(row.id, true);
-      else this.empty(row);
+      else this.empty(row, 'spool-dropped');
     }
   }
 
@@ -215,13 +225,14 @@ export class Spool {
   }
 
   /** Drops a message's samples and keeps what tells of them: nothing else of its epoch may ever follow. */
-  private empty(row: MessageRow): void {
-    const lost = JSON.parse(row.lost) as Record<string, number>;
-    add(lost, { 'spool-dropped': row.samples });
+  private empty(row: MessageRow, reason: LossReason): void {
+    const lost = countsIn(row.lost);
+    add(lost, { [reason]: row.samples });
+    const told = JSON.stringify(lost);
     const size = NO_SAMPLES.byteLength + ROW_BYTES;
     this.db
-      .prepare(`UPDATE messages SET samples = 0, lost = ?, size = ?, body = ? WHERE id = ?`)
-      .run(JSON.stringify(lost), size, NO_SAMPLES, row.id);
+      .prepare(`UPDATE messages SET samples = 0, lost = ?, size = ?, body = ?, crc = ? WHERE id = ?`)
+      .run(told, size, NO_SAMPLES, crcOf(0, told, NO_SAMPLES), row.id);
     this.bytes += size - row.size;
   }
 
@@ -248,7 +259,7 @@ export class Spool {
   /** The epoch's counts when `row` is the next of its messages that is stored. */
   private after(row: MessageRow): { epoch: EpochRow; taken: number; stored: number; lost: Record<string, number> } {
     const epoch = this.epoch(row.epoch);
-    const own = JSON.parse(row.lost) as Record<string, number>;
+    const own = countsIn(row.lost);
     const lost = JSON.parse(epoch.lost) as Record<string, number>;
     add(lost, own);
     const taken = epoch.taken + row.samples + sum(own);
@@ -265,7 +276,7 @@ export class Spool {
     try {
       this.attempt(run);
     } catch (error) {
-      if (resultCode(error) !== SQLITE_FULL) throw error;
+      if (!isFull(error)) throw error;
       // The space that the write-ahead log has serves again when what it holds fits into the database.
       this.db.exec('PRAGMA wal_checkpoint(RESTART)');
       this.attempt(run);
@@ -285,37 +296,5 @@ export class Spool {
       this.refused = refused;
       throw error;
     }
-  }
-}
-
-/** Result codes of SQLite, https://sqlite.org/rescode.html. */
-const SQLITE_FULL = 13;
-const DAMAGED: readonly number[] = [11 /* SQLITE_CORRUPT */, 26 /* SQLITE_NOTADB */];
-
-/** The primary code; 0 when the error is not the database's. */
-function resultCode(error: unknown): number {
-  return Number((error as { errcode?: number } | null)?.errcode ?? 0) & 0xff;
-}
-
-class DamagedError extends Error {}
-
-export function add(into: Record<string, number>, more: Readonly<Record<string, number>>): void {
-  for (const [reason, n] of Object.entries(more)) if (n > 0) into[reason] = (into[reason] ?? 0) + n;
-}
-
-export function sum(counts: Readonly<Record<string, number>>): number {
-  return Object.values(counts).reduce((total, n) => total + n, 0);
-}
-
-function openDatabase(path: string): DatabaseSync {
-  const db = new DatabaseSync(path);
-  try {
-    db.exec(SCHEMA);
-    const check = db.prepare(`PRAGMA quick_check`).get() as { quick_check: string };
-    if (check.quick_check !== 'ok') throw new DamagedError(check.quick_check);
-    return db;
-  } catch (error) {
-    db.close();
-    throw error;
   }
 }

@@ -138,6 +138,14 @@ export const fields = {
   /** Profiles of the time that threads are blocked, too. */
   offCpu: flag.default(false),
   samplerBinary: z.string().default(''),
+  /** Sampler, MiB: kernel memory for unwind tables; those used longest ago go first, and what has none is walked by frame pointers. */
+  samplerTablesMb: integer(1, 4096).default(32),
+  /** Sampler: distinct stacks of a window in the kernel, in pieces of 32 frames; 0 = by rate, window and CPUs. Samples of more are lost, and counted. */
+  samplerStacks: integer(0, 1 << 20).default(0),
+  /** Collector, MiB of messages that wait on disk while the stream is away; the oldest go first, and are counted. */
+  spoolMb: integer(1, 1_000_000).default(256),
+  /** Collector, hours that they wait at most; the store keeps raw samples for 14 days. */
+  spoolHours: integer(1, 312).default(168),
   binariesDir: z.string().default(''),
   /** Symbolizer, MiB: private memory that making a lookup table may take, and tables that are mapped from their files. */
   symbolsMemoryMb: integer(16, 65_536).default(512),

@@ -28,11 +28,16 @@ export function isSameRun(a: RunSettings, b: RunSettings): boolean {
 
 /**
  * Starts a sampler while the rest of its parent still loads: it needs a third of a second of its own before it samples.
+ * @param args appended to those made of the settings; who supervises has the same
  * @returns undefined when it cannot be started; who supervises tries again and says why
  */
-export function startSampler(binary: string, settings: RunSettings): StartedSampler | undefined {
+export function startSampler(
+  binary: string,
+  settings: RunSettings,
+  args: readonly string[] = [],
+): StartedSampler | undefined {
   try {
-    return { process: spawnSampler({ binary, args: samplerArguments(settings), held: true }), settings };
+    return { process: spawnSampler({ binary, args: [...samplerArguments(settings), ...args], held: true }), settings };
   } catch {
     return undefined;
   }

@@ -15,7 +15,7 @@ export interface SuperviseOptions {
   /** Blocked time, too. */
   readonly offCpu?: boolean;
   /** Appended to the arguments made from the fields above. */
-  readonly args?: readonly string[];
+  readonly args?: readonly string[] | undefined;
   /** First and longest wait before a restart, milliseconds; it doubles in between. */
   readonly backoffMs?: { readonly min: number; readonly max: number };
   /** So many crashes of one rung within `crashWindowMs` move down the ladder. */

@@ -8,9 +8,10 @@ use std::io::{self, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use crate::again;
 use crate::compile_messages::{read_answer, write_answer};
 use crate::compiler::{Input, make};
 use crate::confine::confine;
@@ -75,29 +76,11 @@ fn start() -> io::Result<(Child, UnixStream)> {
     let (own, other) = UnixStream::pair()?;
     own.set_read_timeout(Some(PATIENCE))?;
     own.set_write_timeout(Some(PATIENCE))?;
-    let child = command().stdin(Stdio::from(OwnedFd::from(other))).stdout(Stdio::null()).spawn()?;
+    let child = again::command(FLAG, "compile_process").stdin(Stdio::from(OwnedFd::from(other))).stdout(Stdio::null()).spawn()?;
     Ok((child, own))
 }
 
 pub const FLAG: &str = "--compile";
-
-#[cfg(not(test))]
-fn command() -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg(FLAG).env_clear();
-    command
-}
-
-#[cfg(test)]
-const ACTS: &str = "PERFLEET_TEST_ACTS";
-
-/// The program of the tests is another one: it becomes such a process by a test that acts as one.
-#[cfg(test)]
-fn command() -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.args(["--exact", "compile_process::tests::acts_as_the_process", "--nocapture"]).env(ACTS, "1");
-    command
-}
 
 /// The life of such a process: standard input is the socket. Returns when the other side is gone.
 pub fn serve() -> io::Result<()> {
@@ -127,15 +110,12 @@ fn in_memory(bytes: &[u8]) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
 
     /// Is the process that the other tests start; nothing in the tests' own process.
     #[test]
     fn acts_as_the_process() {
-        if std::env::var_os(ACTS).is_none() {
-            return;
-        }
-        let ended = serve();
-        std::process::exit(if ended.is_ok() { 0 } else { 3 });
+        again::act(serve);
     }
 
     fn own() -> Input {

@@ -4,6 +4,7 @@
 #![cfg_attr(not(feature = "bpf"), allow(dead_code))]
 
 mod address_space;
+mod again;
 #[cfg(feature = "bpf")]
 mod arena;
 mod binaries;

@@ -9,9 +9,10 @@ use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::again;
 use crate::elf::u32_at;
 use crate::open_messages::{Answer, Found, MAX_ANSWER, Place};
 use crate::passing::{receive, send};
@@ -170,7 +171,7 @@ fn start() -> io::Result<Running> {
     // An answer comes whole or not at all.
     own.set_read_timeout(Some(PATIENCE))?;
     own.set_write_timeout(Some(PATIENCE))?;
-    let mut command = command();
+    let mut command = again::command(FLAG, "opener");
     command.stdin(Stdio::from(OwnedFd::from(other))).stdout(Stdio::null());
     // SAFETY: takes nothing.
     if unsafe { libc::geteuid() } != 0 {
@@ -180,24 +181,6 @@ fn start() -> io::Result<Running> {
     Ok(Running { child: command.spawn()?, socket: own, cpu_ns: 0 })
 }
 
-#[cfg(not(test))]
-fn command() -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg(FLAG).env_clear();
-    command
-}
-
-#[cfg(test)]
-const ACTS: &str = "PERFLEET_TEST_OPENS";
-
-/// The program of the tests is another one: it becomes such a process by a test that acts as one.
-#[cfg(test)]
-fn command() -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.args(["--exact", "opener::tests::acts_as_the_process", "--nocapture"]).env(ACTS, "1");
-    command
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,9 +188,7 @@ mod tests {
     /// Is the process that the other tests start; nothing in the tests' own process.
     #[test]
     fn acts_as_the_process() {
-        if std::env::var_os(ACTS).is_some() {
-            std::process::exit(if crate::open_process::serve().is_ok() { 0 } else { 3 });
-        }
+        again::act(crate::open_process::serve);
     }
 
     fn own() -> Place<'static> {

@@ -15,6 +15,8 @@ pub struct Options {
     pub cgroup_controller: Option<String>,
     /// MiB of kernel memory for unwind tables and mappings.
     pub table_memory: u64,
+    /// Distinct stacks, in pieces of 32 frames, that a window may have in the kernel; None = by rate, window and CPUs.
+    pub stacks: Option<u64>,
     /// Blocked time of threads, too.
     pub off_cpu: bool,
     /// Walk stacks as on kernels before 5.17.
@@ -31,6 +33,7 @@ pub const HELP: &str = "perfleet-sampler: stacks of every process, written as fr
   --duration S     stop after so many seconds
   --cgroup-controller NAME  version 1 controller whose cgroup ids tag the samples (memory, else the best mounted)
   --table-memory MB  kernel memory for unwind tables (32); what is not used goes first
+  --stacks N       distinct stacks of a window in the kernel, in pieces of 32 frames (by rate, window and CPUs); more are lost, and counted
   --off-cpu        time that threads are blocked, too (rung 1)
   --walk-by-calls  walk stacks as on kernels before 5.17, which have no loops in BPF
   --probe          print as JSON which rungs can run, and why not, and exit";
@@ -46,6 +49,7 @@ impl Options {
             duration: None,
             cgroup_controller: None,
             table_memory: 32,
+            stacks: None,
             off_cpu: false,
             walk_by_calls: false,
             probe: false,
@@ -60,6 +64,7 @@ impl Options {
                 "--pid" => options.pid = Some(number(&flag, &value()?, 1, 4_194_304)? as u32),
                 "--duration" => options.duration = Some(number(&flag, &value()?, 1, 86_400)?),
                 "--table-memory" => options.table_memory = number(&flag, &value()?, 1, 4096)?,
+                "--stacks" => options.stacks = Some(number(&flag, &value()?, 1, 1 << 20)?),
                 "--off-cpu" => options.off_cpu = true,
                 "--walk-by-calls" => options.walk_by_calls = true,
                 "--cgroup-controller" => options.cgroup_controller = Some(value()?),

@@ -216,7 +216,7 @@ impl Unwinder {
         match outcome.table {
             Ok(table) => {
                 if !self.tables.load(slot, &table, crate::system::grace_period)? {
-                    self.log(slot, "no room for its unwind table: walked by frame pointers; raise --table-memory");
+                    self.log(slot, "no room for its unwind table: walked by frame pointers; raise --table-memory (PERFLEET_SAMPLER_TABLES_MB)");
                 }
             }
             Err(error) => {

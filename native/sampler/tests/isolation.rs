@@ -166,18 +166,22 @@ fn files_are_opened_by_a_process_that_can_do_nothing_else() {
         return;
     }
     let _turn = my_turn();
+    // It is started at the first need, and nothing else may run here.
+    let mut load = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
     let mut parent = sampler(&["--rung", "1", "--rate", "99", "--window", "1"]);
     let mut output = Output::new();
-    while output.windows.is_empty() {
+    while !output.windows.iter().any(|window| window.processes.iter().any(|process| process.pid == load.id())) {
         assert!(output.read(parent.stdout.as_mut().unwrap()));
     }
+    load.kill().unwrap();
+    load.wait().unwrap();
     let pid = parent.id();
-    let children = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut children = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let opens = |child: &u32| {
         status(*child).contains(&format!("PPid:\t{pid}\n"))
             && std::fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.ends_with(b"\0--open\0"))
     };
-    let child = children.into_iter().find(opens).expect("a process that opens files");
+    let child = children.find(opens).expect("a process that opens files");
     let text = status(child);
     let line = text.lines().find_map(|line| line.strip_prefix("CapPrm:")).unwrap();
     let permitted = u64::from_str_radix(line.trim(), 16).unwrap();

@@ -201,6 +201,22 @@ fn the_books_balance_under_load_and_changes_of_rate() {
 }
 
 #[test]
+fn samples_of_more_stacks_than_there_is_room_for_are_lost_and_counted() {
+    if skipped("samples_of_more_stacks_than_there_is_room_for_are_lost_and_counted") {
+        return;
+    }
+    let _turn = my_turn();
+    let burn = Burn::start("full");
+    let pid = burn.child.id().to_string();
+    let output = run_until(1000, &["--rung", "1", "--rate", "999", "--window", "1", "--duration", "60", "--stacks", "2", "--pid", &pid]);
+    assert_books(&output);
+    let full = output.windows.last().unwrap().lost.iter().find(|(reason, _)| reason == "map-full").map_or(0, |&(_, count)| count);
+    let delivered: u64 = output.windows.iter().map(|window| window.total()).sum();
+    // The program is in many places, of which few find room in a window.
+    assert!(full > 20 && delivered >= 1000, "{full} lost, {delivered} delivered");
+}
+
+#[test]
 fn whoever_starts_it_has_whole_windows_soon_however_long_they_are() {
     if skipped("whoever_starts_it_has_whole_windows_soon_however_long_they_are") {
         return;

@@ -28,6 +28,8 @@ export function makeCollector(
     podNames: makePodNames(settings, process.env, logger),
     doctor: doctorServices(settings),
     sharedProcess,
+    spoolBytes: settings.spoolMb * 2 ** 20,
+    spoolAgeMs: settings.spoolHours * 3_600_000,
     ...(uploads ? { uploads } : {}),
     logger,
   });

@@ -41,7 +41,8 @@ impl Bpf {
         let Options { rate, window, .. } = *options;
         let cpus = online_cpus()?;
         // A sample has at most two stacks that nobody had before it. A window may last longer while it waits for tables.
-        let stacks = (2 * rate * (window + super::PATIENCE.as_secs() + 1) * cpus.len() as u64).next_power_of_two().clamp(MIN_STACKS, MAX_STACKS);
+        let enough = (2 * rate * (window + super::PATIENCE.as_secs() + 1) * cpus.len() as u64).next_power_of_two();
+        let stacks = options.stacks.unwrap_or(enough.clamp(MIN_STACKS, MAX_STACKS));
         be_punctual();
         // While the programs are loaded. What it needs to see addresses may be given up afterwards.
         let kallsyms = std::thread::spawn(Kallsyms::load);
