@@ -24,6 +24,6 @@ export class AgeClock {
     const ahead = Math.round(at - this.wall - (steady - this.steady));
     this.wall = at;
     this.steady = steady;
-    return { at, jumped: Math.abs(ahead) < JUMP_MS ? 0 : 0 };
+    return { at, jumped: Math.abs(ahead) < JUMP_MS ? 0 : ahead };
   }
 }

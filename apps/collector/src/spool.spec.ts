@@ -79,6 +79,7 @@ describe('Spool', () => {
     wall += 56 * 365 * 24 * HOUR;
     pass(1.5 * HOUR);
     spool.append([record(4, 'b')]);
+    expect(spool.pendingBytes).toBe(2 * (200 + 1));
     spool.close();
     pass(HOUR);
     spool = aged();
