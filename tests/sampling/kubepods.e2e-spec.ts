@@ -20,6 +20,23 @@ const can = requireKubepods();
 const rung = can.available ? bestRung() : 4;
 const why = can.reason || (rung > 2 ? 'the sampler sees no other processes here' : '');
 
+/** A collector of node `n1` that asks this API server, whose token is `secret`. */
+function startCollector(dir: string, rateHz: number, apiServer: string, wrapper: readonly string[]) {
+  const token = join(dir, 'token');
+  writeFileSync(token, 'secret');
+  const env = {
+    PERFLEET_WINDOW_SECONDS: '1',
+    PERFLEET_KUBERNETES: 'yes',
+    PERFLEET_API_SERVER_URL: apiServer,
+    PERFLEET_KUBERNETES_TOKEN_FILE: token,
+  };
+  return startPerfleet(['collector', '--data', dir, '--rate', `${rateHz}`, '--node', 'n1'], env, 60_000, wrapper);
+}
+
+/** What it publishes. */
+const openLog = (dir: string) =>
+  openEmbeddedStream({ path: join(dir, 'stream.db'), logger: createLogger('test', { level: 'fatal' }) });
+
 describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}`, () => {
   it.each(['host', 'v2'] satisfies CgroupLayout[])(
     'carry pod and container, whatever happens to the tree meanwhile (cgroups: %s)',
@@ -32,20 +49,9 @@ describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}
       let stream: Stream | undefined;
       let stop: (() => Promise<unknown>) | undefined;
       try {
-        writeFileSync(join(dir.path, 'token'), 'secret');
-        const env = {
-          PERFLEET_WINDOW_SECONDS: '1',
-          PERFLEET_KUBERNETES: 'yes',
-          PERFLEET_API_SERVER_URL: await api.start(),
-          PERFLEET_KUBERNETES_TOKEN_FILE: join(dir.path, 'token'),
-        };
-        const args = ['collector', '--data', dir.path, '--rate', '49', '--node', 'n1'];
-        const collector = await startPerfleet(args, env, 60_000, node.wrapper);
+        const collector = await startCollector(dir.path, 49, await api.start(), node.wrapper);
         stop = () => collector.stop();
-        const log = (stream = await openEmbeddedStream({
-          path: join(dir.path, 'stream.db'),
-          logger: createLogger('test', { level: 'fatal' }),
-        }));
+        const log = (stream = await openLog(dir.path));
         const profiled = (container: TestContainer) =>
           waitFor(async () => (await readPlaced(log)).places.has(container.executable), {
             ...{ timeoutMs: 30_000, intervalMs: 300 },
@@ -121,20 +127,9 @@ describe.skipIf(why !== '')(`profiles of real pods${why && ` (skipped: ${why})`}
     let stop: (() => Promise<unknown>) | undefined;
     try {
       await nodeState.config.set({ defaults: { filters: { rules } } });
-      writeFileSync(join(dir.path, 'token'), 'secret');
-      const env = {
-        PERFLEET_WINDOW_SECONDS: '1',
-        PERFLEET_KUBERNETES: 'yes',
-        PERFLEET_API_SERVER_URL: await api.start(),
-        PERFLEET_KUBERNETES_TOKEN_FILE: join(dir.path, 'token'),
-      };
-      const args = ['collector', '--data', dir.path, '--rate', '99', '--node', 'n1'];
-      const collector = await startPerfleet(args, env, 60_000, node.wrapper);
+      const collector = await startCollector(dir.path, 99, await api.start(), node.wrapper);
       stop = () => collector.stop();
-      const log = (stream = await openEmbeddedStream({
-        path: join(dir.path, 'stream.db'),
-        logger: createLogger('test', { level: 'fatal' }),
-      }));
+      const log = (stream = await openLog(dir.path));
       const started = new Map<string, TestContainer>();
       for (const [kind, { container = 'app', ...pod }] of Object.entries(kinds))
         started.set(
