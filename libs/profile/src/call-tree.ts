@@ -5,7 +5,7 @@ const FEW = 8;
 
 /**
  * A tree in the making: node 0 is the root, every node stands behind its parent. Functions are numbers that the caller
- * names; children of one parent are distinct by function. `self` holds one column a side (two in a diff).
+ * names; children of one parent are distinct by function.
  *
  * Struct of arrays. Most nodes have few children, which stand in a list, newest first: a tree of millions of frames does not fit into the
  * processor's caches, and the children of a node that was just met do. What a node has beyond a few is found in one open-addressed
@@ -17,7 +17,7 @@ export class CallTree {
   fn: Int32Array<ArrayBuffer>;
   /** 1 while every frame that was merged into the node was inlined. */
   inlined: Uint8Array<ArrayBuffer>;
-  readonly self: Float64Array<ArrayBuffer>[];
+  self: Float64Array<ArrayBuffer>;
   /** The newest child in the list of each node, and the one before it; 0 = none, since the root is nobody's child. */
   private first: Int32Array<ArrayBuffer>;
   private next: Int32Array<ArrayBuffer>;
@@ -28,12 +28,12 @@ export class CallTree {
   private inSlots = 0;
 
   /** @param nodes to expect; there may be more */
-  constructor(sides = 1, nodes = 0) {
+  constructor(nodes = 0) {
     const room = Math.max(1024, nodes);
     this.parent = new Int32Array(room).fill(-1, 0, 1);
     this.fn = new Int32Array(room).fill(-1, 0, 1);
     this.inlined = new Uint8Array(room);
-    this.self = Array.from({ length: sides }, () => new Float64Array(room));
+    this.self = new Float64Array(room);
     this.first = new Int32Array(room);
     this.next = new Int32Array(room);
     this.few = new Uint8Array(room);
@@ -54,12 +54,13 @@ export class CallTree {
     return node;
   }
 
-  add(side: number, node: number, value: number): void {
-    this.self[side]![node]! += value;
+  add(node: number, value: number): void {
+    this.self[node]! += value;
   }
 
-  totals(side: number): Float64Array {
-    const totals = this.self[side]!.slice(0, this.length);
+  /** The value of each node and of everything below it. */
+  totals(): Float64Array {
+    const totals = this.self.slice(0, this.length);
     for (let node = this.length - 1; node > 0; node--) totals[this.parent[node]!]! += totals[node]!;
     return totals;
   }
@@ -97,7 +98,7 @@ export class CallTree {
     this.first = growInt32(this.first, at);
     this.next = growInt32(this.next, at);
     this.few = growUint8(this.few, at);
-    for (let side = 0; side < this.self.length; side++) this.self[side] = growFloat64(this.self[side]!, at);
+    this.self = growFloat64(this.self, at);
   }
 
   private rehash(): void {

@@ -1,52 +1,7 @@
-import type { DiffBy, DiffResponse, FlameGraphColumns } from '@perfleet/api-contract';
-import { CallTree } from './call-tree.ts';
-import { FunctionTable, namesOf, type FrameColumns } from './frame-table.ts';
-import { layOut } from './lay-out.ts';
+import type { DiffBy, DiffResponse } from '@perfleet/api-contract';
+import { namesOf, type FrameColumns } from './frame-table.ts';
 import type { StackColumns } from './stack-table.ts';
 import { functionValues, type TopOptions } from './top-functions.ts';
-
-/** Both trees in one: `self` and `total` are the compared side, `baseSelf` and `baseTotal` the baseline. 0 where a side has no such node. */
-export interface FlameGraphDiff extends FlameGraphColumns {
-  readonly baseSelf: readonly number[];
-  readonly baseTotal: readonly number[];
-}
-
-/**
- * Nodes with the same path of functions (name, file, module, kind) are one. Values are as they came: sides that cover
- * different times are compared by their shares of `total[0]` and `baseTotal[0]`.
- */
-export function diffFlameGraphs(
-  baseline: FlameGraphColumns,
-  compared: FlameGraphColumns,
-  options: { readonly maxNodes?: number } = {},
-): FlameGraphDiff {
-  const functions = new FunctionTable();
-  const tree = new CallTree(2);
-  [baseline, compared].forEach((graph, side) => {
-    const nodes = new Uint32Array(graph.parent.length);
-    const text = (column: readonly number[], i: number) => graph.strings[column[i]!]!;
-    for (let i = 0; i < nodes.length; i++) {
-      if (i > 0) {
-        const fn = functions.add({
-          name: text(graph.name, i),
-          file: text(graph.file, i),
-          module: text(graph.module, i),
-          kind: text(graph.kind, i),
-        });
-        nodes[i] = tree.child(nodes[graph.parent[i]!]!, fn, graph.inlined[i]!);
-      }
-      tree.add(side, nodes[i]!, graph.self[i]!);
-    }
-  });
-  const out = layOut(tree, functions.columns(), options.maxNodes);
-  return {
-    ...out.names,
-    baseSelf: out.self[0]!,
-    baseTotal: out.total[0]!,
-    self: out.self[1]!,
-    total: out.total[1]!,
-  };
-}
 
 export type FunctionDiff = DiffResponse['functions'][number];
 

@@ -1,9 +1,24 @@
-import type { FlameGraphColumns } from '@perfleet/api-contract';
 import { CallTree } from './call-tree.ts';
 import type { FrameColumns } from './frame-table.ts';
 import { growUint32 } from './grow.ts';
 import { layOut } from './lay-out.ts';
 import type { StackColumns } from './stack-table.ts';
+
+/**
+ * Nodes as columns in depth-first order, `FlameGraphColumns` of the API in typed arrays: node 0 is the root, whose parent is -1;
+ * `name`, `file`, `module` and `kind` index `strings`; `inlined` is 1 or 0.
+ */
+export interface FlameGraph {
+  readonly strings: readonly string[];
+  readonly parent: Int32Array;
+  readonly name: Int32Array;
+  readonly file: Int32Array;
+  readonly module: Int32Array;
+  readonly kind: Int32Array;
+  readonly inlined: Int32Array;
+  readonly self: Float64Array;
+  readonly total: Float64Array;
+}
 
 export interface FlameGraphOptions {
   /** Upper bound of the answer's nodes, at least 2; the lightest nodes are folded into `(other)`. */
@@ -20,9 +35,9 @@ export function buildFlameGraph(
   stacks: StackColumns,
   frames: FrameColumns,
   options: FlameGraphOptions = {},
-): FlameGraphColumns {
+): FlameGraph {
   // Some half of all frames are of callers that another stack has too.
-  const tree = new CallTree(1, stacks.frames.length >> 1);
+  const tree = new CallTree(stacks.frames.length >> 1);
   /** Nodes of the stack before, by depth. */
   let path = new Uint32Array(64);
   let before = 0;
@@ -41,10 +56,9 @@ export function buildFlameGraph(
       const frame = stacks.frames[at]!;
       node = path[at - start] = tree.child(node, frames.function[frame]!, frames.inlined[frame]!);
     }
-    tree.add(0, node, stacks.values[row]!);
+    tree.add(node, stacks.values[row]!);
     before = start;
     beforeEnd = end;
   }
-  const out = layOut(tree, frames.functions, options.maxNodes);
-  return { ...out.names, self: out.self[0]!, total: out.total[0]! };
+  return layOut(tree, frames.functions, options.maxNodes);
 }

@@ -1,4 +1,4 @@
-import type { FlameGraphColumns } from '@perfleet/api-contract';
+import type { FlameGraph } from './flame-graph.ts';
 import { FrameTable, type FrameColumns } from './frame-table.ts';
 import { StackTable, type StackColumns } from './stack-table.ts';
 
@@ -40,9 +40,9 @@ export function grid(text: string): { stacks: StackColumns; frames: FrameColumns
 }
 
 /** One line a node, indented by depth: name, self/total, `*` when inlined. */
-export function drawing(graph: FlameGraphColumns): string[] {
+export function drawing(graph: FlameGraph): string[] {
   const depth: number[] = [];
-  return graph.parent.map((parent, i) => {
+  return Array.from(graph.parent, (parent, i) => {
     depth[i] = parent < 0 ? 0 : depth[parent]! + 1;
     const name = graph.strings[graph.name[i]!]!;
     return `${'  '.repeat(depth[i]!)}${name}${graph.inlined[i] ? '*' : ''} ${graph.self[i]}/${graph.total[i]}`;

@@ -1,5 +1,5 @@
-import type { FlameGraphColumns } from '@perfleet/api-contract';
 import type { CallTree } from './call-tree.ts';
+import type { FlameGraph } from './flame-graph.ts';
 import { StringTable, type FunctionColumns } from './frame-table.ts';
 import { nthSmallest } from './nth-smallest.ts';
 
@@ -8,32 +8,24 @@ export const OTHER = '(other)';
 
 const ROOT = { name: 'all', kind: 'root' } as const;
 
-/** A finished tree: naming columns plus self and total of each side. */
-export interface LaidOut {
-  readonly names: Omit<FlameGraphColumns, 'self' | 'total'>;
-  readonly self: number[][];
-  readonly total: number[][];
-}
-
 /**
- * Depth first, children by weight (the larger side's total) descending, then by name, file, module and kind; `(other)` last.
+ * Depth first, children by total descending, then by name, file, module and kind; `(other)` last.
  * With more than `maxNodes` nodes (at least 2) the lightest ones are folded into an `(other)` under their parent, which takes
  * their whole value: every total stays exact.
  */
-export function layOut(tree: CallTree, functions: FunctionColumns, maxNodes = Infinity): LaidOut {
-  const totals = tree.self.map((_, side) => tree.totals(side));
-  const weight = totals.length === 1 ? totals[0]! : totals[0]!.map((value, i) => Math.max(value, totals[1]![i]!));
-  const kept = keep(tree, weight, Math.max(maxNodes, 2));
-  const children = sortedChildren(tree, functions, weight, kept);
+export function layOut(tree: CallTree, functions: FunctionColumns, maxNodes = Infinity): FlameGraph {
+  const totals = tree.totals();
+  const kept = keep(tree, totals, Math.max(maxNodes, 2));
+  const children = sortedChildren(tree, functions, totals, kept);
   const folded = foldedTotals(tree, totals, kept);
   const size = children.nodes.length + 1 + folded.count;
 
   const strings = new Renumbered(functions.strings);
   const other = strings.own(OTHER);
-  const column = () => new Array<number>(size).fill(0);
+  const column = () => new Int32Array(size);
   const out = { parent: column(), name: column(), file: column(), module: column(), kind: column(), inlined: column() };
-  const self = totals.map(column);
-  const total = totals.map(column);
+  const self = new Float64Array(size);
+  const total = new Float64Array(size);
   // A stack of its own, since deep recursion must not exhaust the engine's; ~node marks the (other) of a node.
   const nodes = [0];
   const parents = [-1];
@@ -42,24 +34,22 @@ export function layOut(tree: CallTree, functions: FunctionColumns, maxNodes = In
     out.parent[at] = parents.pop()!;
     if (node < 0) {
       out.name[at] = other;
-      folded.sums.forEach((sums, side) => (self[side]![at] = total[side]![at] = sums[~node]!));
+      self[at] = total[at] = folded.sums[~node]!;
       continue;
     }
-    const fn = tree.fn[node]!;
     if (node === 0) {
       out.name[at] = strings.own(ROOT.name);
       out.kind[at] = strings.own(ROOT.kind);
     } else {
+      const fn = tree.fn[node]!;
       out.name[at] = strings.of(functions.name[fn]!);
       out.file[at] = strings.of(functions.file[fn]!);
       out.module[at] = strings.of(functions.module[fn]!);
       out.kind[at] = strings.of(functions.kind[fn]!);
       out.inlined[at] = tree.inlined[node]!;
     }
-    for (let side = 0; side < totals.length; side++) {
-      self[side]![at] = tree.self[side]![node]!;
-      total[side]![at] = totals[side]![node]!;
-    }
+    self[at] = tree.self[node]!;
+    total[at] = totals[node]!;
     if (folded.has[node]) {
       nodes.push(~node);
       parents.push(at);
@@ -69,7 +59,7 @@ export function layOut(tree: CallTree, functions: FunctionColumns, maxNodes = In
       parents.push(at);
     }
   }
-  return { names: { strings: strings.all(), ...out }, self, total };
+  return { strings: strings.all(), ...out, self, total };
 }
 
 /** 1 for each node that stays. The lightest go first and of equal ones the later, so what stays is a tree. */
@@ -123,16 +113,16 @@ function insertionSort(nodes: Uint32Array, from: number, to: number, compare: (a
   }
 }
 
-/** What went from below each kept node, a column a side; `has` is 1 where there is any, `count` is their number. */
-function foldedTotals(tree: CallTree, totals: readonly Float64Array[], kept: Uint8Array) {
+/** What went from below each kept node; `has` is 1 where there is any, `count` is their number. */
+function foldedTotals(tree: CallTree, totals: Float64Array, kept: Uint8Array) {
   const has = new Uint8Array(tree.length);
-  const sums = totals.map(() => new Float64Array(tree.length));
+  const sums = new Float64Array(tree.length);
   let count = 0;
   for (let node = 1; node < tree.length; node++) {
     const parent = tree.parent[node]!;
     if (kept[node] || !kept[parent]) continue;
     if (!has[parent]) count += has[parent] = 1;
-    for (let side = 0; side < totals.length; side++) sums[side]![parent]! += totals[side]![node]!;
+    sums[parent]! += totals[node]!;
   }
   return { has, sums, count };
 }

@@ -1,4 +1,12 @@
-import type { FlameGraphColumns } from '@perfleet/api-contract';
+/** What is needed of a flame graph: its nodes as columns, a parent before its children; the root's parent is -1. */
+export interface GraphNodes {
+  readonly strings: readonly string[];
+  readonly parent: ArrayLike<number>;
+  /** Indices into `strings`. */
+  readonly name: ArrayLike<number>;
+  readonly kind: ArrayLike<number>;
+  readonly self: ArrayLike<number>;
+}
 
 /**
  * Call tree by function names alone, as Pyroscope has it, with one or two sides. Node 0 is the root; a parent stands
@@ -19,7 +27,7 @@ export class NameTree {
    * Adds a flame graph. Processes are no frames here: what is below them joins by name, as Pyroscope merges the
    * profiles of several processes.
    */
-  add(graph: FlameGraphColumns, side: 0 | 1 = 0): this {
+  add(graph: GraphNodes, side: 0 | 1 = 0): this {
     const place: number[] = [];
     for (let i = 0; i < graph.parent.length; i++) {
       const above = graph.parent[i]!;

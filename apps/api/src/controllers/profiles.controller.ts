@@ -3,6 +3,7 @@ import { DIFF_BY, EXPORT_FORMATS, MERGE_BY } from '@perfleet/api-contract';
 import type { FastifyReply } from 'fastify';
 import { Access } from '../access/route-access.ts';
 import { clientSignal } from '../http/client-signal.ts';
+import { jsonBytes } from '../http/json-bytes.ts';
 import { flag, functionName, integer, oneOf, pattern, range, selector, text, type RawQuery } from '../http/params.ts';
 import { parseRange } from '../http/time.ts';
 import { queryLabels, queryLabelValues, queryProfileTypes } from '../queries/labels.ts';
@@ -37,7 +38,7 @@ export class ProfilesController {
 
   @Access('read', ['query'])
   @Get('flamegraph')
-  flameGraph(@Query() raw: RawQuery, @Res({ passthrough: true }) reply: FastifyReply) {
+  async flameGraph(@Query() raw: RawQuery, @Res() reply: FastifyReply) {
     const maxNodes = integer(raw, 'maxNodes', DEFAULT_NODES, 2, MAX_NODES);
     const focus = pattern(raw, 'focus');
     const ignore = pattern(raw, 'ignore');
@@ -47,7 +48,9 @@ export class ProfilesController {
       invert: flag(raw, 'invert'),
       mergeBy: oneOf(raw, 'merge', MERGE_BY, 'function'),
     };
-    return this.profiles.flameGraph(selection(raw), maxNodes, { signal: clientSignal(reply) }, shape);
+    const options = { signal: clientSignal(reply) };
+    const answer = await this.profiles.flameGraph(selection(raw), maxNodes, options, shape);
+    void reply.type('application/json; charset=utf-8').send(jsonBytes(answer));
   }
 
   @Access('read', ['query'])

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import type { FlameGraphColumns } from '@perfleet/api-contract';
+import type { FlameGraph } from '@perfleet/profile';
 import type { AskOptions, Db } from '../queries/db.ts';
 import { MAX_NODES, type ProfileQueries, type Selection } from '../queries/profile-queries.ts';
 
@@ -8,7 +8,7 @@ import { MAX_NODES, type ProfileQueries, type Selection } from '../queries/profi
 export interface ProfileSource {
   readonly db: Db;
   /** Every sample of the selection is in it. */
-  flameGraph(of: Selection, options: AskOptions): Promise<{ unit: string; graph: FlameGraphColumns }>;
+  flameGraph(of: Selection, options: AskOptions): Promise<{ unit: string; graph: FlameGraph }>;
   /** Uncompressed `profile.proto`. */
   pprof(of: Selection, options: AskOptions): Promise<Uint8Array>;
 }

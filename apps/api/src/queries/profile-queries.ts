@@ -8,7 +8,14 @@ import type {
   SeriesResponse,
   TopResponse,
 } from '@perfleet/api-contract';
-import { buildFlameGraph, diffFunctions, shapeStacks, topFunctions, type Shape } from '@perfleet/profile';
+import {
+  buildFlameGraph,
+  diffFunctions,
+  shapeStacks,
+  topFunctions,
+  type FlameGraph,
+  type Shape,
+} from '@perfleet/profile';
 import type { Selector } from '@perfleet/selector';
 import { badRequest } from '../http/api-error.ts';
 import type { TimeRange } from '../http/time.ts';
@@ -27,6 +34,11 @@ export interface Selection {
   readonly range: TimeRange;
 }
 
+/** `FlameGraphResponse` before it is written as JSON (`jsonBytes`). */
+export interface FlameGraphAnswer extends Omit<FlameGraphResponse, 'graph'> {
+  readonly graph: FlameGraph;
+}
+
 /** Nodes of one graph when the request does not say: about 6 MB of JSON. What has no place is `(other)`, so that totals stay exact. */
 export const DEFAULT_NODES = 100_000;
 export const MAX_NODES = 2_000_000;
@@ -37,12 +49,7 @@ export class ProfileQueries {
 
   constructor(readonly db: Db) {}
 
-  async flameGraph(
-    of: Selection,
-    maxNodes: number,
-    options: AskOptions,
-    shape: Shape = {},
-  ): Promise<FlameGraphResponse> {
+  async flameGraph(of: Selection, maxNodes: number, options: AskOptions, shape: Shape = {}): Promise<FlameGraphAnswer> {
     const start = performance.now();
     const { type, unit, total: selected, stacks, order, frames } = await this.load(of, options);
     const tookMs = Math.round(performance.now() - start);
