@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { readBody, tooLarge } from './http-body.ts';
 import { ClickHouseError, type RawRequest } from './store.ts';
 
 const decompress = promisify(gunzip);
@@ -51,7 +52,7 @@ export async function readQuery(request: IncomingMessage, search: URLSearchParam
       'Code: 48. DB::Exception: Forms are not supported: send parameters in the address (param_x) and no external tables. (NOT_IMPLEMENTED)',
       48,
     );
-  const body = await readBody(request, limit);
+  const body = await decoded(await readBody(request, limit), header(request, 'content-encoding'), limit);
   const inUrl = search.get('query');
   const settings: Record<string, string> = {};
   const params: Record<string, string> = {};
@@ -106,26 +107,14 @@ function refuseWrites(sql: string): void {
   }
 }
 
-async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
-  const tooLarge = (cause?: unknown) =>
-    new ClickHouseError(`Code: 307. The body is over ${limit} bytes: send it in parts.`, 307, { cause });
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  // The connection stays open for the answer.
-  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    bytes += part.byteLength;
-    if (bytes > limit) throw tooLarge();
-    parts.push(part);
-  }
-  const body = Buffer.concat(parts);
-  const encoding = header(request, 'content-encoding');
+async function decoded(body: Buffer, encoding: string | undefined, limit: number): Promise<Buffer> {
   if (encoding === undefined || encoding === 'identity') return body;
   if (encoding !== 'gzip')
     throw new ClickHouseError(`Code: 48. Content encoding ${encoding} is not supported: use gzip.`, 48);
   try {
     return await decompress(body, { maxOutputLength: limit });
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(cause);
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(limit, cause);
     throw new ClickHouseError('Code: 48. The body is not gzip, as its Content-Encoding says.', 48, { cause });
   }
 }

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { arrivalWithin, refusedRequest, type Origins, type TlsIdentity } from '@perfleet/http-guard';
 import { authorizationOf, decide, type Scope, type TokenRecord, type TokenVerifier } from '@perfleet/tokens';
+import { release } from './http-body.ts';
 import { fail } from './http-errors.ts';
 import { readQuery } from './http-request.ts';
 import { withRevision } from './native-revision.ts';
@@ -141,6 +142,8 @@ async function answer(
   });
   const address = request.socket.remoteAddress ?? '';
   const result = await engine.raw({ ...raw, abortSignal: aborted.signal }, { token, address });
+  // Of a statement that was answered nothing is written any more.
+  if (raw.body) release(raw.body);
   const body = result.format.toLowerCase() === 'native' ? withRevision(result.body, revision) : result.body;
   const summary = JSON.stringify({
     read_rows: '0',
