@@ -3,3 +3,4 @@
 const addon = require('./perfleet-mapping.node');
 exports.ProfileMapper = addon.ProfileMapper;
 exports.MessageMapper = addon.MessageMapper;
+exports.bodyHash = addon.bodyHash;

@@ -96,3 +96,6 @@ export class ProfileMapper {
   /** These rows are in the store: `ids` of the tables that `block` gave. A series is written again on another day, stacks and frames in another term of 30 days. */
   written(series: Uint8Array, stacks: Uint8Array, frames: Uint8Array, seen: number): Promise<void>;
 }
+
+/** XXH3 of 128 bits, seed 0 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), as 32 hexadecimal digits. At once. */
+export function bodyHash(body: Uint8Array): string;

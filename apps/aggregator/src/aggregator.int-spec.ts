@@ -1,11 +1,14 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openStore, type Store } from '@perfleet/clickhouse';
+import { openStore, RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
 import { nativeFrameId } from '@perfleet/ids';
+import { TOPIC_SPECS } from '@perfleet/messages';
 import { createLogger } from '@perfleet/observability';
 import { openEmbeddedStream, type Stream } from '@perfleet/stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { AGGREGATOR_GROUP } from './aggregator.controller.ts';
 import { createAggregator, type Aggregator } from './index.ts';
 import {
   attributedBody,
@@ -203,6 +206,38 @@ describe('aggregator', () => {
     await running(make(), () => arrive(2));
     expect(await value('SELECT sum(value) FROM samples')).toBe(2 * FULL);
     expect(await value('SELECT sum(value) FROM linked_samples')).toBe(2 * LINKED);
+  });
+
+  it('doubles nothing that a version which made its tokens of whole bodies had begun', async () => {
+    const topic = topics(prefix).profiles;
+    await stream.ensureTopics([{ name: topic, ...TOPIC_SPECS.profiles }]);
+    await send(topic, profileMessage({ taken: KNOWN_COUNT }, knownBody(NOW)));
+    const begun = Promise.withResolvers<string>();
+    const before = stream.consumer({
+      group: `${prefix}${AGGREGATOR_GROUP}`,
+      topics: [topic],
+      open: (assignment) => ({
+        async onBatch({ messages: [message] }) {
+          const { offset, timestamp, value: body } = message!;
+          await assignment.commit(offset, JSON.stringify({ from: String(offset), to: String(offset + 1n) }));
+          const content = createHash('sha256').update(`${offset}:${timestamp}:${body!.byteLength}:`).update(body!);
+          const of = ['samples', topic, assignment.topicId, assignment.partition, String(offset), String(offset + 1n)];
+          begun.resolve(JSON.stringify([...of, content.digest('hex')]));
+        },
+      }),
+    });
+    await before.start();
+    const token = createHash('sha256')
+      .update(await begun.promise)
+      .digest('hex');
+    await before.stop();
+    // It died when it had some samples in the store, and no delivery.
+    const row = new RowBinaryBlock().dateTime(NOW).u64(1n).u64(2n).u64(3n).u64(BigInt(FULL)).row();
+    await store.insert('samples', TABLES.samples, row, token);
+    await running(make(), () => arrive(1));
+    for (const table of ['samples', 'samples_10m', 'samples_1d'])
+      expect(await value(`SELECT sum(value) FROM ${table}`)).toBe(FULL);
+    expect(await value('SELECT count() FROM samples')).toBe(1);
   });
 
   it('sends what it cannot read to dead, goes on, and counts the loss', async () => {

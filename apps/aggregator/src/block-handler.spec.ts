@@ -1,13 +1,7 @@
+import { createHash } from 'node:crypto';
 import type { StreamMessage } from '@perfleet/stream';
 import { describe, expect, it } from 'vitest';
-import { BlockHandler, parseRange, type Block, type Sink } from './block-handler.ts';
-
-it('reads a stored range and nothing else', () => {
-  expect(parseRange('{"from":"3","to":"9"}')).toEqual({ from: 3n, to: 9n, shard: null });
-  expect(parseRange('{"from":"3","to":"9","shard":"b"}')).toEqual({ from: 3n, to: 9n, shard: 'b' });
-  for (const bad of ['', undefined, 'x', '{}', '{"from":"9","to":"3"}', '{"from":"a","to":"3"}', 'null'])
-    expect(parseRange(bad)).toBeNull();
-});
+import { BlockHandler, type Block, type Sink } from './block-handler.ts';
 
 const message = (offset: number, bytes: number): StreamMessage => ({
   topic: 't',
@@ -20,13 +14,13 @@ const message = (offset: number, bytes: number): StreamMessage => ({
 });
 
 describe('chunks', () => {
-  const assignment = (metadata = '') => ({
+  const assignment = (metadata = '', commits: string[] = []) => ({
     topic: 't',
     partition: 0,
     topicId: 'id',
     committed: { offset: 0n, metadata },
     signal: new AbortController().signal,
-    commit: async () => undefined,
+    commit: async (offset: bigint, committed = '') => void commits.push(`${offset} ${committed}`),
   });
   const limits = { flushMs: 0, maxRows: 3, maxBytes: 1 << 30 };
 
@@ -80,6 +74,27 @@ describe('chunks', () => {
       Array.from({ length: 9 }, (_, i) => message(i, 1)),
     );
     expect(blocks).toEqual([[0n, 1n, 2n, 3n, 4n], [5n, 6n, 7n], [8n]]);
+  });
+
+  it('of a block that the version before began have its tokens, and later ones those of this one, begun here or by another', async () => {
+    const bodies = Array.from({ length: 5 }, (_, i) => ({ ...message(i, 3), value: Uint8Array.of(i, 7, 9) }));
+    const commits: string[] = [];
+    const [given, first, second] = [assignment('{"from":"0","to":"2"}', commits), noted(), noted()];
+    await run(new BlockHandler(given, first.sink, limits, false), given, bodies);
+    const content = createHash('sha256');
+    for (const { value, offset } of bodies.slice(0, 2)) content.update(`${offset}:1:3:`).update(value);
+    const token = createHash('sha256').update(JSON.stringify(['t', 't', 'id', 0, '0', '2', content.digest('hex')]));
+    expect(first.tokens[0]).toBe(token.digest('hex'));
+    const begun = '{"from":"2","to":"5","bodies":"xxh3"}';
+    // The first as it stood there, so that the version before can still finish it.
+    expect(commits).toEqual(['0 {"from":"0","to":"2"}', '2 ', `2 ${begun}`, '5 ']);
+    const again = assignment(begun);
+    await run(new BlockHandler(again, second.sink, limits, false), again, bodies.slice(2));
+    expect(second.tokens).toEqual(first.tokens.slice(1));
+    const other = noted();
+    const changed = bodies.map((body) => ({ ...body, value: Uint8Array.of(body.value[0]!, 7, 8) }));
+    await run(new BlockHandler(again, other.sink, limits, false), again, changed.slice(2));
+    expect(other.tokens).not.toEqual(second.tokens);
   });
 
   it('are accepted once, wherever in them a block failed', async () => {

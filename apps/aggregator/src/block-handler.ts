@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import {
   releaseBody,
   type PartitionAssignment,
@@ -6,15 +6,11 @@ import {
   type StreamBatch,
   type StreamMessage,
 } from '@perfleet/stream';
+import { BlockContent, BODY_HASH, type BodyHash } from './block-content.ts';
+import { formatRange, parseRange, type OffsetRange, type StoredRange } from './stored-range.ts';
 
 const CHUNK_BYTES = 4 << 20;
 const CHUNK_MESSAGES = 256;
-
-/** Offsets `from` (included) to `to` (not included). */
-export interface OffsetRange {
-  readonly from: bigint;
-  readonly to: bigint;
-}
 
 export interface Block<T> {
   readonly range: OffsetRange;
@@ -56,9 +52,9 @@ export interface BlockHandlerOptions {
   readonly shard?: string;
 }
 
-/** A range that was begun, and on which shard; null = it was not recorded. */
-export interface StoredRange extends OffsetRange {
-  readonly shard: string | null;
+interface ClosedBlock<T> extends Block<T> {
+  /** What its tokens are made of. */
+  readonly bodies: BodyHash;
 }
 
 /**
@@ -66,12 +62,12 @@ export interface StoredRange extends OffsetRange {
  *
  *   1. messages are collected into a block;
  *   2. before the block is written its range is stored with the group, as metadata of a commit of its first offset, with the
- *      shard that it goes to;
- *   3. the tables are written under tokens made of the topic's identity, the range and the raw bytes;
+ *      shard that it goes to and what its tokens are made of;
+ *   3. the tables are written under tokens made of the topic's identity, the range and a hash of the raw bytes;
  *   4. the end of the range is committed, with empty metadata.
  *
  * Whoever opens the partition after a crash between 2 and 4 finds the range, collects exactly it and writes it to the same
- * shard under the same tokens, whatever the map of shards says by then: what was in already is dropped by the store.
+ * shard under the same tokens, whatever the map of shards and this version say by then: what was in already is dropped by the store.
  */
 export class BlockHandler<T> implements PartitionHandler {
   private items: T[] = [];
@@ -80,10 +76,10 @@ export class BlockHandler<T> implements PartitionHandler {
   private since = 0;
   private next: bigint | null = null;
   private from: bigint | null = null;
-  private hash: Hash = createHash('sha256');
+  private content: BlockContent | null = null;
   private replay: StoredRange | null;
   /** Blocks that are closed but not yet committed, in their order; they are finished before anything is accepted. */
-  private readonly closed: Block<T>[] = [];
+  private readonly closed: ClosedBlock<T>[] = [];
 
   constructor(
     private readonly assignment: PartitionAssignment,
@@ -139,12 +135,12 @@ export class BlockHandler<T> implements PartitionHandler {
     if (this.items.length === 0) {
       this.since = Date.now();
       this.from = this.replay?.from ?? message.offset;
+      this.content = new BlockContent(this.replay?.bodies ?? BODY_HASH);
     }
     this.items.push(item);
     this.rows += rows;
     this.bytes += message.value?.byteLength ?? 0;
-    this.hash.update(`${message.offset}:${message.timestamp}:${message.value?.byteLength ?? -1}:`);
-    if (message.value) this.hash.update(message.value);
+    this.content!.add(message);
     if (spent && message.value) releaseBody(message.value);
     this.next = message.offset + 1n;
   }
@@ -156,24 +152,24 @@ export class BlockHandler<T> implements PartitionHandler {
 
   /** Ends the block that is being collected. */
   private close(): void {
-    if (this.items.length === 0 || this.from === null || this.next === null) {
+    if (this.items.length === 0 || this.from === null || this.next === null || !this.content) {
       this.replay = null;
       return;
     }
     const { topic, topicId, partition } = this.assignment;
     const range = { from: this.from, to: this.replay && !this.compacted ? this.replay.to : this.next };
-    const content = this.hash.digest('hex');
+    const { bodies } = this.content;
+    const content = this.content.digest();
     const token = (table: string) =>
       createHash('sha256')
         .update(JSON.stringify([table, topic, topicId, partition, String(range.from), String(range.to), content]))
         .digest('hex');
     const shard = this.replay?.shard ?? this.options.shard ?? '';
-    this.closed.push({ range, shard, items: this.items, token });
+    this.closed.push({ range, shard, bodies, items: this.items, token });
     this.replay = null;
     this.items = [];
     this.rows = 0;
     this.bytes = 0;
-    this.hash = createHash('sha256');
   }
 
   /** Writes what is closed. */
@@ -185,10 +181,9 @@ export class BlockHandler<T> implements PartitionHandler {
     }
   }
 
-  private async write(block: Block<T>): Promise<void> {
-    const { range, shard } = block;
-    const stored = { from: String(range.from), to: String(range.to), ...(shard === '' ? {} : { shard }) };
-    await this.assignment.commit(range.from, JSON.stringify(stored));
+  private async write(block: ClosedBlock<T>): Promise<void> {
+    const { range, shard, bodies } = block;
+    await this.assignment.commit(range.from, formatRange({ ...range, shard, bodies }));
     await this.sink.write(block, this.assignment);
     await this.assignment.commit(range.to, '');
   }
@@ -206,17 +201,4 @@ function* chunks(messages: readonly StreamMessage[]): Generator<readonly StreamM
     bytes = 0;
   }
   if (from < messages.length) yield messages.slice(from);
-}
-
-/** The stored range, or null when there is none or it is not one of ours. */
-export function parseRange(metadata: string | undefined): StoredRange | null {
-  if (!metadata) return null;
-  try {
-    const { from, to, shard } = JSON.parse(metadata) as { from?: unknown; to?: unknown; shard?: unknown };
-    if (typeof from !== 'string' || typeof to !== 'string') return null;
-    const range = { from: BigInt(from), to: BigInt(to), shard: typeof shard === 'string' ? shard : null };
-    return range.to > range.from ? range : null;
-  } catch {
-    return null;
-  }
 }

@@ -1,6 +1,6 @@
 import { LINK_BYTES } from '@perfleet/otlp';
 
-export { MessageMapper, ProfileMapper } from '@perfleet/native-mapping';
+export { bodyHash, MessageMapper, ProfileMapper } from '@perfleet/native-mapping';
 export type {
   BlockParts,
   BlockTable,

@@ -1,7 +1,7 @@
 //! OTLP profiles into rows of the store (README.md). `addon` is the face towards Node.
 
 #[cfg(feature = "addon")]
-mod addon;
+pub mod addon;
 pub mod block;
 mod budget;
 mod dictionary;
