@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { RowBinaryBlock, TABLES, type BlockStore, type Shards, type ShardStore } from '@perfleet/clickhouse';
-import { SAMPLE_ROW_BYTES, type BlockTable, type MessageMapper, type ProfileMapper } from '@perfleet/mapping';
+import type { BlockTable, MessageMapper, ProfileMapper } from '@perfleet/mapping';
 import type { PartitionAssignment } from '@perfleet/stream';
 import type { Block, Sink } from './block-handler.ts';
 import { sendDead } from './dead-letters.ts';
+import { encodeDeliveries } from './deliveries.ts';
+import { Duplicates } from './duplicates.ts';
 import { readProfiles, sampleRows, type ProfilesItem } from './read-profiles.ts';
 import type { SinkParts } from './small-sinks.ts';
 
@@ -11,37 +13,48 @@ export interface ProfilesSinkParts extends Omit<SinkParts, 'store'> {
   readonly shards: Shards;
 }
 
+/** Blocks of an assignment are written in order. */
+interface OfAssignment {
+  /** A row that one block has no later one needs. */
+  readonly mapper: MessageMapper;
+  readonly duplicates: Duplicates;
+  /** Whoever had the partition before may have written to another replica. */
+  caughtUp: boolean;
+}
+
 /** Series, stacks and frames first, then samples, with a link and all, and the deliveries last: a replay decides alike. */
 export function profilesSink(parts: ProfilesSinkParts, mapper: ProfileMapper): Sink<ProfilesItem> {
   const { shards, producer, deadTopic, stats } = parts;
   const oneAtATime = exclusive();
-  /** Blocks of an assignment are written in order: a row that one has no later one needs. */
-  const mappers = new WeakMap<PartitionAssignment, MessageMapper>();
-  const mapperOf = (assignment: PartitionAssignment) => {
-    const known = mappers.get(assignment) ?? mapper.open();
-    mappers.set(assignment, known);
-    return known;
+  const known = new WeakMap<PartitionAssignment, OfAssignment>();
+  const of = (assignment: PartitionAssignment): OfAssignment => {
+    const state = known.get(assignment) ?? {
+      mapper: mapper.open(),
+      duplicates: new Duplicates(assignment),
+      caughtUp: false,
+    };
+    known.set(assignment, state);
+    return state;
   };
-  /** Whoever had the partition before may have written to another replica. */
-  const caughtUp = new WeakSet<PartitionAssignment>();
-  const writerOf = async (block: Block<ProfilesItem>, assignment: PartitionAssignment): Promise<ShardStore> => {
+  const writerOf = async (block: Block<ProfilesItem>, state: OfAssignment): Promise<ShardStore> => {
     const writer = shards.writer(block.shard);
-    if (!caughtUp.has(assignment)) await writer.catchUp();
-    caughtUp.add(assignment);
+    if (!state.caughtUp) await writer.catchUp();
+    state.caughtUp = true;
     return writer;
   };
   return {
     async accept(messages, assignment) {
-      const items = await readProfiles(mapperOf(assignment), messages);
+      const items = await readProfiles(of(assignment).mapper, messages);
       return items.map((item) => ({ item, rows: sampleRows(item) + 1, spent: item.mapped !== null }));
     },
     async write(block, assignment) {
       const dead = block.items.filter((item) => item.reason !== '');
-      const store = await writerOf(block, assignment);
-      const duplicates = await findDuplicates(store, block, assignment);
+      const state = of(assignment);
+      const store = await writerOf(block, state);
+      const duplicates = await state.duplicates.find(store, block);
       const live = block.items.filter((item) => item.mapped !== null && !duplicates.has(item));
       const samples = await writeTables(store, mapper, oneAtATime, live, block);
-      mapperOf(assignment).forget();
+      state.mapper.forget();
       const log = encodeDeliveries(block.items, duplicates, assignment);
       await store.insert('delivery_log', TABLES.delivery_log, log, block.token('delivery_log'));
       // After the tables: an outage of the store, with its retries, sends no letter twice.
@@ -104,69 +117,4 @@ async function writeTables(
   await store.insert('linked_samples', TABLES.linked_samples, rows(linked), block.token('linked_samples'));
   await store.insert('samples', TABLES.samples, rows(samples), block.token('samples'));
   return samples;
-}
-
-const keyOf = (h: { node: string; epoch: string; seq: number | string }) => `${h.node}\0${h.epoch}\0${h.seq}`;
-
-/**
- * Messages whose (node, epoch, seq) stands at a lower offset of this partition, in the store or in the block. One that could not
- * be used there left nothing: published again (`perfleet dead replay`) it counts as the first.
- */
-async function findDuplicates(store: BlockStore, block: Block<ProfilesItem>, assignment: PartitionAssignment) {
-  const known = block.items.flatMap((item) => (item.headers ? [item.headers] : []));
-  const duplicates = new Set<ProfilesItem>();
-  if (known.length === 0) return duplicates;
-  const rows = await store.query<{ node: string; epoch: string; seq: string }>(
-    `SELECT node, epoch, seq FROM delivery_log
-     WHERE node IN {nodes:Array(String)} AND epoch IN {epochs:Array(String)} AND seq IN {seqs:Array(UInt64)}
-       AND topic_id = {topic:String} AND partition = {partition:UInt32} AND \`offset\` < {from:UInt64} AND undecodable = 0`,
-    {
-      nodes: [...new Set(known.map((h) => h.node))],
-      epochs: [...new Set(known.map((h) => h.epoch))],
-      seqs: [...new Set(known.map((h) => h.seq))],
-      topic: assignment.topicId,
-      partition: assignment.partition,
-      from: block.range.from,
-    },
-    { connection: 'ingest' },
-  );
-  const seen = new Set(rows.map(keyOf));
-  for (const item of block.items) {
-    if (!item.headers) continue;
-    const key = keyOf(item.headers);
-    if (seen.has(key)) duplicates.add(item);
-    if (item.reason === '') seen.add(key);
-  }
-  return duplicates;
-}
-
-/** When the window began that a message tells of, Unix seconds: a message of a collector is of one. Without samples, when it came. */
-function windowStart({ mapped, message }: ProfilesItem): number {
-  const rows = mapped?.samples;
-  if (!rows || rows.byteLength < SAMPLE_ROW_BYTES) return Math.floor(message.timestamp / 1000);
-  return new DataView(rows.buffer, rows.byteOffset).getUint32(0, true);
-}
-
-function encodeDeliveries(
-  items: readonly ProfilesItem[],
-  duplicates: ReadonlySet<ProfilesItem>,
-  assignment: PartitionAssignment,
-) {
-  const block = new RowBinaryBlock();
-  for (const item of items) {
-    const { headers: h, message } = item;
-    if (!h) continue;
-    const duplicate = duplicates.has(item);
-    block.dateTime64(message.timestamp).str(h.node).str(h.epoch).dateTime64(h.epochStart).u64(BigInt(h.seq));
-    block.str(assignment.topicId).u32(message.partition).u64(message.offset).u64(BigInt(h.taken));
-    block.u64(BigInt(duplicate ? 0 : Math.round(item.mapped?.stored ?? 0)));
-    block.map(Object.entries(h.lost), (w, count) => w.u64(BigInt(count ?? 0)));
-    block
-      .i64(BigInt(Math.trunc(item.skewMs)))
-      .u8(duplicate ? 1 : 0)
-      .u8(item.reason === '' ? 0 : 1)
-      .dateTime(windowStart(item))
-      .row();
-  }
-  return block;
 }
