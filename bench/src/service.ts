@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { samplerBinaryPath } from '@perfleet/sampler';
 import { cpuOf, cpuOfThreads } from './processes.ts';
 
 /** A service of the product in a process of its own, as a cluster runs it: its CPU and memory are nobody else's. */
@@ -26,7 +27,10 @@ export async function startService(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Service> {
-  const child = spawn(process.execPath, [join(root, 'bin/perfleet.mjs'), ...args, '--log-level', 'error'], {
+  const command = [process.execPath, join(root, 'bin/perfleet.mjs'), ...args, '--log-level', 'error'];
+  // As images start them (deploy/images/Dockerfile): a collector goes before everything else until it has started.
+  const [program, ...rest] = args[0] === 'collector' ? [samplerBinaryPath(), '--first', ...command] : command;
+  const child = spawn(program!, rest, {
     env: { ...process.env, PERFLEET_KAFKA_BROKERS: '', PERFLEET_REDIS_URL: '', PERFLEET_CLICKHOUSE_URL: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

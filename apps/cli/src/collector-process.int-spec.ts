@@ -1,34 +1,63 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { samplerBinaryPath } from '@perfleet/sampler';
+import { describe, expect, it } from 'vitest';
 
 const module = fileURLToPath(new URL('./collector-process.ts', import.meta.url));
+const sampler = samplerBinaryPath();
 
-/** The niceness of all threads after each step. It is the 19th field of a line, the 17th behind the name. */
+/**
+ * Policy and niceness of all threads while the process starts, and once the start is over. They are the 41st and the 19th field of a
+ * line, the name being the second.
+ */
 const PROGRAM = `
   import { readdirSync, readFileSync } from 'node:fs';
-  import { prepareCollectorProcess, settleCollectorProcess } from ${JSON.stringify(module)};
+  import { prepareCollectorProcess } from ${JSON.stringify(module)};
   const tasks = () => readdirSync('/proc/self/task').map((tid) => {
     const text = readFileSync('/proc/self/task/' + tid + '/stat', 'utf8');
-    return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[16]);
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields[38] + ':' + fields[16];
   });
-  prepareCollectorProcess();
+  const from = tasks();
+  prepareCollectorProcess(${JSON.stringify(sampler)}, 50);
   const preparing = tasks();
-  settleCollectorProcess();
-  console.log(JSON.stringify([preparing, tasks()]));
+  const look = setInterval(() => {
+    if (!tasks().every((task) => task === '0:-5')) return;
+    clearInterval(look);
+    console.log(JSON.stringify([from, preparing, tasks()]));
+  }, 10);
 `;
 
 const CAP_SYS_NICE = 1n << 23n;
 const [, capabilities] = /^CapEff:\s+(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-const reason = BigInt(`0x${capabilities ?? '0'}`) & CAP_SYS_NICE ? '' : 'needs CAP_SYS_NICE';
+const mayRaise = BigInt(`0x${capabilities ?? '0'}`) & CAP_SYS_NICE;
+const reason = !mayRaise ? 'needs CAP_SYS_NICE' : existsSync(sampler) ? '' : 'the native build is missing';
 
-it.skipIf(reason !== '')(`every thread of a collector goes before others${reason && ` (skipped: ${reason})`}`, () => {
-  const out = execFileSync(process.execPath, ['--no-warnings', '--input-type=module', '-e', PROGRAM], {
-    encoding: 'utf8',
+describe.skipIf(reason !== '')(`every thread of a collector${reason && ` (skipped: ${reason})`}`, () => {
+  /** @returns what the threads had; fails when the start does not end */
+  const threads = (command: string, ...args: string[]) => {
+    const program = ['--no-warnings', '--input-type=module', '-e', PROGRAM, 'collector'];
+    const out = execFileSync(command, [...args, ...program], { encoding: 'utf8', timeout: 20_000 });
+    const [from, preparing, settled] = JSON.parse(out) as [string[], string[], string[]];
+    // Threads of V8 are there before any code runs.
+    expect(preparing.length).toBeGreaterThan(1);
+    return [from, preparing, settled].map((each) => [...new Set(each)]);
+  };
+
+  it('goes before others', () => {
+    const [, preparing, settled] = threads(process.execPath);
+    expect([preparing, settled]).toEqual([['0:-10'], ['0:-5']]);
   });
-  const [preparing, settled] = JSON.parse(out) as [number[], number[]];
-  // Threads of V8 are there before any code runs.
-  expect(preparing.length).toBeGreaterThan(1);
-  expect([new Set(preparing), new Set(settled)]).toEqual([new Set([-10]), new Set([-5])]);
+
+  it('starts before everything else where an image starts it, and takes turns after that', (test) => {
+    try {
+      execFileSync('chrt', ['--rr', '1', 'true'], { stdio: 'ignore' });
+    } catch {
+      test.skip('the cgroup has no share of real time');
+    }
+    const [from, preparing, settled] = threads(sampler, '--first', process.execPath);
+    expect(from!.map((task) => task.split(':')[0])).toEqual(['2']);
+    expect([preparing, settled]).toEqual([['2:-10'], ['0:-5']]);
+  });
 });

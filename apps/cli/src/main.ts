@@ -1,21 +1,6 @@
 import 'reflect-metadata';
 import { Command, CommanderError, Option } from 'commander';
 import { useToken } from './api-client.ts';
-import { registerAdmin } from './commands/admin.ts';
-import { registerBench } from './commands/bench.ts';
-import { registerCompare } from './commands/compare.ts';
-import { registerConfig } from './commands/config.ts';
-import { registerDead } from './commands/dead.ts';
-import { registerDiscover } from './commands/discover.ts';
-import { registerDoctor } from './commands/doctor.ts';
-import { registerNodes } from './commands/nodes.ts';
-import { registerQuery } from './commands/query.ts';
-import { registerRecord } from './commands/record.ts';
-import { registerServices } from './commands/services.ts';
-import { registerSimulate } from './commands/simulate.ts';
-import { registerToken } from './commands/token.ts';
-import { registerUnresolved } from './commands/unresolved.ts';
-import { registerUp } from './commands/up.ts';
 import { describeError } from './errors.ts';
 
 const program = new Command('perfleet')
@@ -28,20 +13,36 @@ const program = new Command('perfleet')
   )
   .exitOverride();
 
-const commands = [registerUp, registerServices, registerRecord, registerDiscover, registerDoctor, registerQuery];
-for (const register of [
-  ...commands,
-  registerNodes,
-  registerConfig,
-  registerBench,
-  registerSimulate,
-  registerToken,
-  registerUnresolved,
-  registerCompare,
-  registerDead,
-  registerAdmin,
-])
-  await register(program);
+type Register = (program: Command) => void | Promise<void>;
+
+const services = async () => (await import('./commands/services.ts')).registerServices;
+const queries = async () => (await import('./commands/query.ts')).registerQuery;
+/** What registers each command, loaded for that command only: a start on a busy node waits for every module. In the order of the help. */
+const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
+  up: async () => (await import('./commands/up.ts')).registerUp,
+  collector: services,
+  symbolizer: services,
+  aggregator: services,
+  api: services,
+  clickhouse: services,
+  record: async () => (await import('./commands/record.ts')).registerRecord,
+  discover: async () => (await import('./commands/discover.ts')).registerDiscover,
+  doctor: async () => (await import('./commands/doctor.ts')).registerDoctor,
+  query: queries,
+  sql: queries,
+  nodes: async () => (await import('./commands/nodes.ts')).registerNodes,
+  config: async () => (await import('./commands/config.ts')).registerConfig,
+  bench: async () => (await import('./commands/bench.ts')).registerBench,
+  simulate: async () => (await import('./commands/simulate.ts')).registerSimulate,
+  token: async () => (await import('./commands/token.ts')).registerToken,
+  unresolved: async () => (await import('./commands/unresolved.ts')).registerUnresolved,
+  compare: async () => (await import('./commands/compare.ts')).registerCompare,
+  dead: async () => (await import('./commands/dead.ts')).registerDead,
+  admin: async () => (await import('./commands/admin.ts')).registerAdmin,
+};
+const name = process.argv[2] ?? '';
+const wanted = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : new Set(Object.values(COMMANDS));
+for (const load of wanted) await (await load())(program);
 const withCommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withCommands)];
 for (const command of withCommands(program)) {
   command.exitOverride();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use perfleet_unwind::{Error, Limits, Source, compile_into};
 
 use crate::compile_process::CompileProcess;
+use crate::first::take_turns;
 use crate::packed_table::{PackedTable, Packer};
 
 /// What a table is made from.
@@ -89,6 +90,7 @@ fn worker(name: &str, nice: i32, results: Sender<Outcome>, signal: OwnedFd) -> s
     let (jobs, queue) = channel::<Job>();
     std::thread::Builder::new().name(name.into()).spawn(move || {
         // The thread that starts this one may be above the others.
+        take_turns();
         // SAFETY: takes no pointers; 0 is this thread.
         unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
         let mut process = CompileProcess::default();

@@ -41,6 +41,7 @@ mod excluded;
 mod exclusions;
 #[cfg(feature = "bpf")]
 mod extents;
+mod first;
 #[cfg(feature = "bpf")]
 mod followed;
 mod host;
@@ -111,6 +112,9 @@ fn main() {
     }
     if std::env::args().nth(1).is_some_and(|argument| argument == opener::FLAG) {
         std::process::exit(if open_process::serve().is_ok() { 0 } else { 1 });
+    }
+    if let Some(status) = first::serve(&std::env::args().skip(1).collect::<Vec<_>>()) {
+        std::process::exit(status);
     }
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(Some(options)) => options,

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use perfleet_files::{open_in_root, open_own_in_root, open_regular};
 
 use crate::elf::{ElfInfo, u32_at};
+use crate::first::Start;
 use crate::open_messages::{Answer, Found, MAX_REQUEST, Place, key_of};
 use crate::passing::send;
 use crate::privileges;
@@ -25,6 +26,8 @@ pub fn serve() -> io::Result<()> {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     privileges::keep_for_files()?;
     let mut request = vec![0; MAX_REQUEST];
+    // What the sampler's start waits for goes before others with it.
+    let mut start = Start::now();
     loop {
         let mut length = [0; 4];
         if socket.read_exact(&mut length).is_err() {
@@ -33,6 +36,7 @@ pub fn serve() -> io::Result<()> {
         let length = u32_at(&length, 0).unwrap_or(0) as usize;
         let bytes = request.get_mut(..length).ok_or(io::ErrorKind::InvalidData)?;
         socket.read_exact(bytes)?;
+        start.end_when_over();
         let place = Place::from_bytes(bytes).ok_or(io::ErrorKind::InvalidData)?;
         let (file, found) = match find(place) {
             Ok((file, found)) => (file, Ok(found)),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use crate::first::Start;
 use crate::host;
 use crate::options::Options;
 use crate::own_processes::OwnProcesses;
@@ -41,6 +42,7 @@ impl Run {
         let deadline = options.duration.map(|seconds| started + Duration::from_secs(seconds));
         let mut commands = Commands::default();
         let mut drain_at = self.drain_time(window_end);
+        let mut start = Start::now();
         loop {
             let until = deadline.map_or(window_end, |deadline| deadline.min(window_end)).min(drain_at);
             let (commands, ready) = wait(self.sampler.as_deref(), until.saturating_duration_since(Instant::now()), &mut commands);
@@ -60,6 +62,7 @@ impl Run {
                     }
                 }
             }
+            start.end_when_over();
             let last = host::stopping() || deadline.is_some_and(|deadline| Instant::now() >= deadline);
             if last || Instant::now() >= window_end {
                 self.report(last)?;

@@ -1,4 +1,5 @@
 import type { Shutdown } from '@perfleet/observability';
+import { samplerBinaryPath } from '@perfleet/sampler';
 import type { Command } from 'commander';
 import { prepareCollectorProcess } from '../collector-process.ts';
 import { runUntilSignal } from '../run-until-signal.ts';
@@ -31,10 +32,11 @@ export function registerServices(program: Command): void {
     'profile this node and publish to Kafka',
     ['node', 'cluster', 'rate', 'rung', 'offCpu', 'kafka', 'redis', 'send'],
     async (settings) => {
-      prepareCollectorProcess();
+      const deps = samplerDeps(settings);
+      prepareCollectorProcess(samplerBinaryPath(deps.samplerBinary));
       // The two of them get ready side by side.
       const { startEarly } = await import('@perfleet/collector/early-sampler');
-      const sampler = startEarly(samplerDeps(settings));
+      const sampler = startEarly(deps);
       const { runCollector } = await import('../services/collector.ts');
       return (settings, shutdown) => runCollector(settings, shutdown, sampler);
     },

@@ -1,7 +1,6 @@
 import type { Shutdown } from '@perfleet/observability';
 import type { StartedSampler } from '@perfleet/sampler';
 import { ensureDataDir, openNodeState } from '../adapters.ts';
-import { settleCollectorProcess } from '../collector-process.ts';
 import { makeCollector } from '../parts/collector.ts';
 import { openPublishingStream } from '../publishing-stream.ts';
 import { serviceLogger } from '../service-logger.ts';
@@ -20,6 +19,5 @@ export async function runCollector(
   const collector = makeCollector({ settings, stream }, nodeState, { startedSampler });
   shutdown.add('collector', () => collector.stop());
   await collector.start();
-  settleCollectorProcess();
   return `collector of node ${settings.node} is running`;
 }
