@@ -2,8 +2,11 @@
 //! has its own reader of CFI and all the time in the world. Its frames but the leaf are compared one by one, from the first function
 //! on; where a program goes on by another path than in any sample, the comparison ends.
 //!
+//! And the same programs while `perf record --call-graph dwarf` samples them beside the sampler: perf copies the whole stack and walks it
+//! afterwards by DWARF. The callers of its stacks are compared with those that were sampled in the same way.
+//!
 //! `PERFLEET_STOPS=30 cargo test --release -p perfleet-sampler --test ground_truth -- --nocapture --test-threads 1` takes more stops
-//! than the short form.
+//! than the short form; `PERFLEET_PERF_SECONDS=30` as much of perf.
 
 #![cfg(target_arch = "x86_64")]
 
@@ -79,10 +82,15 @@ impl Files {
 
     fn place(&mut self, address: u64) -> Place {
         let (start, _, offset, path) = self.mappings.iter().find(|(start, end, ..)| (*start..*end).contains(&address))?;
-        let at = address - start + offset;
-        let segments = self.segments.entry(path.clone()).or_insert_with(|| segments(path));
+        let (at, path) = (address - start + offset, path.clone());
+        self.place_in(&path, at)
+    }
+
+    /// @param `at` offset in the file
+    fn place_in(&mut self, path: &str, at: u64) -> Place {
+        let segments = self.segments.entry(path.to_owned()).or_insert_with(|| segments(path));
         let (first, _, virtual_address) = segments.iter().find(|(first, size, _)| (*first..first + size).contains(&at))?;
-        Some((path.clone(), at - first + virtual_address))
+        Some((path.to_owned(), at - first + virtual_address))
     }
 }
 
@@ -128,9 +136,9 @@ struct Report {
     /// Stacks with a user part, and those that begin where their thread does
     sampled: u32,
     reach_the_first_frame: u32,
-    /// Stacks of gdb of threads that ran, and those that begin where their thread does
-    gdb: usize,
-    gdb_reach_the_first_frame: usize,
+    /// Stacks of the other tool (of gdb: of threads that ran), and those that begin where their thread does
+    truth: usize,
+    truth_reach_the_first_frame: usize,
     /// Of the latter: all callers are those of a sample
     equal: usize,
     /// Callers, and those that are equal from the first function on
@@ -165,7 +173,12 @@ fn compare(pid: u32, stops: usize) -> (Report, Output) {
             unsafe { libc::kill(pid as i32, libc::SIGCONT) };
         }
     });
-    assert_books(&output);
+    (judge(&output, truth), output)
+}
+
+/// What was sampled, beside what another tool saw: callers, outermost first.
+fn judge(output: &Output, truth: Vec<Vec<Place>>) -> Report {
+    assert_books(output);
     let (mut report, mut entries) = (Report::default(), Entries::default());
     let mut sampled: HashSet<Vec<Place>> = HashSet::new();
     for (number, window) in output.windows.iter().enumerate() {
@@ -182,18 +195,50 @@ fn compare(pid: u32, stops: usize) -> (Report, Output) {
         }
     }
     for stack in truth {
-        report.gdb += 1;
+        report.truth += 1;
         if !stack.first().is_some_and(|first| begins_at_the_beginning(&mut entries, first)) {
             continue;
         }
-        report.gdb_reach_the_first_frame += 1;
+        report.truth_reach_the_first_frame += 1;
         let common = |other: &Vec<Place>| stack.iter().zip(other).take_while(|(a, b)| a == b).count();
         let equal = sampled.iter().map(common).max().unwrap_or(0);
         report.frames += stack.len();
         report.frames_equal += equal;
         report.equal += usize::from(equal == stack.len());
     }
-    (report, output)
+    report
+}
+
+/// Stacks of a process by perf's own walk of copies by DWARF, while it is sampled for so many seconds.
+fn compare_with_perf(pid: u32, seconds: u64, scratch: &Path) -> (Report, Output) {
+    let data = scratch.join("perf.data");
+    let output = sample_while(&["--rung", "1", "--rate", "499", "--window", "1", "--pid", &pid.to_string()], || {
+        // No copy is larger than 65,528 bytes.
+        let mut perf = Command::new("perf");
+        perf.args(["record", "-q", "-B", "-N", "-e", "cpu-clock:u", "--call-graph", "dwarf,65528", "-F", "199", "-p", &pid.to_string()]);
+        perf.arg("-o").arg(&data).args(["--", "sleep", &seconds.to_string()]);
+        assert!(perf.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
+    });
+    // While the process lives: its files are read by their paths.
+    (judge(&output, perf_stacks(&data, &mut Files::of(pid))), output)
+}
+
+/// Callers of the stacks of a recording, outermost first.
+fn perf_stacks(data: &Path, files: &mut Files) -> Vec<Vec<Place>> {
+    let script = Command::new("perf").arg("script").arg("-i").arg(data).args(["--no-inline", "-F", "tid,ip,dso"]).output().unwrap();
+    assert!(script.status.success(), "{}", String::from_utf8_lossy(&script.stderr));
+    let text = String::from_utf8_lossy(&script.stdout).into_owned();
+    let place = |line: &str, files: &mut Files| {
+        let (offset, file) = line.trim().split_once(" (")?;
+        files.place_in(file.strip_suffix(')')?, u64::from_str_radix(offset, 16).ok()?)
+    };
+    // A line with the thread's number, then one a frame, leaf first.
+    let stacks = text.split("\n\n").map(|sample| sample.trim_matches('\n').lines().skip(2).map(|line| place(line, files)).collect());
+    stacks.filter(|stack: &Vec<Place>| !stack.is_empty()).map(|stack| stack.into_iter().rev().collect()).collect()
+}
+
+fn perf_seconds() -> u64 {
+    std::env::var("PERFLEET_PERF_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(1)
 }
 
 fn stops() -> usize {
@@ -201,27 +246,38 @@ fn stops() -> usize {
 }
 
 /// What holds of every program whose code has CFI or frame pointers throughout.
-fn is_sampled_as_gdb_sees_it(test: &str, program: &str, start: impl FnOnce() -> Option<Child>) {
+fn is_sampled_as_others_see_it(test: &str, program: &str, start: impl FnOnce() -> Option<Child>) {
     if skipped(test) {
         return;
     }
-    for needed in ["gdb", "readelf", program] {
-        if !Command::new(needed).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+    let is_there = |needed: &str| {
+        Command::new(needed).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    };
+    for needed in ["readelf", program] {
+        if !is_there(needed) {
             return println!("SKIP {test}: no {needed}");
         }
     }
     let _turn = my_turn();
     let Some(child) = start() else { return println!("SKIP {test}: {program} does not start") };
     let running = Running(child);
-    let (report, output) = compare(running.0.id(), stops());
-    println!("{test}: {report:?}");
-    let stats = output.stats.last().unwrap();
-    assert!(report.sampled > 0, "{stats}");
-    assert!(report.reach_the_first_frame * 100 >= report.sampled * 99, "{report:?} {stats}");
-    assert!(report.gdb_reach_the_first_frame > 0, "gdb shows no complete stack: {report:?}");
-    // The rest was on a way that no sample went: a compiler has many, and three stops meet few. A walk that goes wrong differs from
-    // the first function on.
-    assert!(report.frames_equal * 100 >= report.frames * 60, "{report:?} {stats}");
+    let scratch = Scratch::new("perf");
+    for tool in ["gdb", "perf"] {
+        if !is_there(tool) {
+            println!("SKIP {test}, compared with {tool}: no {tool}");
+            continue;
+        }
+        let pid = running.0.id();
+        let (report, output) = if tool == "gdb" { compare(pid, stops()) } else { compare_with_perf(pid, perf_seconds(), &scratch.0) };
+        println!("{test}, {tool}: {report:?}");
+        let stats = output.stats.last().unwrap();
+        assert!(report.sampled > 0, "{stats}");
+        assert!(report.reach_the_first_frame * 100 >= report.sampled * 99, "{report:?} {stats}");
+        assert!(report.truth_reach_the_first_frame > 0, "{tool} shows no complete stack: {report:?}");
+        // The rest was on a way that no sample went: a compiler has many, and three stops meet few. A walk that goes wrong differs from
+        // the first function on.
+        assert!(report.frames_equal * 100 >= report.frames * 60, "{report:?} {stats}");
+    }
 }
 
 /// A directory that goes with the test, whatever its result.
@@ -248,7 +304,7 @@ fn quiet(program: &str, args: &[&str]) -> Option<Child> {
 #[test]
 fn python() {
     let script = "import re, json\nd = {str(i): [i] * 9 for i in range(300)}\nwhile True: json.loads(json.dumps(d)); re.sub('(a|b)+c', 'x', 'abab' * 500); sorted(map(str, range(2000)), key=len)";
-    is_sampled_as_gdb_sees_it("python", "python3", || quiet("python3", &["-c", script]));
+    is_sampled_as_others_see_it("python", "python3", || quiet("python3", &["-c", script]));
 }
 
 /// Threads of a pool, which run no JavaScript: gdb does not find its way through that. All four are busy: where one that sleeps
@@ -256,7 +312,7 @@ fn python() {
 #[test]
 fn node_threads() {
     let script = "const { pbkdf2 } = require('crypto'); const go = () => pbkdf2('a', 'b', 9999, 64, 'sha512', go); for (let i = 0; i < 8; i++) go()";
-    is_sampled_as_gdb_sees_it("node_threads", "node", || quiet("node", &["-e", script]));
+    is_sampled_as_others_see_it("node_threads", "node", || quiet("node", &["-e", script]));
 }
 
 #[test]
@@ -273,7 +329,7 @@ fn gcc() {
     let body: String =
         (0..30_000).map(|n| format!("int f{n}(int *p, int n) {{ int s = 0; for (int i = 0; i < n; i++) s += p[i] * {n}; return s; }}\n")).collect();
     std::fs::write(&source, body).unwrap();
-    is_sampled_as_gdb_sees_it("gcc", "gcc", || quiet(path, &["-quiet", "-O2", source.to_str().unwrap(), "-o", "/dev/null"]));
+    is_sampled_as_others_see_it("gcc", "gcc", || quiet(path, &["-quiet", "-O2", source.to_str().unwrap(), "-o", "/dev/null"]));
 }
 
 /// A single backend that runs one long query. It refuses to run as root.
@@ -306,7 +362,7 @@ fn postgres() {
         std::io::Write::write_all(&mut child.stdin.take()?, query.as_bytes()).ok()?;
         Some(child)
     };
-    is_sampled_as_gdb_sees_it("postgres", &format!("{bin}/postgres"), start);
+    is_sampled_as_others_see_it("postgres", &format!("{bin}/postgres"), start);
 }
 
 const JAVA: &str = r#"
