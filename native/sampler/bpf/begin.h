@@ -43,9 +43,12 @@ static __always_inline int identify(struct sample *sample, __u32 tgid, __u32 sta
 /* Frames of the kernel, into the sample's own. */
 static __always_inline __u32 kernel_frames(void *ctx, struct sample *sample)
 {
-	long bytes = bpf_get_stack(ctx, sample->walk.frames, MAX_KERNEL_FRAMES * 8, 0);
+	__u32 most = config.kernel_frames;
+	if (most > MAX_KERNEL_FRAMES)
+		most = MAX_KERNEL_FRAMES;
+	long bytes = bpf_get_stack(ctx, sample->walk.frames, most * 8, 0);
 	__u32 depth = bytes > 0 ? (__u32)bytes / 8 : 0;
-	if (depth == MAX_KERNEL_FRAMES)
+	if (depth == most)
 		sample->key.flags |= KERNEL_CUT;
 	return depth;
 }

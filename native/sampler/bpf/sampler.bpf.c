@@ -19,6 +19,8 @@ struct config {
 	__u32 cgroup_subsys; /* index into css_set.subsys; NO_CONTROLLER = none */
 	__u64 seed;
 	__u64 kernel_stack; /* bytes of a task's stack in the kernel */
+	__u32 kernel_frames; /* of a stack, at most; MAX_KERNEL_FRAMES or less */
+	__u32 unused;
 };
 
 const volatile struct config config = {};

@@ -31,6 +31,8 @@ pub struct Sizes {
     pub cpus: u32,
     /// Blocked time, too (bpf/off_cpu.h).
     pub off_cpu: bool,
+    /// Of the kernel in a stack, at most; a stack that has so many is marked as cut.
+    pub kernel_frames: u32,
 }
 
 pub struct Descriptors {
@@ -141,6 +143,7 @@ pub fn load(sizes: &Sizes, only_tgid: u32, subsys: Option<u32>, by_calls: bool) 
             config.extend_from_slice(&subsys.unwrap_or(u32::MAX).to_le_bytes());
             config.extend_from_slice(&seed().to_le_bytes());
             config.extend_from_slice(&kernel_stack_bytes().to_le_bytes());
+            config.extend_from_slice(&sizes.kernel_frames.to_le_bytes());
             let value = map.initial_value_mut().context("the BPF object has no configuration")?;
             value.get_mut(..config.len()).context("the BPF object's configuration is too short")?.copy_from_slice(&config);
         }

@@ -19,6 +19,8 @@ pub struct Options {
     pub stacks: Option<u64>,
     /// Blocked time of threads, too.
     pub off_cpu: bool,
+    /// Frames of the kernel in a stack (rung 1); None = as many as there can be.
+    pub kernel_frames: Option<u32>,
     /// Walk stacks as on kernels before 5.17.
     pub walk_by_calls: bool,
     pub probe: bool,
@@ -35,6 +37,7 @@ pub const HELP: &str = "perfleet-sampler: stacks of every process, written as fr
   --table-memory MB  kernel memory for unwind tables (32); what is not used goes first
   --stacks N       distinct stacks of a window in the kernel, in pieces of 32 frames (by rate, window and CPUs); more are lost, and counted
   --off-cpu        time that threads are blocked, too (rung 1)
+  --kernel-frames N  of the kernel in a stack (127, or what kernel.perf_event_max_stack allows); more are cut (rung 1)
   --walk-by-calls  walk stacks as on kernels before 5.17, which have no loops in BPF
   --probe          print as JSON which rungs can run, and why not, and exit";
 
@@ -51,6 +54,7 @@ impl Options {
             table_memory: 32,
             stacks: None,
             off_cpu: false,
+            kernel_frames: None,
             walk_by_calls: false,
             probe: false,
         };
@@ -65,6 +69,7 @@ impl Options {
                 "--duration" => options.duration = Some(number(&flag, &value()?, 1, 86_400)?),
                 "--table-memory" => options.table_memory = number(&flag, &value()?, 1, 4096)?,
                 "--stacks" => options.stacks = Some(number(&flag, &value()?, 1, 1 << 20)?),
+                "--kernel-frames" => options.kernel_frames = Some(number(&flag, &value()?, 1, 127)? as u32),
                 "--off-cpu" => options.off_cpu = true,
                 "--walk-by-calls" => options.walk_by_calls = true,
                 "--cgroup-controller" => options.cgroup_controller = Some(value()?),

@@ -67,6 +67,13 @@ const FLAG_FD_CLOEXEC: libc::c_ulong = 8;
 
 /// Frames of a call chain, kernel and user together, as `sysctl kernel.perf_event_max_stack` allows by default.
 pub const MAX_STACK: u16 = 127;
+
+/// Frames of the kernel's own walks, which end there without a word.
+#[cfg(feature = "bpf")]
+pub fn allowed_frames() -> u32 {
+    let text = std::fs::read_to_string("/proc/sys/kernel/perf_event_max_stack").unwrap_or_default();
+    text.trim().parse().ok().filter(|&frames| frames > 0).unwrap_or(MAX_STACK.into())
+}
 const PROCESS_RECORDS: u64 = MMAP | COMM | TASK | MMAP2 | COMM_EXEC | BUILD_ID;
 
 /// What drives the samples.

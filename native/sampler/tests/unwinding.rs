@@ -3,7 +3,7 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use support::decode::{Sample, Window};
 use support::programs::{Entries, GO_RECURSION, Program, RUST_RECURSION, Running, user_frames};
@@ -274,4 +274,38 @@ fn tables_stay_within_their_memory_and_the_least_used_go_first() {
     assert!(of_variants > 500, "{of_variants} samples");
     // Whatever else runs on the machine wants tables, too: some of the programs' stacks were walked without.
     assert_share((of_variants, complete), 70.0, &output);
+}
+
+/// Frames of the kernel in the stacks of a program that is in it nearly all the time, and whether each is marked as cut.
+fn kernel_depths(args: &[&str]) -> Vec<(usize, bool)> {
+    let dd = Command::new("dd").args(["if=/dev/zero", "of=/dev/null", "bs=64M"]).stderr(Stdio::null()).spawn().unwrap();
+    let running = Running(dd);
+    let output = run_until(100, &[&["--rung", "1", "--rate", "499", "--window", "1", "--duration", "20", "--pid", &running.pid()], args].concat());
+    assert_books(&output);
+    let depth_of = |window: &Window, stack: usize| {
+        let of_kernel = |frame: &&u32| window.frames.kind[**frame as usize] == "kernel";
+        (window.stacks[stack].iter().filter(of_kernel).count(), window.stack_flags[stack] & 1 == 1)
+    };
+    output.windows.iter().flat_map(|window| window.samples.iter().map(move |sample| depth_of(window, sample.stack as usize))).collect()
+}
+
+/// No kernel's stack of this machine has 127 frames, which is what its 16 KiB would hold of small ones: so the limit is lowered.
+#[test]
+fn a_stack_of_more_kernel_frames_than_the_limit_is_marked_as_cut() {
+    if skipped("a_stack_of_more_kernel_frames_than_the_limit_is_marked_as_cut") {
+        return;
+    }
+    let _turn = my_turn();
+    let whole = kernel_depths(&[]);
+    let deepest = whole.iter().map(|(depth, _)| *depth).max().unwrap();
+    assert!((3..127).contains(&deepest), "{whole:?}");
+    assert!(whole.iter().all(|(_, cut)| !cut), "{whole:?}");
+    for how in [&[][..], &["--walk-by-calls"]] {
+        let few = kernel_depths(&[&["--kernel-frames", "2"], how].concat());
+        assert!(few.contains(&(2, true)), "{few:?}");
+        assert!(few.iter().all(|(depth, cut)| *depth <= 2 && *cut == (*depth == 2)), "{few:?}");
+    }
+    // The most that can be had is what is taken unless something else is said.
+    assert!(include_str!("../bpf/sampler.bpf.c").contains("#define MAX_KERNEL_FRAMES 127"));
+    assert!(include_str!("../src/bpf/opening.rs").contains("const MAX_KERNEL_FRAMES: u32 = 127;"));
 }

@@ -28,6 +28,8 @@ use crate::walks::Walks;
 
 const MIN_STACKS: u64 = 2048;
 const MAX_STACKS: u64 = 32_768;
+/// As in the BPF program.
+const MAX_KERNEL_FRAMES: u32 = 127;
 /// Entries of the kernel's map of processes.
 const PROCESSES: u32 = 16_384;
 /// How long the first window may wait for the tables of its samples: everything is new then, and somebody waits for it. Each one after
@@ -54,6 +56,7 @@ impl Bpf {
             ring_bytes: (rate * cpus.len() as u64 * (16 << 10)).next_power_of_two().clamp(1 << 20, 4 << 20) as u32,
             cpus: libbpf_rs::num_possible_cpus()? as u32,
             off_cpu: options.off_cpu,
+            kernel_frames: options.kernel_frames.unwrap_or(MAX_KERNEL_FRAMES).min(perf::allowed_frames()),
         };
         let subsys = controller.as_ref().map(|controller| controller.index);
         let load = |sizes: &Sizes| bpf_load::load(sizes, options.pid.unwrap_or(0), subsys, options.walk_by_calls).map_err(bpf_load::explain);
