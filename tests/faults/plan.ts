@@ -11,7 +11,7 @@ export interface Fault {
   readonly ms: number;
 }
 
-const LONGEST_MS: Record<FaultKind, number> = { kill: 2500, freeze: 5000, restart: 0, 'fill-disk': 3000 };
+const LONGEST_MS: Record<FaultKind, number> = { kill: 2500, freeze: 5000, restart: 0, 'fill-disk': 6000 };
 /** Longer than the session of a group member, so that the frozen one is a zombie when it wakes. */
 const ZOMBIE_MS = 25_000;
 const ZOMBIE_SHARE = 0.2;

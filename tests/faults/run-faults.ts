@@ -27,6 +27,9 @@ import { countMessages, expectEpoch, readPublished, type ExpectedEpoch, type Exp
 const SMALL = { diskMegabytes: 4, spoolBytes: 300_000 };
 const ROOMY = { diskMegabytes: 48, spoolBytes: 32 << 20 };
 
+/** Megabytes, several times what a run of ten minutes writes. An aggregator of a broker and a server has nothing on a disk. */
+const SERVICE_DISKS = { clickhouse: 64, 'symbolizer 1': 8, 'symbolizer 2': 8 };
+
 const here = dirname(fileURLToPath(import.meta.url));
 const repository = dirname(dirname(here));
 const node = join(repository, 'node_modules/node/bin/node');
@@ -43,6 +46,8 @@ export interface FaultRunReport {
   readonly differences: readonly string[];
   readonly faults: Readonly<Record<string, number>>;
   readonly skipped: readonly string[];
+  /** How often the store refused a block because its disk was full. */
+  readonly noSpace: number;
   readonly rows: number;
   readonly epochs: readonly ExpectedEpoch[];
 }
@@ -63,7 +68,15 @@ export async function runFaults({ seed, seconds, say }: FaultRunOptions): Promis
   try {
     const began = performance.now();
     const tell = (text: string) => say(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
-    const kafka = await startKafka();
+    const skipped: string[] = [];
+    const diskOf = (name: string, megabytes: number) => {
+      const { disk, reason } = SmallDisk.open(join(data, name), megabytes);
+      if (disk) cleanUp.push(() => disk.remove());
+      else skipped.push(`fill-disk of ${name}: ${reason}`);
+      return disk;
+    };
+    const logs = diskOf('kafka', 128);
+    const kafka = await startKafka({ properties: { 'log.dirs': join(data, 'kafka', 'data') } });
     cleanUp.push(() => kafka.stop());
     let redis = await startRedis();
     cleanUp.push(() => redis.stop());
@@ -77,6 +90,9 @@ export async function runFaults({ seed, seconds, say }: FaultRunOptions): Promis
       const bundle = join(repository, 'bin/perfleet.mjs');
       return new Supervised(name, [node, bundle, command, '--data', join(data, name), ...args], env);
     };
+    const disks = new Map(
+      Object.entries(SERVICE_DISKS).map(([name, megabytes]) => [name, diskOf(name, megabytes)] as const),
+    );
     const services = [
       service('clickhouse', 'clickhouse', '--http-port', new URL(url).port),
       ...['aggregator 1', 'aggregator 2'].map((name) => service(name, 'aggregator')),
@@ -92,14 +108,11 @@ export async function runFaults({ seed, seconds, say }: FaultRunOptions): Promis
 
     const nodes = 3;
     const fleet = faultFleet(seed, nodes);
-    const skipped: string[] = [];
     const start = Math.floor(Date.now() / 1000) - 12 * 3600;
     const members = Array.from({ length: nodes }, (_, i) => {
       const name = fleet.nodeName(i);
       const room = i === 0 ? SMALL : ROOMY;
-      const { disk, reason } = SmallDisk.open(join(data, name), room.diskMegabytes);
-      if (disk) cleanUp.push(() => disk.remove());
-      else skipped.push(`fill-disk of ${name}: ${reason}`);
+      const disk = diskOf(name, room.diskMegabytes);
       mkdirSync(join(data, 'journals'), { recursive: true });
       const journal = join(data, 'journals', `${name}.jsonl`);
       const options: FleetNodeOptions = {
@@ -113,15 +126,23 @@ export async function runFaults({ seed, seconds, say }: FaultRunOptions): Promis
     cleanUp.push(() => Promise.all(members.map(({ process }) => process.end('SIGKILL', 10_000))));
     for (const { process } of members) process.start();
     await Promise.all(members.map(({ process }) => process.untilReady(30_000)));
+    const logged = () => selectNumber(url, 'SELECT uniqExact(partition, `offset`) FROM delivery_log');
+    await waitFor(async () => (await logged()) > 0, { timeoutMs: 60_000, what: 'a first message to be stored' });
     tell('everything is up');
 
     const targets: Record<string, Target> = {
       kafka: {
-        kinds: ['kill', 'freeze', 'restart'],
+        kinds: ['kill', 'freeze', 'restart', ...(logs ? (['fill-disk'] as const) : [])],
         async strike({ kind, ms }) {
           if (kind === 'freeze') return frozen(kafka, ms);
-          await kafka.kill();
-          await pause(ms);
+          if (kind === 'fill-disk') {
+            // A broker that could not write gives its log up until it is started again; it may have ended by itself.
+            await full(logs!, ms);
+            await kafka.kill();
+          } else {
+            await kafka.kill();
+            await pause(ms);
+          }
           await kafka.restart();
         },
       },
@@ -135,7 +156,7 @@ export async function runFaults({ seed, seconds, say }: FaultRunOptions): Promis
         },
       },
     };
-    for (const one of services) targets[one.name] = supervised(one);
+    for (const one of services) targets[one.name] = supervised(one, disks.get(one.name));
     for (const { name, process, disk } of members) targets[name] = supervised(process, disk);
     const kinds = Object.fromEntries(Object.entries(targets).map(([name, target]) => [name, target.kinds]));
     const plan = planFaults(seed, kinds, seconds, ['aggregator 1', 'aggregator 2', 'symbolizer 1', 'symbolizer 2']);
@@ -147,7 +168,6 @@ export async function runFaults({ seed, seconds, say }: FaultRunOptions): Promis
     const differences = new Differences();
     codes.forEach((code, i) => code !== 0 && differences.add('exit', `${members[i]!.name} with ${code}`));
 
-    const logged = () => selectNumber(url, 'SELECT uniqExact(partition, `offset`) FROM delivery_log');
     const stored = async (messages: number) => {
       const what = () => `${messages} messages to be stored`;
       await waitFor(async () => (await logged()) >= messages, { timeoutMs: 180_000, intervalMs: 200, what: what() });
@@ -182,11 +202,18 @@ export async function runFaults({ seed, seconds, say }: FaultRunOptions): Promis
     await checkReferences(url, differences);
     const counted: Record<string, number> = {};
     for (const { target, kind } of struck) counted[`${kind} ${target}`] = (counted[`${kind} ${target}`] ?? 0) + 1;
+    const noSpace = services.reduce((sum, one) => sum + one.said(/not enough space/), 0);
     tell('checked');
-    return { differences: differences.summary(), faults: counted, skipped, rows, epochs };
+    return { differences: differences.summary(), faults: counted, skipped, noSpace, rows, epochs };
   } finally {
     for (const step of cleanUp.reverse()) await step();
   }
+}
+
+async function full(disk: SmallDisk, ms: number): Promise<void> {
+  disk.fill();
+  await pause(ms);
+  disk.free();
 }
 
 async function frozen(server: { pause(): void; resume(): void }, ms: number): Promise<void> {
@@ -201,11 +228,10 @@ function supervised(process: Supervised, disk: SmallDisk | null = null): Target 
     async strike({ kind, ms }) {
       if (kind === 'kill') process.kill(ms);
       else if (kind === 'restart') process.restart();
-      else if (kind === 'fill-disk') disk!.fill();
+      else if (kind === 'fill-disk') return full(disk!, ms);
       else process.freeze();
       await pause(ms);
       if (kind === 'freeze') process.thaw();
-      if (kind === 'fill-disk') disk!.free();
     },
   };
 }

@@ -32,7 +32,7 @@ for (const tool of ['java', 'redis-server']) {
 // What was started goes with this process.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 say(`seed ${seed}, ${seconds} s`);
-const { differences, faults, skipped, rows, epochs } = await runFaults({ seed, seconds, say });
+const { differences, faults, skipped, noSpace, rows, epochs } = await runFaults({ seed, seconds, say });
 for (const [fault, times] of Object.entries(faults)) say(`${String(times).padStart(4)} × ${fault}`);
 for (const one of skipped) say(`skipped: ${one}`);
 const sum = (of: (epoch: (typeof epochs)[number]) => number) => epochs.reduce((all, epoch) => all + of(epoch), 0);
@@ -41,6 +41,7 @@ say(
     `${sum((e) => e.gaps)} never; samples: ${sum((e) => e.taken)} taken, ${sum((e) => e.stored)} stored, ` +
     `${sum((e) => e.lost['spool-dropped']!)} dropped, ${sum((e) => e.lost['not spooled']!)} refused or untold`,
 );
+say(`${noSpace} times a store whose disk was full refused a block`);
 for (const line of differences) say(line);
 say(differences.length === 0 ? `seed ${seed}: every row exactly once` : `seed ${seed}: FAILED`);
 process.exit(differences.length === 0 ? 0 : 1);

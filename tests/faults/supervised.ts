@@ -80,6 +80,11 @@ export class Supervised {
     return this.text.slice(-4000);
   }
 
+  /** How often it said something, of what is kept of it. */
+  said(what: RegExp): number {
+    return this.text.match(new RegExp(what, 'g'))?.length ?? 0;
+  }
+
   private spawn(): void {
     const [file, ...args] = this.command;
     const child = spawn(file, args, { env: { ...process.env, ...this.env }, stdio: ['pipe', 'pipe', 'pipe'] });

@@ -21,7 +21,7 @@ export interface ServerProcess {
   /** Throws with the log when the server has ended. */
   check(): void;
   signal(signal: NodeJS.Signals): void;
-  /** Kills it; its directory stays until `stop`, for the server that comes after it. */
+  /** Kills it. However it ends, its directory stays until `stop`, for the server that comes after it. */
   kill(): Promise<void>;
   /** Kills it and removes its directory. */
   stop(): Promise<void>;
@@ -40,13 +40,11 @@ export async function startServerProcess(
   const lifeline = shell.stdio[3] as Writable;
   let log = '';
   let ended = false;
-  let keepDirectory = false;
   const keep = (data: Buffer) => (log = (log + data.toString()).slice(-100_000));
   const closed = new Promise<void>((resolve) => shell.once('close', () => resolve()));
   const exited = new Promise<void>((resolve) =>
     shell.once('exit', () => {
       ended = true;
-      if (!keepDirectory) lifeline.end();
       resolve();
     }),
   );
@@ -72,7 +70,6 @@ export async function startServerProcess(
       if (!ended) process.kill(pid, signal);
     },
     async kill() {
-      keepDirectory = true;
       if (!ended) process.kill(pid, 'SIGKILL');
       await exited;
     },
