@@ -31,6 +31,8 @@ second one is programs that live 30 ms, a build id for every frame; samples in w
 ends are left out: its stack is gone. The first three windows are left out: emulation takes twenty
 times as long to make the first tables. Blocked time is what was told of programs that sleep (one for longer than a window) / how long
 they were to sleep; emulation wakes them late. Every run of rungs 1 and 2 has to balance: taken = delivered + lost. The lookup of mappings in the kernel (\`bpf_find_vma\`) is not used on any of them.
+KVM is not used: where this was tried (6.1.0-56, \`-cpu host\` and \`max\`) qemu ends with
+“failed to set MSR 0x10a to 0x69”; without that register (\`-cpu host,-arch-capabilities\`) the guest still ran the code before the kernel proper after 85 s, without a line of its log.
 
 ${row(head)}
 |${'---|'.repeat(head.length)}
