@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { accessSync, constants, rmSync } from 'node:fs';
 import { unlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Session } from 'chdb';
+import { makeBlockDirectory, makeDirectory } from './block-files.ts';
 import { Lanes } from './lanes.ts';
 import { decodeNative } from './native.ts';
 import type { RowBinaryBlock } from './row-binary.ts';
@@ -33,13 +34,12 @@ const CONNECTION_ARGS = Object.entries(CONNECTION_SETTINGS).map(([name, value]) 
 const QUERY_LANES = 2;
 /** As many as the API lets run at a time. */
 const SQL_LANES = 3;
-const MIN_SHM_BYTES = 256 << 20;
 
 /**
- * Directory that this process has open, and by how many stores. The engine is one per process: asked for a second
+ * Directory that this process has open, by how many stores, and where their blocks are put. The engine is one per process: asked for a second
  * directory it does not answer, so that is refused here.
  */
-const opened = { directory: '', stores: 0 };
+const opened = { directory: '', stores: 0, blocks: '' };
 
 /** Settings of the HTTP layer, which the engine in this process does not know. */
 const HTTP_ONLY =
@@ -55,7 +55,6 @@ export class EmbeddedStore implements Store {
   private readonly queries: Lanes<Session>;
   private readonly sql: Lanes<Session>;
   private readonly control: Lanes<Session>;
-  private readonly blocks: string;
   private closed = false;
 
   /**
@@ -70,7 +69,7 @@ export class EmbeddedStore implements Store {
     this.control = new Lanes(sessions.slice(1, 2));
     this.sql = new Lanes(sessions.slice(2, 2 + SQL_LANES));
     this.queries = new Lanes(sessions.slice(2 + SQL_LANES));
-    this.blocks = mkdtempSync(join(blockDirectory(directory), 'perfleet-blocks-'));
+    if (opened.stores === 1) opened.blocks = makeBlockDirectory(directory);
   }
 
   async query<T>(sql: string, params: QueryParams = {}, options: QueryOptions = {}): Promise<T[]> {
@@ -135,7 +134,7 @@ export class EmbeddedStore implements Store {
     for (const lanes of all) for (const session of lanes.sessions()) session.close();
     await engine().drainPending();
     opened.stores--;
-    rmSync(this.blocks, { recursive: true, force: true });
+    if (opened.stores === 0) rmSync(opened.blocks, { recursive: true, force: true });
   }
 
   /** Ends what is being read: nobody waits for the answer any more, and an engine that is still at work cannot be closed. */
@@ -152,7 +151,7 @@ export class EmbeddedStore implements Store {
    */
   private async insertBlock(target: string, structure: string, format: string, body: Uint8Array, settings: Settings) {
     if (!/^\w+$/.test(format)) throw new ClickHouseError(`Code: 73. Unknown format ${format}.`, 73);
-    const file = join(this.blocks, randomUUID());
+    const file = join(opened.blocks, randomUUID());
     await writeFile(file, body);
     try {
       const all: Settings = {
@@ -282,27 +281,4 @@ function openSessions(directory: string, count: number, connectionArgs: string[]
       { cause },
     );
   }
-}
-
-/** Step by step: Node's recursive form never returns where the file system answers ENOENT, as /proc does. */
-function makeDirectory(directory: string): void {
-  if (existsSync(directory)) return;
-  makeDirectory(dirname(directory));
-  mkdirSync(directory, { mode: 0o700 });
-}
-
-/** Memory-backed when there is enough of it, else beside the data. */
-function blockDirectory(directory: string): string {
-  try {
-    const shm = statfsSync('/dev/shm');
-    if (shm.bavail * shm.bsize >= MIN_SHM_BYTES) {
-      accessSync('/dev/shm', constants.W_OK);
-      return '/dev/shm';
-    }
-  } catch {
-    // No such file system here: the data directory serves.
-  }
-  const own = join(directory, 'tmp');
-  makeDirectory(own);
-  return own;
 }
