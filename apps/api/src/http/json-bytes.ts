@@ -6,55 +6,76 @@
  * `JSON.stringify` takes, and neither lists of boxed numbers nor a string of the whole answer are made.
  */
 export function jsonBytes(value: unknown): Buffer {
-  const pieces: Buffer[] = [];
-  write(value, pieces);
-  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+  const parts: Part[] = [];
+  collect(value, parts);
+  // At once and never too small: what is not written to is not taken of the machine's memory.
+  const out = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + room(part), 0));
+  let at = 0;
+  for (const part of parts) {
+    if (Buffer.isBuffer(part)) {
+      out.set(part, at);
+      at += part.length;
+    } else at = writeColumn(out, at, part);
+  }
+  return out.subarray(0, at);
 }
 
 /** Columns of one kind each, so that the loops below are compiled for it. */
 type Column = Int32Array | Float64Array;
+/** Text, or a column that is to be written. */
+type Part = Buffer | Column;
 
-function write(value: unknown, pieces: Buffer[]): void {
-  if (value instanceof Int32Array || value instanceof Float64Array) writeColumn(value, pieces);
+const isColumn = (value: unknown): value is Column => value instanceof Int32Array || value instanceof Float64Array;
+
+function collect(value: unknown, parts: Part[]): void {
+  if (isColumn(value)) parts.push(value);
   else if (isPlainObject(value)) {
     let separator = '{';
     for (const [key, item] of Object.entries(value)) {
       if (item === undefined) continue;
-      pieces.push(Buffer.from(`${separator}${JSON.stringify(key)}:`));
-      write(item, pieces);
+      parts.push(Buffer.from(`${separator}${JSON.stringify(key)}:`));
+      collect(item, parts);
       separator = ',';
     }
-    pieces.push(Buffer.from(separator === '{' ? '{}' : '}'));
-  } else pieces.push(Buffer.from(JSON.stringify(value) ?? 'null'));
+    parts.push(Buffer.from(separator === '{' ? '{}' : '}'));
+  } else parts.push(Buffer.from(JSON.stringify(value) ?? 'null'));
 }
 
 const isPlainObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
 const [COMMA, MINUS, ZERO, OPEN, CLOSE] = [0x2c, 0x2d, 0x30, 0x5b, 0x5d];
-/** Numbers that are written before the bytes are put aside: what is written stays in the processor's cache. */
-const AT_ONCE = 8192;
-/** Characters of the longest number that JavaScript writes, 17 digits behind `-0.00000`, and a comma. */
-const MAX_NUMBER = 26;
-/** Nothing waits while a column is written. */
-const scratch = new Uint8Array(AT_ONCE * MAX_NUMBER);
+/** Characters of the longest number that JavaScript writes: 17 digits behind `-0.00000`. */
+const MAX_NUMBER = 25;
 
-function writeColumn(column: Column, pieces: Buffer[]): void {
-  if (column.length === 0) return void pieces.push(Buffer.from('[]'));
-  for (let from = 0; from < column.length; from += AT_ONCE) {
-    const until = Math.min(from + AT_ONCE, column.length);
-    const end = column instanceof Float64Array ? writeFloats(column, from, until) : writeIntegers(column, from, until);
-    // Before each number stands a comma, before the first one the bracket.
-    if (from === 0) scratch[0] = OPEN;
-    if (until === column.length) scratch[end] = CLOSE;
-    pieces.push(Buffer.from(scratch.subarray(0, until === column.length ? end + 1 : end)));
+/** Bytes that a part never needs more of. */
+const room = (part: Part) => (Buffer.isBuffer(part) ? part.length : part.length * (widest(part) + 1) + 2);
+
+/** Characters that no number of the column is longer than. */
+function widest(column: Column): number {
+  let [least, most] = [0, 0];
+  for (let i = 0; i < column.length; i++) {
+    const value = column[i]!;
+    if (value < least) least = value;
+    if (value > most) most = value;
   }
+  if (column instanceof Float64Array && !column.every((value) => Number.isSafeInteger(value))) return MAX_NUMBER;
+  return Math.max(String(least).length, String(most).length);
 }
 
-function writeIntegers(column: Int32Array, from: number, until: number): number {
-  const out = scratch;
-  let at = 0;
-  for (let i = from; i < until; i++) {
+/** @returns where it ends */
+function writeColumn(out: Uint8Array, from: number, column: Column): number {
+  // Before each number stands a comma, before the first one the bracket.
+  const written = column instanceof Float64Array ? writeFloats(out, from, column) : writeIntegers(out, from, column);
+  const end = column.length === 0 ? from + 1 : written;
+  out[from] = OPEN;
+  out[end] = CLOSE;
+  return end + 1;
+}
+
+function writeIntegers(out: Uint8Array, from: number, column: Int32Array): number {
+  let at = from;
+  for (let i = 0; i < column.length; i++) {
     out[at++] = COMMA;
     let value = column[i]!;
     if (value < 0) {
@@ -66,10 +87,9 @@ function writeIntegers(column: Int32Array, from: number, until: number): number 
   return at;
 }
 
-function writeFloats(column: Float64Array, from: number, until: number): number {
-  const out = scratch;
-  let at = 0;
-  for (let i = from; i < until; i++) {
+function writeFloats(out: Uint8Array, from: number, column: Float64Array): number {
+  let at = from;
+  for (let i = 0; i < column.length; i++) {
     out[at++] = COMMA;
     let value = column[i]!;
     if (value === 0) out[at++] = ZERO;
