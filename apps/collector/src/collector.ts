@@ -204,8 +204,8 @@ export class Collector {
       this.ledger.begin();
       this.filter.samplerBegan();
       this.control.onHello(hello);
-      const { rung, event, rateHz, reason } = hello;
-      if (rung < 4) logger.info({ rung, event, rateHz, reason }, 'sampler runs');
+      const { rung, event, eventReason, rateHz, reason } = hello;
+      if (rung < 4) logger.info({ rung, event, eventReason, rateHz, reason }, 'sampler runs');
       this.reporter.report();
     });
     this.supervisor.on('window', (window) => this.onWindow(window));

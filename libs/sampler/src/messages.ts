@@ -12,7 +12,9 @@ export const helloSchema = z.object({
   kernel: text.default(''),
   cpus: count.default(0),
   rateHz: count.default(0),
+  /** What drives the samples: `cycles` or `cpu-clock`, and why not the former. */
   event: text.default(''),
+  eventReason: text.default(''),
   capabilities: z.array(text).max(64).default([]),
   tried: z
     .array(z.object({ rung: z.number().int(), error: text }))

@@ -36,6 +36,7 @@ const MANY_RECORDS: usize = 50_000;
 
 pub struct Bpf {
     clock: Clock,
+    without_cycles: String,
     rate: u64,
     stacks: u64,
     events: BTreeMap<i32, PerfEvent>,
@@ -139,6 +140,10 @@ impl Sampler for Bpf {
 
     fn event(&self) -> &'static str {
         self.clock.name()
+    }
+
+    fn event_reason(&self) -> &str {
+        &self.without_cycles
     }
 
     fn cpus(&self) -> usize {

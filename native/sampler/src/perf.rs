@@ -86,11 +86,13 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// Cycles where this CPU counts them.
-    pub fn best() -> Clock {
-        let attr = Attr { kind: TYPE_HARDWARE, config: HW_CPU_CYCLES, ..sampling(Clock::Cycles, 1) };
+    /// Cycles where this CPU counts them, and why not where it does not; "" = they are counted.
+    pub fn best() -> (Clock, String) {
         let cpu = online_cpus().ok().and_then(|cpus| cpus.first().copied()).unwrap_or(0);
-        if Event::open(&attr, -1, cpu).is_ok() { Clock::Cycles } else { Clock::CpuClock }
+        match Event::open(&sampling(Clock::Cycles, 1), -1, cpu) {
+            Ok(_) => (Clock::Cycles, String::new()),
+            Err(error) => (Clock::CpuClock, without_cycles(&error)),
+        }
     }
 
     pub fn name(self) -> &'static str {
@@ -106,6 +108,13 @@ impl Clock {
             Clock::CpuClock => 1_000_000_000 / rate,
             Clock::Cycles => rate,
         }
+    }
+}
+
+fn without_cycles(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV) => "no counter of cycles can be had here, as in most virtual machines".into(),
+        _ => format!("the counter of cycles cannot be opened: {error}"),
     }
 }
 

@@ -144,6 +144,7 @@ fn say_hello(options: &Options, sampler: Option<&dyn Sampler>, tried: &Tried) ->
     let hello = json!({
         "protocol": 1, "rung": sampler.map_or(4, Sampler::rung), "reason": reason, "kernel": host::kernel_release(),
         "cpus": sampler.map_or(0, Sampler::cpus), "rateHz": options.rate, "event": sampler.map_or("cpu-clock", Sampler::event),
+        "eventReason": sampler.map_or("", Sampler::event_reason),
         "capabilities": host::capabilities(), "tried": tried,
         "features": sampler.map_or(Vec::new(), Sampler::features),
     });

@@ -40,6 +40,10 @@ pub trait Sampler {
     fn rung(&self) -> u32;
     /// `cpu-clock` or `cycles`.
     fn event(&self) -> &'static str;
+    /// Why it is not `cycles`; "" = it is, or could not be.
+    fn event_reason(&self) -> &str {
+        ""
+    }
     fn cpus(&self) -> usize;
     /// What it uses of the kernel where kernels differ: `walk:bpf_loop` or `walk:tail-calls`, `mmap2-build-ids`.
     fn features(&self) -> Vec<&'static str> {

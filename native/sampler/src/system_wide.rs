@@ -21,6 +21,7 @@ const CONTEXT_MAX: u64 = -4095i64 as u64;
 
 pub struct SystemWide {
     clock: Clock,
+    without_cycles: String,
     rate: u64,
     pages: usize,
     rings: BTreeMap<i32, Ring>,
@@ -30,12 +31,12 @@ pub struct SystemWide {
 
 impl SystemWide {
     pub fn open(rate: u64, window_seconds: u64, only_pid: Option<u32>) -> Result<SystemWide> {
-        let clock = Clock::best();
+        let (clock, without_cycles) = Clock::best();
         // Room for a window of full stacks, between 256 KiB and 8 MiB a CPU.
         let pages = ((rate * window_seconds * 1100) / 4096).clamp(64, 2048).next_power_of_two() as usize;
         let cpus = online_cpus()?;
         let sideband = Sideband::open(&cpus)?;
-        let mut sampler = SystemWide { clock, rate, pages, rings: BTreeMap::new(), sideband, intake: Intake::new(only_pid) };
+        let mut sampler = SystemWide { clock, without_cycles, rate, pages, rings: BTreeMap::new(), sideband, intake: Intake::new(only_pid) };
         sampler.intake.resolver.begin();
         perf::on_each(&cpus, |cpu| sampler.add(cpu))?;
         sampler.intake.resolver.processes.read_all();
@@ -57,6 +58,10 @@ impl Sampler for SystemWide {
 
     fn event(&self) -> &'static str {
         self.clock.name()
+    }
+
+    fn event_reason(&self) -> &str {
+        &self.without_cycles
     }
 
     fn cpus(&self) -> usize {

@@ -112,6 +112,37 @@ fn hidden_btf_leaves_rung_2() {
     assert_books(&output);
 }
 
+/// Whether the first CPU counts its cycles for everybody, as `struct perf_event_attr` of linux/perf_event.h asks for it.
+fn counts_cycles() -> io::Result<()> {
+    const TYPE_HARDWARE_CYCLES: u64 = 0;
+    let mut attr = [0u64; 16];
+    attr[0] = TYPE_HARDWARE_CYCLES | (size_of_val(&attr) as u64) << 32;
+    // SAFETY: the structure outlives the call.
+    let fd = unsafe { libc::syscall(libc::SYS_perf_event_open, attr.as_ptr(), -1, 0, -1, 0) };
+    checked(if fd < 0 { -1 } else { 0 })?;
+    // SAFETY: it was opened above, for nobody else.
+    checked(unsafe { libc::close(fd as i32) })
+}
+
+#[test]
+fn cycles_drive_the_samples_where_they_are_counted_and_the_clock_where_not_which_is_said() {
+    if skipped("cycles_drive_the_samples_where_they_are_counted_and_the_clock_where_not_which_is_said") {
+        return;
+    }
+    let _turn = my_turn();
+    let cycles = counts_cycles();
+    println!("cycles of this machine: {cycles:?}");
+    for confine in [|| Ok(()), || refuse(&[libc::SYS_bpf], libc::EPERM)] {
+        let output = confined(confine);
+        let (event, reason) = (output.hello["event"].as_str().unwrap(), output.hello["eventReason"].as_str().unwrap());
+        match cycles {
+            Ok(()) => assert_eq!((event, reason), ("cycles", "")),
+            Err(_) => assert!(event == "cpu-clock" && reason.contains("cycles"), "{}", output.hello),
+        }
+        assert_books(&output);
+    }
+}
+
 /// From 5.11 on BPF's memory is the cgroup's; the rings of perf events become smaller. tests/kernels has 5.10.
 #[test]
 fn locked_memory_that_cannot_be_raised_is_no_reason_to_give_up() {

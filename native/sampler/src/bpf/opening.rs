@@ -85,8 +85,10 @@ impl Bpf {
             })?;
             builder.build().context("cannot map the ring of the BPF program")?
         };
+        let (clock, without_cycles) = Clock::best();
         let mut sampler = Bpf {
-            clock: Clock::best(),
+            clock,
+            without_cycles,
             rate,
             stacks,
             events: BTreeMap::new(),
