@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { tempDir } from '@perfleet/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runPerfleet, startPerfleet, urlIn, type Running } from '../support/perfleet.ts';
@@ -41,11 +43,25 @@ describe('perfleet admin', () => {
     expect(wrong.out).toMatch(/^fail {2}samples without their stack: 1: .*; such as 99$/m);
   });
 
+  it('asks the process that has the data open', async () => {
+    const { code, out, err } = await runPerfleet(['admin', 'usage', '--data', dir.path]);
+    expect([code, err]).toEqual([0, expect.stringContaining(`the store of the process that has ${dir.path} open`)]);
+    expect(out).toMatch(/^shop +\d+ /m);
+    expect(statSync(join(dir.path, 'clickhouse.sock')).mode & 0o777).toBe(0o600);
+  });
+
   it('drops days, when it is told so', async () => {
     const asked = await admin('drop', '--from', today, '--until', today);
     expect([asked.code, asked.err]).toEqual([1, expect.stringContaining('Drop 2 rows')]);
     const { code, out } = await admin('drop', '--from', today, '--until', today, '--yes');
     expect([code, out]).toEqual([0, expect.stringMatching(/^dropped 2 rows .* of 1 days/)]);
     expect(await admin('check')).toMatchObject({ code: 0, out: expect.not.stringContaining('fail') });
+  });
+
+  it('opens the data itself when the process that had it was killed', async () => {
+    await clickhouse.stop('SIGKILL');
+    const { code, out, err } = await runPerfleet(['admin', 'usage', '--data', dir.path]);
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/^series +1 /m);
   });
 });

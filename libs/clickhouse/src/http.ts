@@ -1,3 +1,4 @@
+import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -33,7 +34,9 @@ export interface ClickhouseHttpOptions {
   /** Loopback by default. */
   readonly host?: string;
   /** 0 picks a free one. */
-  readonly port: number;
+  readonly port?: number;
+  /** Path of a socket to listen at instead of a port, for its user alone. What is left there of a process that was killed goes. */
+  readonly socket?: string;
   readonly maxBodyBytes?: number;
   /** For a request to arrive whole, so that slow senders cannot hold connections. Default 5 minutes, for large inserts. */
   readonly arrivalMs?: number;
@@ -48,6 +51,7 @@ export interface ClickhouseHttpOptions {
 
 export interface ClickhouseHttp {
   readonly url: string;
+  /** 0 where it listens at a socket. */
   readonly port: number;
   /** @param now ends what is being answered, too; else it is waited for */
   close(now?: boolean): Promise<void>;
@@ -78,7 +82,7 @@ export function storeEngine(store: Store): HttpEngine {
  * `@clickhouse/client`, curl, drivers and Grafana use them as they would a server.
  */
 export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<ClickhouseHttp> {
-  const { host = '127.0.0.1', port, allowedHosts = [], tls = null } = options;
+  const { host = '127.0.0.1', port = 0, socket, allowedHosts = [], tls = null } = options;
   const listener = (request: IncomingMessage, response: ServerResponse) => {
     answer(options, request, response, { host, allowedHosts }).catch((cause) =>
       fail(response, toClickHouseError(cause)),
@@ -97,9 +101,14 @@ export async function serveClickhouse(options: ClickhouseHttpOptions): Promise<C
           : cause,
       ),
     );
-    server.listen(port, host, resolve);
+    if (socket === undefined) server.listen(port, host, resolve);
+    else {
+      rmSync(socket, { force: true });
+      server.listen(socket, resolve);
+    }
   });
-  const bound = (server.address() as AddressInfo).port;
+  if (socket !== undefined) chmodSync(socket, 0o600);
+  const bound = socket === undefined ? (server.address() as AddressInfo).port : 0;
   return {
     port: bound,
     url: `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound}`,

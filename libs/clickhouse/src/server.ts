@@ -1,3 +1,4 @@
+import { Agent } from 'node:http';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { ClickHouseLogLevel, createClient, type ClickHouseClient, type ClickHouseSettings } from '@clickhouse/client';
@@ -18,6 +19,8 @@ import { insertSettings, toClickHouseError } from './store.ts';
 
 export interface ServerOptions {
   readonly url: string;
+  /** Path of the socket that the server listens at; the address's host and port are not looked at then. */
+  readonly socket?: string;
   readonly user?: string;
   readonly password?: string;
   readonly database?: string;
@@ -26,6 +29,10 @@ export interface ServerOptions {
   /** Of every statement, besides the connection's own. */
   readonly settings?: Settings;
 }
+
+/** Its options become those of each connection, so `socketPath` is where all of them go. */
+const socketAgent = (socketPath: string, maxSockets: number) =>
+  new Agent({ keepAlive: true, maxSockets, ...{ socketPath } });
 
 /** ClickHouse behind its HTTP interface; sockets of ingestion and of queries are separate pools. */
 export class ServerStore implements Store {
@@ -41,6 +48,7 @@ export class ServerStore implements Store {
         password,
         database: options.database ?? 'default',
         max_open_connections,
+        ...(options.socket === undefined ? {} : { http_agent: socketAgent(options.socket, max_open_connections) }),
         request_timeout: 120_000,
         // What fails comes back as an error; the client would print each attempt besides.
         log: { level: ClickHouseLogLevel.OFF },

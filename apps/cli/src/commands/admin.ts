@@ -4,15 +4,15 @@ import type { Command } from 'commander';
 import type { Retention } from '../admin/retention.ts';
 import type { Servers } from '../admin/servers.ts';
 import { openProfileStore, serverOptions } from '../adapters.ts';
-import { loadSettings } from '../settings.ts';
+import { loadSettings, type Settings } from '../settings.ts';
 import { cellText, formatTable } from '../table.ts';
 import { wholeNumber } from './arguments.ts';
 import { confirm } from './confirm.ts';
 import { asSettings, withOptions } from './options.ts';
 
 const HELP = `
-The store is the ClickHouse server of --clickhouse-url, or the engine in --data, which one process at a time can open: beside
-\`perfleet up\` or \`perfleet clickhouse\` name the address.
+The store is the ClickHouse server of --clickhouse-url, or the engine in --data: that of \`perfleet up\` or \`perfleet clickhouse\` where
+one of them has it open.
 
 Examples:
   perfleet admin usage --limit 10
@@ -108,12 +108,21 @@ async function withServers<T>(flags: Flags, work: (servers: Servers) => Promise<
 }
 
 async function withStore<T>(flags: Flags, work: (store: Store) => Promise<T>): Promise<T> {
-  const store = await openProfileStore(settingsOf(flags));
+  const store = await openOwnOrShared(settingsOf(flags));
   try {
     return await work(store);
   } finally {
     await store.close();
   }
+}
+
+/** One process may have the engine of a data directory open: when one has, it is asked. */
+async function openOwnOrShared(settings: Settings): Promise<Store> {
+  const { openSharedStore } = await import('../shared-store.ts');
+  const shared = await openSharedStore(settings);
+  if (!shared) return openProfileStore(settings);
+  process.stderr.write(`the store of the process that has ${settings.dataDir} open\n`);
+  return shared;
 }
 
 async function usage(servers: Servers, flags: Flags): Promise<void> {

@@ -6,11 +6,13 @@ import { makeCollector } from '../parts/collector.ts';
 import { makeSymbolizer } from '../parts/symbolizer.ts';
 import { serviceLogger } from '../service-logger.ts';
 import type { Settings } from '../settings.ts';
+import { shareStore } from '../shared-store.ts';
 
 /** Every service in one process. @returns the line that says that they are ready */
 export async function runUp(settings: Settings, shutdown: Shutdown): Promise<string> {
   const store = await openProfileStore(settings);
   shutdown.add('store', () => store.close());
+  await shareStore(store, settings, serviceLogger(settings, 'store'), shutdown);
   const shards = await openProfileShards(settings, store);
   shutdown.add('shards', async () => shards?.close());
   const stream = await openStream(settings, serviceLogger(settings, 'stream'));
