@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { createApi } from '@perfleet/api';
 import { openStore, type Store } from '@perfleet/clickhouse';
@@ -143,18 +144,28 @@ function medians(runs: readonly Run[]): Run {
   return { ...runs[0]!, ms: median(runs.map(({ ms }) => ms)), cpu: median(runs.map(({ cpu }) => cpu)) };
 }
 
-/** One request to the last byte. Parsing the answer and checking its total are not measured. */
-async function ask(url: string, { name, path, query: parameters, total }: Case): Promise<Run> {
-  const {
-    value: body,
-    seconds,
-    cpu,
-  } = await measure(async () => {
-    const response = await fetch(`${url}/api/v1/${path}?${new URLSearchParams(parameters)}`);
-    const bytes = Buffer.from(await response.arrayBuffer());
-    if (!response.ok) throw new Error(`${name}: ${response.status} ${bytes.toString('utf8').slice(0, 500)}`);
-    return bytes;
+/** What has come of an answer, in pieces. */
+async function get(url: string): Promise<{ status: number; pieces: Buffer[] }> {
+  return new Promise((resolve, reject) => {
+    request(url, (response) => {
+      const pieces: Buffer[] = [];
+      response.on('data', (piece: Buffer) => pieces.push(piece));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, pieces }));
+      response.on('error', reject);
+    })
+      .on('error', reject)
+      .end();
   });
+}
+
+/**
+ * One request to the last byte. Putting the pieces of the answer together, parsing it and checking its total are not measured. The
+ * client, in the thread of the API, does as little as one can: `fetch` took a tenth of a second for 48 MB.
+ */
+async function ask(url: string, { name, path, query: parameters, total }: Case): Promise<Run> {
+  const { value, seconds, cpu } = await measure(() => get(`${url}/api/v1/${path}?${new URLSearchParams(parameters)}`));
+  const body = Buffer.concat(value.pieces);
+  if (value.status !== 200) throw new Error(`${name}: ${value.status} ${body.toString('utf8').slice(0, 500)}`);
   const { sum, nodes } = sumOf(body);
   // Above 2^53 ns (104 days of CPU), numbers of JSON are rounded, and so are sums of them.
   const rounding = total > Number.MAX_SAFE_INTEGER ? total * 1e-9 : 0;
