@@ -9,7 +9,16 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { runArguments } from '../tests/support/run-arguments.ts';
 import { hasCommand, root, run } from './steps.mjs';
+
+runArguments(
+  `npm run test:arm64
+
+Checks that the sampler's Rust and BPF C compile for arm64. Adds Rust's standard library for it by rustup where it is missing.
+`,
+  {},
+);
 
 const TARGET = 'aarch64-unknown-linux-gnu';
 
