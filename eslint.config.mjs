@@ -50,7 +50,7 @@ export default tseslint.config(
   },
   {
     files: [
-      'libs/{ids,otlp,pprof,profile,cgroup,selector,messages,api-contract,simulate,pyroscope,http-guard,fleet-config,tokens,uploads}/src/**/*.ts',
+      'libs/{ids,bytes,otlp,pprof,profile,cgroup,selector,messages,api-contract,simulate,pyroscope,http-guard,fleet-config,tokens,uploads}/src/**/*.ts',
     ],
     ignores: ['**/*.spec.ts', '**/*.int-spec.ts'],
     rules: {

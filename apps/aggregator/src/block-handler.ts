@@ -1,11 +1,6 @@
 import { createHash } from 'node:crypto';
-import {
-  releaseBody,
-  type PartitionAssignment,
-  type PartitionHandler,
-  type StreamBatch,
-  type StreamMessage,
-} from '@perfleet/stream';
+import { releaseBytes } from '@perfleet/bytes';
+import type { PartitionAssignment, PartitionHandler, StreamBatch, StreamMessage } from '@perfleet/stream';
 import { BlockContent, BODY_HASH, type BodyHash } from './block-content.ts';
 import { formatRange, parseRange, type OffsetRange, type StoredRange } from './stored-range.ts';
 
@@ -141,7 +136,7 @@ export class BlockHandler<T> implements PartitionHandler {
     this.rows += rows;
     this.bytes += message.value?.byteLength ?? 0;
     this.content!.add(message);
-    if (spent && message.value) releaseBody(message.value);
+    if (spent && message.value) releaseBytes(message.value);
     this.next = message.offset + 1n;
   }
 

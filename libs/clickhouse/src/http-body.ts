@@ -1,14 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { finished } from 'node:stream';
+import { releaseBytes } from '@perfleet/bytes';
 import { ClickHouseError } from './store.ts';
 
 /** Of a body that declares its length so much is taken at once, and more when it comes: declaring costs nothing. */
 const AT_ONCE = 64 << 20;
 
 /**
- * The body of a request. Pieces, each a buffer of its own of up to 64 KiB, are given back as soon as they are copied: V8 counts them as
- * used until it has marked the whole heap, and marks it whenever some tens of megabytes have come together, which blocks of samples
- * do every second. As events, for an iterator joins those that wait, and keeps them.
+ * The body of a request. Pieces, each a buffer of its own of up to 64 KiB, are given back as soon as they are copied. As events, for an iterator joins those that wait, and keeps them.
  * @throws ClickHouseError when it is longer than `limit` bytes
  */
 export function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
@@ -32,7 +31,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
       }
       if (end > body.byteLength) body = grown(body, bytes, Math.min(limit, Math.max(end, 2 * body.byteLength)));
       body.set(piece, bytes);
-      release(piece);
+      releaseBytes(piece);
       bytes = end;
     };
     request.on('data', take);
@@ -42,15 +41,9 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
 function grown(body: Buffer<ArrayBuffer>, used: number, size: number): Buffer<ArrayBuffer> {
   const larger = Buffer.allocUnsafeSlow(size);
   body.copy(larger, 0, 0, used);
-  release(body);
+  releaseBytes(body);
   return larger;
 }
 
 export const tooLarge = (limit: number, cause?: unknown) =>
   new ClickHouseError(`Code: 307. The body is over ${limit} bytes: send it in parts.`, 307, { cause });
-
-/** Gives memory back at once. For whoever is the last to read it: it is gone. What shares its memory with others, as short buffers do, stays. */
-export function release(bytes: Uint8Array): void {
-  const { buffer } = bytes;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength && !buffer.detached) buffer.transfer(0);
-}

@@ -4,9 +4,9 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { releaseBytes } from '@perfleet/bytes';
 import { arrivalWithin, refusedRequest, type Origins, type TlsIdentity } from '@perfleet/http-guard';
 import { authorizationOf, decide, type Scope, type TokenRecord, type TokenVerifier } from '@perfleet/tokens';
-import { release } from './http-body.ts';
 import { fail } from './http-errors.ts';
 import { readQuery } from './http-request.ts';
 import { withRevision } from './native-revision.ts';
@@ -152,7 +152,7 @@ async function answer(
   const address = request.socket.remoteAddress ?? '';
   const result = await engine.raw({ ...raw, abortSignal: aborted.signal }, { token, address });
   // Of a statement that was answered nothing is written any more.
-  if (raw.body) release(raw.body);
+  if (raw.body) releaseBytes(raw.body);
   const body = result.format.toLowerCase() === 'native' ? withRevision(result.body, revision) : result.body;
   const summary = JSON.stringify({
     read_rows: '0',

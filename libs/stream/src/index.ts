@@ -4,5 +4,4 @@ export { UnsupportedCodecError } from './kafka/codecs.ts';
 export { KafkaStream, openKafkaStream, type KafkaStreamOptions } from './kafka/kafka-stream.ts';
 export { partitionOf } from './partitioner.ts';
 export * from './read-topic.ts';
-export { releaseBody } from './release-body.ts';
 export * from './stream.ts';

@@ -31,6 +31,8 @@ use crate::walks::Walks;
 
 /// How long a window may wait for the tables of its samples: that of a large binary takes about a second.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The last window: whoever stops a sampler sends it on before it ends itself, and has two seconds for all of that.
+const LAST_PATIENCE: Duration = Duration::from_millis(300);
 /// A window's records are replayed early when there are more.
 const MANY_RECORDS: usize = 50_000;
 
@@ -192,6 +194,7 @@ impl Sampler for Bpf {
     }
 
     fn stop(&mut self) {
+        self.patience = self.patience.min(LAST_PATIENCE);
         for event in self.events.values() {
             let _ = event.disable();
         }
