@@ -36,19 +36,28 @@ export async function setup({ tests = false } = {}) {
       notes.push(`${what}: ${error.message}`);
     }
   };
-  await npmPackages();
-  await attempt('Debian packages', () => debianPackages([...DEBIAN_BUILD, ...(tests ? DEBIAN_TEST : [])], notes));
-  await attempt('native build', () => nativeBuild(notes));
-  if (tests) {
-    await attempt('Kafka jars', async () => {
-      const { ensureKafkaJars } = await import('./kafka-jars.mjs');
-      await ensureKafkaJars({ log: (line) => process.stderr.write(`perfleet: ${line}\n`) });
-    });
-    await attempt('checkers of deployment files', goTools);
-  }
+  // What is fetched waits for others, what is built for processors: each goes on while the other does.
+  const [fetched] = await Promise.allSettled([
+    fetchAll(attempt, tests),
+    attempt('Debian packages', () => debianPackages([...DEBIAN_BUILD, ...(tests ? DEBIAN_TEST : [])], notes)).then(() =>
+      attempt('native build', () => nativeBuild(notes)),
+    ),
+  ]);
+  if (fetched.status === 'rejected') throw fetched.reason;
   await bundles();
   for (const note of notes) process.stderr.write(`perfleet: going on without: ${note}\n`);
   return notes;
+}
+
+/** @throws Error without npm packages: nothing works without them */
+async function fetchAll(attempt, tests) {
+  await npmPackages();
+  if (!tests) return;
+  await attempt('Kafka jars', async () => {
+    const { ensureKafkaJars } = await import('./kafka-jars.mjs');
+    await ensureKafkaJars({ log: (line) => process.stderr.write(`perfleet: ${line}\n`) });
+  });
+  await attempt('checkers of deployment files', goTools);
 }
 
 async function npmPackages() {

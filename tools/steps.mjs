@@ -64,7 +64,7 @@ export function run(label, command, args, options = {}) {
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
-    const timer = setInterval(() => process.stderr.write(`perfleet:   … ${seconds()}  ${last}\n`), 10_000);
+    const timer = setInterval(() => process.stderr.write(`perfleet:   ${label} … ${seconds()}  ${last}\n`), 10_000);
     child.on('error', (error) => {
       clearInterval(timer);
       reject(new Error(`${label}: cannot run ${command}: ${error.message}`));
