@@ -63,10 +63,16 @@ export function buildGuest(
   };
 }
 
-/** Each scenario between two lines that the host waits for. */
+/**
+ * Each scenario between two lines that the host waits for. What it wrote is an archive on the second serial port before the second
+ * line: a guest that dies in a later one takes nothing of it along.
+ */
 export function scenariosScript(scenarios: readonly Scenario[]): string {
   return scenarios
-    .map(({ name, guest }) => `echo "@@ begin ${name}"\n{\n${guest}\n} 2> /out/${name}.err\necho "@@ done ${name}"\n`)
+    .map(
+      ({ name, guest }) =>
+        `echo "@@ begin ${name}"\n{\n${guest}\n} 2> /out/${name}.err\nsend ${name}\necho "@@ done ${name}"\n`,
+    )
     .join('');
 }
 

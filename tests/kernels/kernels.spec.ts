@@ -27,7 +27,7 @@ describe('scenarios', () => {
     expect(new Set(SCENARIOS.map(({ name }) => name)).size).toBe(SCENARIOS.length);
     for (const { name, guest } of SCENARIOS) {
       expect(guest).toMatch(new RegExp(`sample ${name} |/out/${name}\\.bin`));
-      expect(scenariosScript(SCENARIOS)).toContain(`@@ done ${name}"`);
+      expect(scenariosScript(SCENARIOS)).toContain(`send ${name}\necho "@@ done ${name}"`);
     }
   });
 });

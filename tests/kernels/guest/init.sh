@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The guest's first process: runs the scenarios, one after another, and sends what they wrote as an archive to the second serial port.
+# The guest's first process: runs the scenarios, one after another, and sends what each wrote as an archive to the second serial port.
 # Lines that begin with @@ are for the host.
 export PATH=/opt:/bin
 /bin/busybox --install -s /bin
@@ -39,9 +39,13 @@ end_programs() {
   wait
 }
 
+# Sends what a scenario wrote. Usage: send NAME
+send() {
+  (cd /out && tar -c "$1".* > /dev/ttyS1)
+}
+
 . /scenarios.sh
 
-tar -c -C /out . > /dev/ttyS1
 echo "@@ end"
 sync
 poweroff -f
