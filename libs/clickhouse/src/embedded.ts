@@ -20,6 +20,7 @@ import type {
   Store,
 } from './store.ts';
 import { ClickHouseError, insertSettings, toClickHouseError } from './store.ts';
+import { Structures } from './structures.ts';
 
 /** Loaded by whoever opens a store in its process: 140 MB of it are resident from then on, and who talks to a server needs none. */
 const engine = () => createRequire(import.meta.url)('chdb') as typeof import('chdb');
@@ -36,10 +37,16 @@ const QUERY_LANES = 2;
 const SQL_LANES = 3;
 
 /**
- * Directory that this process has open, by how many stores, and where their blocks are put. The engine is one per process: asked for a second
- * directory it does not answer, so that is refused here.
+ * Directory that this process has open, by how many stores, where their blocks are put, and the columns of its tables. The engine is one
+ * per process: asked for a second directory it does not answer, so that is refused here.
  */
-const opened = { directory: '', stores: 0, blocks: '' };
+const opened = { directory: '', stores: 0, blocks: '', columns: new Structures<DescribedColumn[]>() };
+
+interface DescribedColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly default_type: string;
+}
 
 /** Settings of the HTTP layer, which the engine in this process does not know. */
 const HTTP_ONLY =
@@ -111,7 +118,11 @@ export class EmbeddedStore implements Store {
       if (body.byteLength > 0) {
         const structure = await this.structure(insert.into, insert.columns);
         const target = insert.columns === null ? insert.into : `${insert.into} (${insert.columns})`;
-        await this.insertBlock(target, structure, insert.format, body, settings);
+        await this.insertBlock(target, structure, insert.format, body, settings).catch((cause) => {
+          // Nobody else changes a table; should somebody, it costs one insert.
+          opened.columns.forget();
+          throw cause;
+        });
       }
       return { body: Buffer.alloc(0), format: insert.format };
     }
@@ -134,6 +145,7 @@ export class EmbeddedStore implements Store {
     for (const lanes of all) for (const session of lanes.sessions()) session.close();
     await engine().drainPending();
     opened.stores--;
+    opened.columns.forget();
     if (opened.stores === 0) rmSync(opened.blocks, { recursive: true, force: true });
   }
 
@@ -175,7 +187,7 @@ export class EmbeddedStore implements Store {
 
   /** Names and types of an INSERT's columns, from the table. */
   private async structure(table: string, columns: string | null): Promise<string> {
-    const rows = await this.query<{ name: string; type: string; default_type: string }>(`DESCRIBE TABLE ${table}`);
+    const rows = await opened.columns.of(table, () => this.query<DescribedColumn>(`DESCRIBE TABLE ${table}`));
     const wanted = columns?.split(',').map((c) => c.trim().replace(/^[`"]|[`"]$/g, ''));
     const named = wanted
       ? wanted.map((name) => rows.find((row) => row.name === name) ?? { name, type: 'String', default_type: '' })
@@ -187,7 +199,11 @@ export class EmbeddedStore implements Store {
     return { ingest: this.ingest, query: this.queries, sql: this.sql }[connection];
   }
 
-  private async run(sql: string, format: string, options: QueryOptions): Promise<Buffer> {
+  private run(sql: string, format: string, options: QueryOptions): Promise<Buffer> {
+    return opened.columns.around(sql, () => this.runStatement(sql, format, options));
+  }
+
+  private async runStatement(sql: string, format: string, options: QueryOptions): Promise<Buffer> {
     if (this.closed) throw new ClickHouseError('The store is closed.', 0);
     const { abortSignal } = options;
     abortSignal?.throwIfAborted();

@@ -275,6 +275,39 @@ describe('HTTP face', () => {
     expect(row).toEqual({ n: '1000', m: String(BIG), u: '1000', s: '1' });
   });
 
+  it('asks for the columns of a table once, until somebody changes one', async () => {
+    const insert = async (bytes: readonly number[]) => {
+      const query = encodeURIComponent('INSERT INTO changed FORMAT RowBinary');
+      const answer = await fetch(`${http.url}/?query=${query}`, { method: 'POST', body: Uint8Array.from(bytes) });
+      return answer.ok ? 'done' : answer.text();
+    };
+    const asked = async () => {
+      const [row] = await store.query<{ n: string }>("SELECT value AS n FROM system.events WHERE event = 'Query'");
+      return Number(row?.n ?? 0);
+    };
+    await store.command('CREATE TABLE changed (a UInt8) ENGINE = MergeTree ORDER BY a');
+    const before = await asked();
+    expect(await insert([1])).toBe('done');
+    const first = await asked();
+    expect(await insert([2])).toBe('done');
+    expect((await asked()) - first, 'statements of the second insert').toBeLessThan(first - before);
+    const other = await openStore({ kind: 'embedded', path });
+    await other.command('ALTER TABLE changed ADD COLUMN b UInt8');
+    await other.close();
+    expect(await insert([3, 4])).toBe('done');
+    await fetch(http.url, { method: 'POST', body: 'ALTER TABLE changed MODIFY COLUMN b UInt16' });
+    expect(await insert([5, 6, 1])).toBe('done');
+    expect(await insert([7])).toContain('Code: 33');
+    expect(await store.query('SELECT * FROM changed ORDER BY a')).toEqual(
+      [
+        [1, 0],
+        [2, 0],
+        [3, 4],
+        [5, 262],
+      ].map(([a, b]) => ({ a, b })),
+    );
+  });
+
   it('takes samples, whose series are numbers in a dictionary', async () => {
     const server = new ServerStore({ url: http.url });
     const block = new RowBinaryBlock()
