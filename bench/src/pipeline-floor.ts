@@ -1,4 +1,5 @@
-import { TABLES, type RowBinaryBlock, type Store } from '@perfleet/clickhouse';
+import { RowBinaryBlock, TABLES, type Store } from '@perfleet/clickhouse';
+import { SAMPLE_ROW_BYTES } from '@perfleet/mapping';
 import { cpuSeconds } from './measure.ts';
 import { untilMerged } from './query-store.ts';
 import type { Service } from './service.ts';
@@ -34,4 +35,15 @@ export async function insertPrepared(store: Store, engine: Service, blocks: read
   const floor = { samples: await insert('floor'), withRollUps: await insert('floor_rolled') };
   for (const name of named.reverse()) await store.command(`DROP TABLE ${name} SYNC`);
   return floor;
+}
+
+/** The same rows in so many blocks, of one size but for the last. */
+export function inBlocks(blocks: readonly RowBinaryBlock[], count: number): RowBinaryBlock[] {
+  const bytes = Buffer.concat(blocks.map((block) => block.bytes()));
+  const rows = bytes.length / SAMPLE_ROW_BYTES;
+  const size = Math.ceil(rows / count);
+  return Array.from({ length: Math.ceil(rows / size) }, (_, i) => {
+    const some = bytes.subarray(i * size * SAMPLE_ROW_BYTES, (i + 1) * size * SAMPLE_ROW_BYTES);
+    return RowBinaryBlock.of(some, some.length / SAMPLE_ROW_BYTES);
+  });
 }

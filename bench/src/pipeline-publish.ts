@@ -2,7 +2,7 @@ import { zstdCompressSync } from 'node:zlib';
 import { encodeProfileHeaders, TOPICS } from '@perfleet/messages';
 import { OTLP_SCHEMA } from '@perfleet/otlp';
 import { nodeMessage, Totals, type Fleet, type Pod, type PodWindow } from '@perfleet/simulate';
-import type { OutgoingMessage, Stream, StreamMessage } from '@perfleet/stream';
+import type { OutgoingMessage, StreamMessage } from '@perfleet/stream';
 import { cpuSeconds } from './measure.ts';
 
 export const WINDOW = 5;
@@ -32,7 +32,7 @@ export class Publisher {
 
   constructor(
     private readonly fleet: Fleet,
-    private readonly stream: Stream,
+    private readonly sendAll: (messages: readonly OutgoingMessage[]) => Promise<void>,
   ) {
     this.taken = Array.from({ length: fleet.options.nodes }, () => 0);
     this.sequences = [...this.taken];
@@ -89,9 +89,7 @@ export class Publisher {
   }
 
   private async send(batch: readonly OutgoingMessage[]): Promise<void> {
-    const producer = await this.stream.producer();
-    await producer.send(TOPIC, batch);
-    await producer.close();
+    await this.sendAll(batch);
     this.sent += batch.length;
   }
 

@@ -1,13 +1,14 @@
 import { join } from 'node:path';
-import { openStore, type Store } from '@perfleet/clickhouse';
+import { openStore } from '@perfleet/clickhouse';
 import { TOPIC_SPECS } from '@perfleet/messages';
-import { DEFAULT_FLEET, Fleet, nodeMessage } from '@perfleet/simulate';
-import { openEmbeddedStream, type Stream } from '@perfleet/stream';
-import { parseCount, peakMb, residentMb } from './measure.ts';
-import { insertPrepared } from './pipeline-floor.ts';
-import { outgoing, Publisher, TOPIC, WINDOW } from './pipeline-publish.ts';
+import { DEFAULT_FLEET, Fleet } from '@perfleet/simulate';
+import { parseCount, peakMb } from './measure.ts';
+import { openBroker, parseBroker } from './pipeline-broker.ts';
+import { inBlocks, insertPrepared } from './pipeline-floor.ts';
+import { Publisher, TOPIC, WINDOW } from './pipeline-publish.ts';
+import { deliveries, measureWhole, memoryOf, timeToQuery, untilStored } from './pipeline-run.ts';
 import { measureStages } from './pipeline-stages.ts';
-import { blocksOf, bytesByTable, checkStore, countOf, mergedRows } from './pipeline-store.ts';
+import { bytesByTable, checkStore, countOf } from './pipeline-store.ts';
 import { untilMerged } from './query-store.ts';
 import { ratio, type Benchmark, type Cell } from './report.ts';
 import { startService, type Service } from './service.ts';
@@ -17,8 +18,6 @@ import { slowStore } from './slow-store.ts';
 const TWENTY_TIMES_OTHERS = 500_000;
 /** How many times as long the store takes where it is to be slow. */
 const SLOWER = 10;
-/** Name of the engine's threads that merge parts. */
-const MERGES = 'MergeMutate';
 /** More than an aggregator may hold of all partitions: 16 blocks. */
 const BACKLOG_BYTES = 1.5e9;
 
@@ -27,6 +26,11 @@ export const pipeline: Benchmark = {
   description:
     'rows per CPU-second from OTLP messages on the stream through the aggregator into the store, against inserting the same rows as prepared blocks; memory before a slow store',
   options: [
+    {
+      flags: '--broker <kind>',
+      description:
+        'kafka or embedded: where messages come from (kafka where a broker can be had; with --quick embedded)',
+    },
     { flags: '--rows <n>', description: 'sample rows to measure (1M); as many go before them' },
     {
       flags: '--slow-seconds <n>',
@@ -36,6 +40,7 @@ export const pipeline: Benchmark = {
 
   async run({ quick, options, directory, root, progress }) {
     const wanted = parseCount('--rows', options['rows'], quick ? 20_000 : 1_000_000, 200_000_000);
+    const wantedBroker = parseBroker(options['broker']) ?? (quick ? 'embedded' : undefined);
     const slowSeconds = parseCount('--slow-seconds', options['slowSeconds'], quick ? 2 : 60, 3600);
     const fleetOptions = quick
       ? { ...DEFAULT_FLEET, pods: 60, nodes: 4, services: 6, stacksPerService: 400 }
@@ -43,14 +48,15 @@ export const pipeline: Benchmark = {
     const engine = await startService(root, ['clickhouse', '--data', join(directory, 'engine'), '--http-port', '0']);
     const url = /http:\S+/.exec(engine.line)![0];
     const store = await openStore({ kind: 'server', url });
-    const stream = await openEmbeddedStream({ path: join(directory, 'stream.db') });
+    const broker = await openBroker(wantedBroker, directory, progress);
+    const { stream } = broker;
     const aggregate = (clickhouse: string) =>
-      startService(root, ['aggregator', '--data', directory, '--clickhouse-url', clickhouse]);
+      startService(root, ['aggregator', '--data', directory, '--clickhouse-url', clickhouse], broker.env);
     let aggregator: Service | null = null;
     try {
       await stream.ensureTopics([{ name: TOPIC, ...TOPIC_SPECS.profiles }]);
       const fleet = new Fleet(fleetOptions);
-      const publisher = new Publisher(fleet, stream);
+      const publisher = new Publisher(fleet, (messages) => broker.send(messages));
       progress('publishing what goes before');
       await publisher.introduce();
       await publisher.publish(wanted, false);
@@ -67,8 +73,10 @@ export const pipeline: Benchmark = {
       const floor = await insertPrepared(store, engine, stages.blocks);
       await untilMerged(store);
       progress('through the aggregator');
-      const whole = await measureWhole(store, engine, aggregator, publisher.count);
+      const whole = await measureWhole(store, engine, aggregator, broker, publisher.count);
       await checkStore(store, publisher.totals);
+      progress('the same rows as prepared blocks, as many as the aggregator wrote');
+      const alike = await insertPrepared(store, engine, inBlocks(stages.blocks, whole.blocks));
       progress('time from message to query');
       const latencyRuns = quick ? 2 : 10;
       const latency = await timeToQuery(store, stream, fleet, latencyRuns);
@@ -100,12 +108,17 @@ export const pipeline: Benchmark = {
         ['rows to blocks, everything new', perSecond(stages.cold.blocks), stages.cold.blocks],
         ['insert prepared blocks, samples alone', perSecond(floor.samples), floor.samples],
         ['insert prepared blocks, with roll-ups (the floor)', perSecond(floor.withRollUps), floor.withRollUps],
+        [`insert ${whole.blocks} prepared blocks, with roll-ups`, perSecond(alike.withRollUps), alike.withRollUps],
         ['stream to store: aggregator', perSecond(whole.aggregatorCpu), whole.aggregatorCpu],
         ['stream to store: engine', perSecond(whole.engineCpu), whole.engineCpu],
         ['stream to store, all of it', perSecond(whole.cpu), whole.cpu],
+        ...(whole.brokerCpu === null
+          ? []
+          : [['broker, not in the sum', perSecond(whole.brokerCpu), whole.brokerCpu] satisfies Cell[]]),
       ];
       return {
         parameters: {
+          broker: broker.kind,
           rows,
           messages: published.messages.length,
           pods: fleetOptions.pods,
@@ -118,6 +131,13 @@ export const pipeline: Benchmark = {
             perSecond(whole.cpu),
             'the same rows as prepared blocks, roll-ups included',
             perSecond(floor.withRollUps),
+            'higher',
+          ),
+          ratio(
+            'stream to store, rows a CPU-second',
+            perSecond(whole.cpu),
+            'the same rows in as many prepared blocks as the aggregator wrote, roll-ups included',
+            perSecond(alike.withRollUps),
             'higher',
           ),
           ratio(
@@ -169,8 +189,9 @@ export const pipeline: Benchmark = {
           },
         ],
         notes: [
+          broker.note,
           `CPU is user and system of aggregator and engine, each a process of its own, the engine behind its HTTP interface, until the engine merges nothing any more: of the floor too. A row is one (second, series, stack); ${(rows / published.messages.length).toFixed(0)} rows a message.`,
-          'Before, the aggregator had each stack of each service once, and then as many rows as are measured: it knows series, stacks and frames, as one that runs for a day does, and nothing of them is new in what is measured. So the floor has the same rows but those of deliveries, one a message. It inserts them in blocks of 200,000 through the same interface into tables made alike.',
+          'Before, the aggregator had each stack of each service once, and then as many rows as are measured: it knows series, stacks and frames, as one that runs for a day does, and nothing of them is new in what is measured. So the floor has the same rows but those of deliveries, one a message. It inserts them in blocks of 200,000 through the same interface into tables made alike: few blocks, which are hardly merged. The second reference inserts the same rows in as many blocks as the aggregator wrote, with their merges: what it costs more than the floor is the size of blocks.',
           'A block of the pipeline is what a partition has waiting: with the default of 1M rows 63,000. One of 16 of a fleet of 1,000 nodes (92,000 rows a second) has 34,000 when its six seconds are over, and more after an outage.',
           'The store was checked against the generator: samples by service and stack.',
           'Message to query: one message is sent to an idle aggregator and the store is asked until it answers with its rows; the block waits until nothing came for a second.',
@@ -178,102 +199,9 @@ export const pipeline: Benchmark = {
       };
     } finally {
       await aggregator?.stop();
-      await stream.close();
+      await broker.close();
       await store.close();
       await engine.stop();
     }
   },
 };
-
-async function measureWhole(store: Store, engine: Service, aggregator: Service, messages: number) {
-  const merged = await mergedRows(store);
-  const blocks = await blocksOf(store);
-  const [started, before] = [performance.now(), [aggregator.cpu(), engine.cpu(), engine.cpu(MERGES)] as const];
-  aggregator.resume();
-  await untilStored(store, messages, aggregator);
-  const seconds = (performance.now() - started) / 1000;
-  const aggregatorCpu = aggregator.cpu() - before[0];
-  // What an insert leaves to do later is its cost as well.
-  await untilMerged(store);
-  const engineCpu = engine.cpu() - before[1];
-  return {
-    seconds,
-    aggregatorCpu,
-    engineCpu,
-    mergesCpu: engine.cpu(MERGES) - before[2],
-    cpu: aggregatorCpu + engineCpu,
-    mergedRows: (await mergedRows(store)) - merged,
-    blocks: (await blocksOf(store)) - blocks,
-  };
-}
-
-async function memoryOf(service: Service, seconds: number): Promise<{ second: number; mb: number }[]> {
-  const seen: { second: number; mb: number }[] = [];
-  const steps = Math.min(6, seconds);
-  for (let step = 1; step <= steps; step++) {
-    await new Promise((resolve) => setTimeout(resolve, (seconds * 1000) / steps));
-    seen.push({ second: Math.round((step * seconds) / steps), mb: residentMb(service.pid) });
-  }
-  return seen;
-}
-
-const deliveries = (store: Store) => countOf(store, 'delivery_log');
-
-/** Deliveries are written last in a block. */
-const untilStored = (store: Store, messages: number, aggregator: Service) =>
-  until(
-    'every message is stored',
-    async () => {
-      aggregator.mustRun();
-      return (await deliveries(store)) >= messages;
-    },
-    () => aggregator.errors(),
-    // Each look costs the engine some milliseconds.
-    500,
-  );
-
-/** Median milliseconds from handing a message to the stream until a query answers with its rows. */
-async function timeToQuery(store: Store, stream: Stream, fleet: Fleet, times: number): Promise<number> {
-  const producer = await stream.producer();
-  const all: number[] = [];
-  try {
-    const pods = fleet.pods.slice(0, 5);
-    for (let i = 0; i < times; i++) {
-      // Seconds of its own: nothing else in the store has them.
-      const time = Math.floor(Date.now() / 1000) + 600 + i;
-      const { body, rows } = nodeMessage(fleet, pods, 1_000_000 + i, time, 1);
-      const sent = performance.now();
-      await producer.send(TOPIC, [outgoing('bench-latency', i + 1, 0, body)]);
-      await until(
-        'the message is answered by a query',
-        async () => {
-          const [row] = await store.query<{ n: string }>(
-            "SELECT count() AS n FROM samples WHERE time = toDateTime({time:UInt32}, 'UTC')",
-            { time },
-          );
-          return Number(row?.n) >= rows;
-        },
-        () => '',
-      );
-      all.push(performance.now() - sent);
-    }
-  } finally {
-    await producer.close();
-  }
-  return all.sort((a, b) => a - b)[all.length >> 1]!;
-}
-
-/** Looks every so many milliseconds, for ten minutes at most. */
-async function until(
-  what: string,
-  done: () => boolean | Promise<boolean>,
-  why: () => string,
-  everyMs = 50,
-): Promise<void> {
-  const deadline = performance.now() + 600_000;
-  while (!(await done())) {
-    if (performance.now() > deadline)
-      throw new Error(`waited 10 minutes until ${what}; last error: ${why() || 'none'}`);
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
-  }
-}

@@ -9,6 +9,8 @@ import { startServerProcess, type ServerProcess } from './server-process.ts';
 
 export interface TestKafka {
   readonly brokers: string[];
+  /** Process id of the broker that was started last. */
+  pid(): number;
   /** Kills the broker and removes its data. */
   stop(): Promise<void>;
   /** Kills the broker; its data stays. */
@@ -49,6 +51,7 @@ export async function startKafka(options: { properties?: Readonly<Record<string,
     await start();
     return {
       brokers,
+      pid: () => started.at(-1)!.pid,
       stop: async () => void (await Promise.all(started.map((server) => server.stop()))),
       kill: () => started.at(-1)!.kill(),
       restart: start,
