@@ -1,17 +1,10 @@
-import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import { CompressionCodecs, CompressionTypes } from './kafkajs.ts';
+import { compress, decompress } from './zstd.ts';
 
 /** A record batch in a format that this client does not read. It stays where it is: skipping it would be a silent loss. */
 export class UnsupportedCodecError extends Error {
   override readonly name = 'UnsupportedCodecError';
 }
-
-/** A batch of a few kilobytes must not unpack into all of the memory. */
-const MAX_UNPACKED_BYTES = 256 << 20;
-
-const compress = promisify(zstdCompress);
-const decompress = promisify(zstdDecompress);
 
 function refused(codec: string) {
   return () => {
@@ -27,9 +20,8 @@ function refused(codec: string) {
 /** kafkajs brings gzip only. */
 export function registerCodecs(): void {
   CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-    compress: (encoder: { buffer: Buffer }) =>
-      compress(encoder.buffer, { params: { [constants.ZSTD_c_compressionLevel]: 3 } }),
-    decompress: (buffer: Buffer) => decompress(buffer, { maxOutputLength: MAX_UNPACKED_BYTES }),
+    compress: (encoder: { buffer: Buffer }) => compress(encoder.buffer),
+    decompress: (buffer: Buffer) => decompress(buffer),
   });
   CompressionCodecs[CompressionTypes.Snappy] = refused('snappy');
   CompressionCodecs[CompressionTypes.LZ4] = refused('lz4');
