@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::binaries::{Binaries, Wanted};
+use crate::binaries::{Binaries, Held, Numbered, Wanted};
 use crate::build_id::BuildId;
 use crate::elf::ElfInfo;
 use crate::proc;
@@ -17,8 +17,17 @@ pub struct Mapping {
     build_id: BuildId,
     /// 0 = unknown.
     inode: u64,
+    /// Where the inode's number is unique, of what was read from /proc.
+    place: Option<InodePlace>,
     /// Looked for at the first need: None = not yet, Some(None) = not to be had.
-    elf: Option<Option<Rc<ElfInfo>>>,
+    elf: Option<Option<Rc<Held>>>,
+}
+
+/// A device as /proc writes it (major, minor), seen from a mount name space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InodePlace {
+    pub device: (u32, u32),
+    pub namespace: u64,
 }
 
 /// Sorted by start, without overlaps.
@@ -30,7 +39,7 @@ pub struct AddressSpace {
 impl Mapping {
     /// None when it would end beyond the address space. `inode` 0 = unknown.
     pub fn new(start: u64, length: u64, offset: u64, path: Rc<str>, build_id: BuildId, inode: u64) -> Option<Mapping> {
-        Some(Mapping { start, end: start.checked_add(length)?, offset, path, build_id, inode, elf: None })
+        Some(Mapping { start, end: start.checked_add(length)?, offset, path, build_id, inode, place: None, elf: None })
     }
 
     fn copy(&self) -> Mapping {
@@ -50,9 +59,15 @@ impl Mapping {
     /// What the mapped file says of itself, where it can be had.
     pub fn elf(&mut self, pid: u32, binaries: &mut Binaries) -> Option<Rc<ElfInfo>> {
         if self.elf.is_none() {
-            self.elf = Some(binaries.find(&self.wanted(pid)));
+            self.elf = Some(binaries.hold(&self.wanted(pid), self.numbered()));
         }
-        self.elf.clone().flatten()
+        self.elf.iter().flatten().next().map(|held| Rc::clone(&held.elf))
+    }
+
+    /// What no other file is called as long as this one is mapped.
+    fn numbered(&self) -> Option<Numbered> {
+        let place = self.place.filter(|place| place.namespace != 0 && self.inode != 0)?;
+        Some(Numbered { place, inode: self.inode, path: Rc::clone(&self.path) })
     }
 
     pub fn wanted(&self, pid: u32) -> Wanted<'_> {
@@ -70,7 +85,8 @@ impl AddressSpace {
 
     /// Adds what /proc knows of the process.
     pub fn add_of_process(&mut self, pid: u32) {
-        for mapping in proc::maps(pid).lines().filter_map(parse_maps_line) {
+        let namespace = proc::mount_namespace(proc::alive(pid));
+        for mapping in proc::maps(pid).lines().filter_map(|line| parse_maps_line(line, namespace)) {
             self.map(mapping);
         }
     }
@@ -124,18 +140,21 @@ impl AddressSpace {
     }
 }
 
-/// Executable mappings of /proc/PID/maps: `start-end perms offset dev inode path`.
-fn parse_maps_line(line: &str) -> Option<Mapping> {
+/// Executable mappings of /proc/PID/maps: `start-end perms offset dev inode path`; `namespace` is the process's.
+fn parse_maps_line(line: &str, namespace: u64) -> Option<Mapping> {
     let mut parts = line.splitn(6, ' ');
     let (start, end) = parts.next()?.split_once('-')?;
     let executable = parts.next()?.contains('x');
     let offset = parts.next()?;
-    let inode = parts.nth(1)?.parse().ok()?;
+    let (major, minor) = parts.next()?.split_once(':')?;
+    let inode = parts.next()?.parse().ok()?;
     let path = parts.next().unwrap_or("").trim_start().trim_end_matches(" (deleted)");
     let parse = |text| u64::from_str_radix(text, 16).ok();
+    let device = (u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
     let (start, end) = (parse(start)?, parse(end)?);
     executable.then_some(())?;
-    Mapping::new(start, end.checked_sub(start)?, parse(offset)?, path.into(), BuildId::default(), inode)
+    let mapping = Mapping::new(start, end.checked_sub(start)?, parse(offset)?, path.into(), BuildId::default(), inode)?;
+    Some(Mapping { place: Some(InodePlace { device, namespace }), ..mapping })
 }
 
 #[cfg(test)]
@@ -156,9 +175,10 @@ mod tests {
 
     #[test]
     fn reads_maps_lines() {
-        let mapping = parse_maps_line("7f00-7fff r-xp 00001000 08:01 42                 /usr/lib/a b.so (deleted)").unwrap();
+        let mapping = parse_maps_line("7f00-7fff r-xp 00001000 08:01 42                 /usr/lib/a b.so (deleted)", 7).unwrap();
         assert_eq!((mapping.start, mapping.end, mapping.offset, mapping.inode, &*mapping.path), (0x7f00, 0x7fff, 0x1000, 42, "/usr/lib/a b.so"));
-        assert!(parse_maps_line("7f00-7fff rw-p 0 0:0 0").is_none());
-        assert!(parse_maps_line("nonsense").is_none());
+        assert_eq!(mapping.place, Some(InodePlace { device: (8, 1), namespace: 7 }));
+        assert!(parse_maps_line("7f00-7fff rw-p 0 0:0 0", 7).is_none());
+        assert!(parse_maps_line("nonsense", 7).is_none());
     }
 }

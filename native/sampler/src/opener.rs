@@ -17,6 +17,7 @@ use crate::elf::u32_at;
 use crate::open_messages::{Answer, Found, MAX_ANSWER, Place};
 use crate::passing::{receive, send};
 use crate::privileges;
+use crate::proc;
 use crate::protocol;
 
 /// Between looks at what the process does.
@@ -161,9 +162,7 @@ fn wants_cpu(pid: u32) -> bool {
 }
 
 fn where_of(place: &Place) -> Where {
-    use std::os::unix::fs::MetadataExt;
-    let namespace = std::fs::metadata(format!("/proc/{}/ns/mnt", place.pid())).map_or(0, |meta| meta.ino());
-    (namespace, place.path().rsplit_once('/').map_or("", |(directory, _)| directory).to_owned())
+    (proc::mount_namespace(place.pid()), place.path().rsplit_once('/').map_or("", |(directory, _)| directory).to_owned())
 }
 
 fn start() -> io::Result<Running> {

@@ -25,6 +25,12 @@ pub fn maps(pid: u32) -> String {
     if maps.is_empty() && alive(pid) != pid { read(alive(pid)) } else { maps }
 }
 
+/// Number of its mount name space, 0 when it is gone or not to be seen.
+pub fn mount_namespace(pid: u32) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(format!("/proc/{pid}/ns/mnt")).map_or(0, |meta| meta.ino())
+}
+
 /// Ticks of /proc, and the time from the start of a process to its record.
 const START_TOLERANCE_NS: i64 = 50_000_000;
 
@@ -55,6 +61,7 @@ mod tests {
         assert_eq!(alive(own), own);
         assert!(threads(own).any(|tid| tid == own));
         assert!(maps(own).contains("[stack]"));
+        assert!(mount_namespace(own) != 0 && mount_namespace(u32::MAX) == 0);
         assert!(!began_at(own, 1) && !began_at(own, u64::MAX / 2) && !began_at(u32::MAX, 1));
         let (before, mut child) = (crate::system::monotonic(), std::process::Command::new("sleep").arg("60").spawn().unwrap());
         assert!(began_at(child.id(), before));
