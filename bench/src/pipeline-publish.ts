@@ -17,6 +17,8 @@ export interface Published {
   readonly zstdBytes: number;
   /** CPU seconds of the generator. */
   readonly encodeCpu: number;
+  /** Publishes them; once. */
+  send(): Promise<void>;
 }
 
 /** Publishes a fleet's windows, one after another, as its collectors would. */
@@ -49,29 +51,53 @@ export class Publisher {
     // The first pods are one of each service.
     const pods = this.fleet.pods.slice(0, services);
     for (let from = 0; from < stacksPerService; from += STACKS_AT_ONCE)
-      await this.publishWindow(everyStack(this.fleet, from), (node) => pods.filter((pod) => pod.node === node));
+      await this.send(
+        this.makeWindow(everyStack(this.fleet, from), (node) => pods.filter((pod) => pod.node === node)).batch,
+      );
   }
 
-  /** Whole windows of all nodes until there are `wanted` rows. @param keep whether to give the messages back */
-  async publish(wanted: number, keep: boolean): Promise<Published> {
-    const byNode = this.taken.map((_, node) => this.fleet.pods.filter((pod) => pod.node === node));
+  /** Whole windows of all nodes until there are `wanted` rows. */
+  async publish(wanted: number): Promise<void> {
+    const windows = this.windows();
+    let rows = 0;
+    while (rows < wanted) {
+      const made = windows();
+      rows += made.rows;
+      await this.send(made.batch);
+    }
+  }
+
+  /** As many to be sent at once: making them takes longer than a broker waits for a consumer that stands still. */
+  prepare(wanted: number): Published {
+    const windows = this.windows();
     const messages: StreamMessage[] = [];
+    const batches: Made[][] = [];
     let [rows, bytes, zstdBytes, encodeCpu] = [0, 0, 0, 0];
     while (rows < wanted) {
-      const sent = await this.publishWindow(this.fleet, (node) => byNode[node]!);
-      rows += sent.rows;
-      encodeCpu += sent.encodeCpu;
-      bytes += sent.batch.reduce((sum, { value }) => sum + value!.byteLength, 0);
-      for (let i = 0; i < sent.batch.length; i += 16)
-        zstdBytes += zstdCompressSync(Buffer.concat(sent.batch.slice(i, i + 16).map(({ value }) => value!))).length;
-      if (keep) messages.push(...sent.batch.map((each, i) => received(each, messages.length + i)));
+      const made = windows();
+      rows += made.rows;
+      encodeCpu += made.encodeCpu;
+      bytes += made.batch.reduce((sum, { body }) => sum + body.byteLength, 0);
+      for (let i = 0; i < made.batch.length; i += 16)
+        zstdBytes += zstdCompressSync(Buffer.concat(made.batch.slice(i, i + 16).map(({ body }) => body))).length;
+      messages.push(...made.batch.map((each, i) => received(outgoing(each), messages.length + i)));
+      batches.push(made.batch);
     }
-    return { messages, rows, bytes, zstdBytes, encodeCpu };
+    const send = async () => {
+      for (const batch of batches) await this.send(batch);
+    };
+    return { messages, rows, bytes, zstdBytes, encodeCpu, send };
+  }
+
+  /** Makes the next window of all nodes with each call. */
+  private windows() {
+    const byNode = this.taken.map((_, node) => this.fleet.pods.filter((pod) => pod.node === node));
+    return () => this.makeWindow(this.fleet, (node) => byNode[node]!);
   }
 
   /** The next window of each node that has pods. */
-  private async publishWindow(fleet: Fleet, podsOf: (node: number) => readonly Pod[]) {
-    const batch: OutgoingMessage[] = [];
+  private makeWindow(fleet: Fleet, podsOf: (node: number) => readonly Pod[]) {
+    const batch: Made[] = [];
     let [rows, encodeCpu] = [0, 0];
     for (const node of this.taken.keys()) {
       const pods = podsOf(node);
@@ -81,15 +107,16 @@ export class Publisher {
       encodeCpu += cpuSeconds() - before;
       this.taken[node]! += message.samples;
       rows += message.rows;
-      batch.push(outgoing(fleet.nodeName(node), ++this.sequences[node]!, this.taken[node]!, message.body));
+      const [seq, taken] = [++this.sequences[node]!, this.taken[node]!];
+      batch.push({ node: fleet.nodeName(node), seq, taken, body: message.body });
     }
     this.window++;
-    await this.send(batch);
     return { batch, rows, encodeCpu };
   }
 
-  private async send(batch: readonly OutgoingMessage[]): Promise<void> {
-    await this.sendAll(batch);
+  private async send(batch: readonly Made[]): Promise<void> {
+    // Now: a message that says that it was sent long before it came has a clock that goes wrong.
+    await this.sendAll(batch.map(outgoing));
     this.sent += batch.length;
   }
 
@@ -98,11 +125,10 @@ export class Publisher {
     const { nodes } = this.fleet.options;
     for (let time = 0; time < times; time++)
       for (let from = 0; from < messages.length; from += nodes) {
-        const batch = messages
-          .slice(from, from + nodes)
-          .map(({ value }, node) =>
-            outgoing(this.fleet.nodeName(node), ++this.sequences[node]!, this.taken[node]!, value!),
-          );
+        const batch = messages.slice(from, from + nodes).map(({ value }, node) => {
+          const [seq, taken] = [++this.sequences[node]!, this.taken[node]!];
+          return { node: this.fleet.nodeName(node), seq, taken, body: value! };
+        });
         await this.send(batch);
       }
   }
@@ -116,7 +142,16 @@ function everyStack(fleet: Fleet, from: number): Fleet {
   return Object.create(fleet, { window: { value: window } }) as Fleet;
 }
 
-export function outgoing(node: string, seq: number, taken: number, body: Uint8Array): OutgoingMessage {
+/** A message that is still to be sent. */
+interface Made {
+  readonly node: string;
+  readonly seq: number;
+  /** Samples of the node until its end. */
+  readonly taken: number;
+  readonly body: Uint8Array;
+}
+
+export function outgoing({ node, seq, taken, body }: Made): OutgoingMessage {
   const headers = encodeProfileHeaders({
     schema: OTLP_SCHEMA,
     node,

@@ -79,7 +79,7 @@ export async function timeToQuery(store: Store, stream: Stream, fleet: Fleet, ti
       const time = Math.floor(Date.now() / 1000) + 600 + i;
       const { body, rows } = nodeMessage(fleet, pods, 1_000_000 + i, time, 1);
       const sent = performance.now();
-      await producer.send(TOPIC, [outgoing('bench-latency', i + 1, 0, body)]);
+      await producer.send(TOPIC, [outgoing({ node: 'bench-latency', seq: i + 1, taken: 0, body })]);
       await until(
         'the message is answered by a query',
         async () => {

@@ -3,7 +3,7 @@ import { openStore } from '@perfleet/clickhouse';
 import { TOPIC_SPECS } from '@perfleet/messages';
 import { DEFAULT_FLEET, Fleet } from '@perfleet/simulate';
 import { parseCount, peakMb } from './measure.ts';
-import { openBroker, parseBroker } from './pipeline-broker.ts';
+import { openBroker, parseBroker, type Broker } from './pipeline-broker.ts';
 import { inBlocks, insertPrepared } from './pipeline-floor.ts';
 import { Publisher, TOPIC, WINDOW } from './pipeline-publish.ts';
 import { deliveries, measureWhole, memoryOf, timeToQuery, untilStored } from './pipeline-run.ts';
@@ -48,23 +48,23 @@ export const pipeline: Benchmark = {
     const engine = await startService(root, ['clickhouse', '--data', join(directory, 'engine'), '--http-port', '0']);
     const url = /http:\S+/.exec(engine.line)![0];
     const store = await openStore({ kind: 'server', url });
-    const broker = await openBroker(wantedBroker, directory, progress);
-    const { stream } = broker;
-    const aggregate = (clickhouse: string) =>
-      startService(root, ['aggregator', '--data', directory, '--clickhouse-url', clickhouse], broker.env);
+    let broker: Broker | null = null;
     let aggregator: Service | null = null;
     try {
+      broker = await openBroker(wantedBroker, directory, progress);
+      const { stream, env } = broker;
+      const aggregate = (clickhouse: string) =>
+        startService(root, ['aggregator', '--data', directory, '--clickhouse-url', clickhouse], env);
       await stream.ensureTopics([{ name: TOPIC, ...TOPIC_SPECS.profiles }]);
       const fleet = new Fleet(fleetOptions);
-      const publisher = new Publisher(fleet, (messages) => broker.send(messages));
+      const publisher = new Publisher(fleet, broker.send);
       progress('publishing what goes before');
       await publisher.introduce();
-      await publisher.publish(wanted, false);
+      await publisher.publish(wanted);
       aggregator = await aggregate(url);
       await untilStored(store, publisher.count, aggregator);
-      aggregator.pause();
-      progress('publishing what is measured');
-      const published = await publisher.publish(wanted, true);
+      progress('making what is measured');
+      const published = publisher.prepare(wanted);
       const { rows } = published;
       progress(`${rows} rows in ${published.messages.length} messages; stage by stage`);
       const stages = await measureStages(published.messages);
@@ -73,6 +73,8 @@ export const pipeline: Benchmark = {
       const floor = await insertPrepared(store, engine, stages.blocks);
       await untilMerged(store);
       progress('through the aggregator');
+      aggregator.pause();
+      await published.send();
       const whole = await measureWhole(store, engine, aggregator, broker, publisher.count);
       await checkStore(store, publisher.totals);
       progress('the same rows as prepared blocks, as many as the aggregator wrote');
@@ -199,7 +201,7 @@ export const pipeline: Benchmark = {
       };
     } finally {
       await aggregator?.stop();
-      await broker.close();
+      await broker?.close();
       await store.close();
       await engine.stop();
     }
