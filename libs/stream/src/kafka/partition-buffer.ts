@@ -1,7 +1,9 @@
+import { ownsBuffer } from '@perfleet/bytes';
 import type { PartitionRead, PartitionSource } from '../partition-loop.ts';
 import type { Committed, StreamMessage } from '../stream.ts';
 import type { Wakeup } from '../wakeup.ts';
 import type { FetchedBatch, FetchedMessage } from './internals.ts';
+import { isUnpacked } from './zstd.ts';
 
 /** One batch with the handler, one ready: the next fetch runs while the handler works. */
 const DEPTH = 2;
@@ -82,6 +84,7 @@ export class PartitionBuffer implements PartitionSource {
     const next = BigInt(batch.lastOffset()) + 1n;
     if (next <= this.fetchOffset) return false;
     const messages = batch.messages.map((message) => this.decode(message));
+    ownBodies(batch, messages);
     this.fetchOffset = next;
     this.queue.push(messages.length > 0 ? { messages, next } : { messages: null, next });
     this.wakeup.notify();
@@ -107,10 +110,20 @@ export class PartitionBuffer implements PartitionSource {
       topic: this.topic,
       partition: this.partition,
       offset: BigInt(message.offset),
-      key: message.key,
+      // Not of the batch, which a body may take with it.
+      key: message.key && Buffer.from(message.key),
       value: message.value,
       headers,
       timestamp: Number(message.timestamp),
     };
   }
+}
+
+/** Whoever has used a body that came in a batch of its own, as a collector's do, may give the memory of the batch back. */
+function ownBodies({ rawMessages }: FetchedBatch, messages: readonly StreamMessage[]): void {
+  const records = new Map<ArrayBufferLike, number>();
+  for (const { value } of rawMessages as FetchedMessage[])
+    if (value) records.set(value.buffer, (records.get(value.buffer) ?? 0) + 1);
+  for (const { value } of messages)
+    if (value && isUnpacked(value) && records.get(value.buffer) === 1) ownsBuffer(value);
 }

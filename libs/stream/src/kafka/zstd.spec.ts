@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import { zstdCompress } from 'node:zlib';
 import { expect, it } from 'vitest';
-import { compress, decompress, frameContentSize } from './zstd.ts';
+import { compress, decompress, frameContentSize, isUnpacked } from './zstd.ts';
 
 /** As clients do that do not know the size when they begin. */
 const unsized = promisify(zstdCompress);
@@ -22,6 +22,23 @@ it.each([0, 1, 255, 256, 70_000, 5_000_000])(
 it('takes the memory of a batch once', async () => {
   const unpacked = await decompress(await compress(randomBytes(100_000)));
   expect(unpacked.buffer.byteLength).toBeLessThan(100_000 + 1000);
+});
+
+it.each([1, 1000, 5000, 20_000, 32_000])(
+  'does not take the pool, in which %i bytes lie, for a buffer of their own',
+  async (size) => {
+    const unpacked = await decompress(await compress(randomBytes(size)));
+    expect([unpacked.length, isUnpacked(unpacked)]).toEqual([size, false]);
+  },
+);
+
+it('knows a batch that has its buffer for itself', async () => {
+  for (const size of [70_000, 5_000_000]) {
+    const packed = await compress(randomBytes(size));
+    const unpacked = await decompress(packed);
+    // More than a piece is put together, at its exact size.
+    expect([unpacked.length, isUnpacked(unpacked), isUnpacked(packed)]).toEqual([size, true, false]);
+  }
 });
 
 it('believes no frame: a bomb ends at the bound, a false size costs no more than a piece', async () => {

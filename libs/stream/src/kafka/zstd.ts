@@ -27,12 +27,20 @@ export const compress = (bytes: Buffer): Promise<Buffer> =>
  * In the thread pool, in one piece where it can be: by default Node takes 16 kB at a time, each a turn of the pool, and copies them together.
  * @throws Error when the bytes are no zstd, or unpack into more than `maxBytes`
  */
-export function decompress(bytes: Buffer, maxBytes = MAX_UNPACKED_BYTES): Promise<Buffer> {
+export async function decompress(bytes: Buffer, maxBytes = MAX_UNPACKED_BYTES): Promise<Buffer> {
   const size = frameContentSize(bytes);
   const expected = size === null ? USUAL_RATIO * bytes.length : size + SPARE_BYTES;
   const chunkSize = Math.max(size === null ? MIN_PIECE_BYTES : SPARE_BYTES, Math.min(expected, MAX_PIECE_BYTES));
-  return run.decompress(bytes, { maxOutputLength: maxBytes, chunkSize });
+  const result = await run.decompress(bytes, { maxOutputLength: maxBytes, chunkSize });
+  // Short ones lie in Node's pool beside what has nothing to do with them.
+  if (result.byteOffset === 0 && result.buffer.byteLength <= result.length + SPARE_BYTES) unpacked.add(result.buffer);
+  return result;
 }
+
+const unpacked = new WeakSet<ArrayBufferLike>();
+
+/** Whether bytes are known to be of a batch that was unpacked into a buffer of its own, which holds that batch and nothing else. */
+export const isUnpacked = ({ buffer }: Uint8Array): boolean => unpacked.has(buffer);
 
 /** What the first frame says of its size, bytes; null when it does not. RFC 8878, 3.1.1.1. */
 export function frameContentSize(bytes: Buffer): number | null {
